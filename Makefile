@@ -1,0 +1,38 @@
+# Every target works in a fresh clone: the first one that is run makes .venv and installs what CI uses.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-all check format bench clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot]'
+	touch $@
+
+demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student on the built-in data
+	$(BIN)/distillbench run --schedule teacher --results results/demo
+	$(BIN)/distillbench run --schedule scratch --selector uniform --k 15 --results results/demo
+	$(BIN)/distillbench run --schedule serial --selector uniform --k 15 --results results/demo
+	$(BIN)/distillbench leaderboard results/demo
+
+test: $(INSTALLED)  ## the fast tests, in random order
+	$(BIN)/python -m pytest
+
+test-all: $(INSTALLED)  ## the slow ones too
+	$(BIN)/python -m pytest -m ''
+
+check: $(INSTALLED)  ## style, types, imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) results

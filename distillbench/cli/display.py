@@ -1,0 +1,146 @@
+"""What a run shows: its plan, its progress and its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from distillbench.grid import Choice, Setup
+from distillbench.results.record import Result
+from distillbench.training.observer import Observer
+
+console = Console()
+notes = Console(stderr=True)
+
+
+def plan(setup: Setup) -> None:
+    """Prints what will be run and where each setting that is not a default came from."""
+    table = Table(title=f"plan {setup.key}", title_justify="left", box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    shown: dict[str, Choice] = {"data": setup.data}
+    for network in setup.networks:
+        shown[network] = getattr(setup, network)
+    shown |= {"head": setup.head}
+    if "student" in setup.networks:
+        shown[f"frames (k = {setup.k})"] = setup.selector
+        if setup.train_selector != setup.selector:
+            shown["frames in training"] = setup.train_selector
+    shown |= {"schedule": setup.schedule}
+    for name, choice in shown.items():
+        table.add_row(name, f"{choice.name}  [dim]{_knobs(choice.knobs)}[/]")
+    for phase in setup.phases:
+        learns = "; ".join(f"{n} on {_objective(terms)}" for n, terms in phase.objectives.items())
+        head = "" if phase.head == "separate" else f", head {phase.head}"
+        table.add_row(f"phase {phase.name}", f"{phase.epochs} epochs: {learns}{head}")
+    table.add_row("training", f"[dim]{_knobs(vars(setup.training))}[/]")
+    table.add_row("seed", str(setup.seed))
+    for source in dict.fromkeys(setup.sources.values()):
+        if source not in ("default", "flag"):
+            names = [name for name, origin in setup.sources.items() if origin == source]
+            table.add_row(f"from {source}", ", ".join(names))
+    notes.print(table)
+    for warning in setup.warnings:
+        notes.print(f"[yellow]warning:[/] {warning}")
+
+
+def result(answer: Result) -> None:
+    """Prints what a run found."""
+    c = answer.content
+    metrics, cost = c["metrics"], c["cost"]
+    latency = cost["latency"]["1"]["median"]
+    told = [
+        ("GAP@20", f"{metrics['gap']:.4f}"),
+        ("mAP@20", f"{metrics['map_at_20']:.4f}"),
+        ("mAP", f"{metrics['map']:.4f}"),
+        ("Hit@1", f"{metrics['hit_at_1']:.4f}"),
+        ("PERR", f"{metrics['perr']:.4f}"),
+        ("frames a video", f"{cost['frames_read']:.1f}"),
+        ("MACs", count(cost["macs"])),
+        ("parameters", count(cost["parameters"])),
+        ("latency", f"{1e3 * latency:.2f} ms"),
+    ]
+    console.print(
+        f"[bold]{c['network']}[/] on {c['data']['videos']['test']:,} test videos: "
+        + ", ".join(f"{n} [bold]{v}[/]" for n, v in told)
+    )
+    console.print(f"[dim]{answer.path}[/]", soft_wrap=True)
+
+
+def count(value: float | None) -> str:
+    """Writes a large count with three digits: 1.33 M, 16.8 G."""
+    if value is None:
+        return "-"
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
+
+
+@contextmanager
+def progress() -> Iterator[Observer]:
+    """Shows a bar for every phase while it is trained: what is learnt, and how long is left."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[learnt]}"),
+        console=notes,
+    )
+    with bars:
+        yield _Bars(bars)
+
+
+class _Bars(Observer):
+    """Turns what the training loop tells into progress bars."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
+        self._task = self._bars.add_task(f"phase {name}", total=epochs * steps, completed=done, learnt="")
+
+    def step_ended(self) -> None:
+        if self._task is not None:
+            self._bars.advance(self._task)
+
+    def epoch_ended(self, row: Mapping[str, Any]) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, learnt=_learnt(row))
+
+    def said(self, message: str) -> None:
+        self._bars.console.print(message, soft_wrap=True, highlight=False)
+
+
+def _learnt(row: Mapping[str, Any]) -> str:
+    parts = []
+    for network, told in row["networks"].items():
+        terms = " ".join(f"{name} {value:.3g}" for name, value in told["terms"].items())
+        parts.append(f"{network}: {terms}, validation GAP {told['validation']['gap']:.3f}")
+    return f"epoch {row['epoch']} " + "; ".join(parts)
+
+
+def _knobs(knobs: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in knobs.items() if value != "")
+
+
+def _objective(terms: Mapping[str, float]) -> str:
+    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms.items())

@@ -1,0 +1,148 @@
+"""A question in the user's words: layers of settings by dotted name, from the defaults up to the flags."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distillbench.errors import ConfigError
+from distillbench.knobs import nearest
+
+Value = object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a learner is trained; the defaults are the paper's (section 3; section 7, rows 15, 17, 18).
+
+    epochs: epochs a phase of the schedule may spend. batch_size: videos a step. learning_rate: Adam's.
+    decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1 is none.
+    clip: the largest norm of any one tensor's gradient; 0 is none.
+    l2: penalty l2 / 2 * ||W||^2 on the head's matrices.
+    precision: of the encoder's and head's arithmetic; weights are always fp32. `auto` measures which is faster.
+    threads: processor threads; 0 is one for each core. Small recurrent networks are fastest on one.
+    """
+
+    epochs: int = 5
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    decay: float = 0.95
+    decay_examples: int = 4_000_000
+    clip: float = 1.0
+    l2: float = 2e-8
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = 0
+
+
+DEFAULTS: Mapping[str, Value] = {
+    "data": "digits",
+    "teacher": "hrnn",
+    "student": "hrnn",
+    "head": "moe",
+    "selector": "uniform",
+    "train_selector": None,
+    "teacher_selector": "all",
+    "k": 15,
+    "loss": "rep,ce,pred",
+    "schedule": "serial",
+    "preset": None,
+    "seed": 0,
+}
+"""Every choice of a run, and what it is where neither the user nor the data set's recipe says."""
+
+SECTIONS = (
+    "data",
+    "teacher",
+    "student",
+    "head",
+    "selector",
+    "train_selector",
+    "teacher_selector",
+    "schedule",
+    "loss",
+    "training",
+)
+"""What a dotted name may begin with."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings by name (`k`) or dotted name (`student.cell_size`), and where they come from."""
+
+    source: str
+    settings: Mapping[str, Value]
+
+
+def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
+    """Makes the layer of the command line: choices that were given, and `--set NAME=VALUE` assignments."""
+    settings = {name: value for name, value in choices.items() if value is not None}
+    problems = []
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or "." not in name:
+            problems.append(f"--set takes SECTION.KNOB=VALUE, such as student.cell_size=256; found '{assignment}'")
+        settings[name.strip()] = value.strip()
+    if problems:
+        raise ConfigError(problems)
+    return Layer("flag", settings)
+
+
+def read_file(path: Path) -> Layer:
+    """Reads a question from a TOML file: choices at the top, knobs in tables under `set`."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"the question file '{path}' cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"the question file '{path}' is no TOML: {error}"]) from error
+    knobs = content.pop("set", {})
+    misplaced = [name for name, value in content.items() if isinstance(value, Mapping)]
+    if misplaced or not isinstance(knobs, Mapping):
+        raise ConfigError(
+            [f"{path}: knobs go into tables under [set], such as [set.{n}]; found [{n}]" for n in misplaced or ["set"]]
+        )
+    return Layer(str(path), content | dict(_flatten(knobs, "")))
+
+
+def _flatten(table: Mapping[str, Value], prefix: str) -> list[tuple[str, Value]]:
+    flat: list[tuple[str, Value]] = []
+    for name, value in table.items():
+        flat += _flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(prefix + name, value)]
+    return flat
+
+
+def unknown_names(layer: Layer) -> list[str]:
+    """Lists what a layer sets that no run has, each with the nearest name."""
+    problems = []
+    for name in layer.settings:
+        section, dot, _ = name.partition(".")
+        if not dot and name not in DEFAULTS:
+            problems.append(
+                f"{layer.source}: '{name}' is no setting{nearest(name, DEFAULTS)}; there are: {', '.join(DEFAULTS)}"
+            )
+        elif dot and section not in SECTIONS:
+            problems.append(
+                f"{layer.source}: '{name}' names no section{nearest(section, SECTIONS)}; there are: {', '.join(SECTIONS)}"
+            )
+    return problems
+
+
+def parse_objective(text: Value) -> tuple[dict[str, float | None], list[str]]:
+    """Reads `rep:0.1,ce,pred:1` as losses and weights, None where no weight is given, and the problems found."""
+    weights: dict[str, float | None] = {}
+    problems = []
+    for term in str(text).split(","):
+        name, colon, weight = (part.strip() for part in term.partition(":"))
+        try:
+            value = float(weight) if colon else None
+        except ValueError:
+            value = -1.0
+        if not name or name in weights or (value is not None and not 0 <= value < float("inf")):
+            problems.append(
+                f"--loss takes names with optional weights, such as rep:0.1,ce,pred; found '{term}' in '{text}'"
+            )
+        weights[name] = value
+    return weights, problems

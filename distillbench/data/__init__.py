@@ -1,0 +1,45 @@
+"""What a data-set plugin is made with: shards, splits, vocabularies and a writer of shards.
+
+Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one (`ShardVideos`) and shares
+their videos out (`split_by_hash`, `nested_fraction`, `load_ids`, `splits_of`).
+"""
+
+from __future__ import annotations
+
+from distillbench.data.cache import cache_folder, written_whole
+from distillbench.data.ids import Ids
+from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
+from distillbench.data.shards import ShardVideos, find_shards
+from distillbench.data.sidecar import indexing_progress
+from distillbench.data.source import ShardSource
+from distillbench.data.splits import Subset, load_ids, nested_fraction, save_ids, split_by_hash, splits_of
+from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
+from distillbench.data.writer import Recipe, Video, encode, synthetic_videos, write_shard, write_synthetic
+
+__all__ = [
+    "FileReport",
+    "Ids",
+    "Inspection",
+    "Recipe",
+    "ShardSource",
+    "ShardVideos",
+    "Spread",
+    "Subset",
+    "Video",
+    "cache_folder",
+    "encode",
+    "find_shards",
+    "find_vocabulary",
+    "indexing_progress",
+    "inspect",
+    "load_ids",
+    "nested_fraction",
+    "read_vocabulary",
+    "save_ids",
+    "split_by_hash",
+    "splits_of",
+    "synthetic_videos",
+    "write_shard",
+    "write_synthetic",
+    "written_whole",
+]

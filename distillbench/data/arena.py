@@ -1,0 +1,103 @@
+"""Any number of files, memory-mapped behind one another, as one array of bytes."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distillbench.errors import DataError
+
+_MAP_FIXED = 0x10
+_PROT_NONE = 0
+_CHECK_EVERY = 1.0  # seconds
+
+
+class Arena:
+    """Files mapped read-only into one stretch of addresses, so that one index reaches every byte of all of them.
+
+    No file stays open, however many there are. Nothing is read before it is asked for, and the memory belongs to the
+    system's page cache.
+
+    bytes: (n,) uint8, the stretch; only what lies within a file may be read. starts: (files,) where each file begins.
+    """
+
+    bytes: Tensor
+    starts: NDArray[np.int64]
+
+    def __init__(self, paths: Sequence[Path], sizes: Sequence[int]) -> None:
+        """sizes: of the files when they were indexed; raises `DataError` where a file now differs."""
+        self._paths, self._sizes = tuple(paths), tuple(sizes)
+        pages = [-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes]
+        self.starts = np.cumsum([0, *pages[:-1]], dtype=np.int64)
+        whole = max(sum(pages), mmap.PAGESIZE)
+        address = _map(0, whole, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
+        weakref.finalize(self, _LIBC.munmap, address, whole)
+        self._times = [
+            self._map_file(path, size, address + int(start))
+            for path, size, start in zip(paths, sizes, self.starts, strict=True)
+        ]
+        self._checked = time.monotonic()
+        self.bytes = torch.from_numpy(np.ctypeslib.as_array((ctypes.c_uint8 * whole).from_address(address)))
+
+    def _map_file(self, path: Path, size: int, address: int) -> int:
+        try:
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                status = os.fstat(handle)
+                if status.st_size != size:
+                    raise _changed(path, f"it has {status.st_size} bytes now and had {size}")
+                _map(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be mapped: {error.strerror or error}") from error
+        return status.st_mtime_ns
+
+    def windows(self, width: int) -> Tensor:
+        """Returns a view whose row i is the `width` bytes that begin at byte i."""
+        return self.bytes.as_strided((len(self.bytes) - width + 1, width), (1, 1))
+
+    def check(self) -> None:
+        """Raises `DataError` if a file was changed since; looks at most once a second.
+
+        Reading what a shorter file no longer has would kill the process.
+        """
+        now = time.monotonic()
+        if now - self._checked < _CHECK_EVERY:
+            return
+        for path, size, written in zip(self._paths, self._sizes, self._times, strict=True):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                raise _changed(path, error.strerror or str(error)) from error
+            if (status.st_size, status.st_mtime_ns) != (size, written):
+                raise _changed(path, f"it has {status.st_size} bytes now and had {size}, or was written to")
+        self._checked = now
+
+
+def _changed(path: Path, how: str) -> DataError:
+    return DataError(f"{path}: the shard changed after it was opened ({how}); start again with the shards left alone")
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.mmap.restype = ctypes.c_void_p
+_LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+_LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+def _map(address: int, size: int, protection: int, flags: int, handle: int) -> int:
+    found = _LIBC.mmap(address, size, protection, flags, handle, 0)
+    if found is None or found == ctypes.c_void_p(-1).value:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(found)

@@ -1,0 +1,132 @@
+"""Says what a file or a folder holds, whatever it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distillbench.data.index import ShardIndex
+from distillbench.data.sequence_example import VIDEO_LEVEL, Fault
+from distillbench.data.sidecar import shard_index
+from distillbench.data.tfrecord import NO_TFRECORD
+from distillbench.errors import DataError
+
+Kind = Literal["frame-level", "video-level", "not a TFRecord", "unusable", "unreadable", "not a shard"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The least, the middle (median), the mean and the most of some counts."""
+
+    least: int
+    median: float
+    mean: float
+    most: int
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What one file holds.
+
+    frames: of a video, by its longest list; labels: a video; both None where there is no video.
+    features: each list's widths, ascending, more than one being trouble. bad: records that cannot be used, by reason;
+    also videos whose list cannot be read. unlabelled: videos without labels.
+    """
+
+    path: Path
+    kind: Kind
+    bytes: int = 0
+    videos: int = 0
+    frames: Spread | None = None
+    labels: Spread | None = None
+    features: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    classes: int = 0
+    unlabelled: int = 0
+    bad: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a path holds: every file, and all frame-level shards together (`total.path` is the path asked for)."""
+
+    files: Sequence[FileReport]
+    total: FileReport
+
+
+def inspect(path: Path) -> Inspection:
+    """Inspects a shard, or every file under a folder; reports bad files. Raises `DataError` if there is none."""
+    found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _shown(each, path))
+    if not found:
+        raise DataError(f"{path}: {'the folder holds no file' if path.is_dir() else 'no such file or folder'}")
+    with ThreadPoolExecutor() as pool:
+        looked = list(pool.map(lambda each: _look(each, asked=each == path), found))
+    indexes = [index for _, index in looked if index is not None]
+    bad: Counter[str] = Counter()
+    for report, _ in looked:
+        bad.update(report.bad)
+    kinds = {report.kind for report, _ in looked} - {"not a shard"}
+    kind: Kind = kinds.pop() if len(kinds) == 1 else "frame-level" if indexes else "unusable"
+    size = sum(report.bytes for report, _ in looked if report.kind != "not a shard")
+    return Inspection([report for report, _ in looked], _summary(path, kind, size, indexes, bad))
+
+
+def _shown(path: Path, root: Path) -> bool:
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _look(path: Path, asked: bool) -> tuple[FileReport, ShardIndex | None]:
+    size = path.stat().st_size
+    if not asked and path.suffix != ".tfrecord":
+        return FileReport(path, "not a shard", size), None
+    try:
+        index = shard_index(path)
+    except DataError as error:
+        return FileReport(path, "unreadable", size, bad={str(error).removeprefix(f"{path}: "): 1}), None
+    bad = Counter(each.reason for each in index.bad)
+    if len(index):
+        return _summary(path, "frame-level", size, [index], bad), index
+    kind: Kind = "unusable"
+    if all(reason.startswith(VIDEO_LEVEL) for reason in bad):
+        kind = "video-level"
+    elif NO_TFRECORD in index.bad[0].reason:
+        kind = "not a TFRecord"
+    return FileReport(path, kind, size, bad=bad), None
+
+
+def _summary(path: Path, kind: Kind, size: int, indexes: Sequence[ShardIndex], bad: Counter[str]) -> FileReport:
+    if not indexes:
+        return FileReport(path, kind, size, bad=bad)
+    labels = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
+    columns = [np.max([column.count for column in index.columns.values()], axis=0) for index in indexes]
+    widths: dict[str, set[int]] = {}
+    faults: Counter[str] = Counter(bad)
+    for index in indexes:
+        for name, column in index.columns.items():
+            widths.setdefault(name, set()).update(np.unique(column.width[column.count > 0]).tolist())
+            faults.update(
+                Fault(int(count)).sentence(name, int(base))
+                for count, base in zip(column.count[column.count < 0], column.base[column.count < 0], strict=True)
+            )
+    return FileReport(
+        path,
+        kind,
+        size,
+        videos=len(labels),
+        frames=_spread(np.concatenate(columns)),
+        labels=_spread(labels),
+        features={name: tuple(sorted(found)) for name, found in sorted(widths.items())},
+        classes=len(np.unique(np.concatenate([index.labels for index in indexes]))),
+        unlabelled=sum(int((~index.labelled).sum()) for index in indexes),
+        bad=faults,
+    )
+
+
+def _spread(counts: NDArray[Any]) -> Spread:
+    return Spread(int(counts.min()), float(np.median(counts)), float(counts.mean()), int(counts.max()))

@@ -1,0 +1,41 @@
+"""The exception tree: everything a user can mend derives from `DistillbenchError`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class DistillbenchError(Exception):
+    """Says what was asked, what was found and what to do; the command line prints it and exits with 2."""
+
+
+class ConfigError(DistillbenchError):
+    """Lists every problem of a question or a grid at once."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PluginError(DistillbenchError):
+    """Names a plugin that cannot be used, and why."""
+
+
+class DataError(DistillbenchError):
+    """Names the file, folder or split that cannot be read, and why."""
+
+
+class RecordError(DataError):
+    """Names a bad record: its file, its byte offset and what is wrong with it."""
+
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        self.path, self.offset, self.reason = path, offset, reason
+        super().__init__(f"{path}: record at byte {offset}: {reason}")
+
+
+class TrainingError(DistillbenchError):
+    """Training cannot go on: says which term failed, where, and what was kept."""
+
+
+class ResultError(DistillbenchError):
+    """A result, a stored teacher or a checkpoint that cannot be written or read."""

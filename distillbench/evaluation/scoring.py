@@ -1,0 +1,97 @@
+"""Scores a file of predictions against a file of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distillbench.errors import DataError
+from distillbench.evaluation.average_precision import mean_average_precision
+from distillbench.evaluation.ranking import RankingMetrics
+from distillbench.evaluation.tables import Table, read_table
+from distillbench.evaluation.topk import TopK
+
+_BATCH = 1024
+
+
+def score_files(predictions: Path, labels: Path) -> RankingMetrics:
+    """Computes the ranking metrics of anyone's predictions; the formats are those of `tables`.
+
+    The untruncated mAP is None where a video lacks a score for some class, as in files of each video's best. A file of
+    pairs does not say how many classes there are: the highest number in either file is then taken for the last.
+
+    Raises DataError where a file cannot be used, or the two are not of the same videos and classes.
+    """
+    scored, labelled = read_table(predictions, "predictions"), read_table(labels, "labels")
+    order = _matched(scored, labelled)
+    classes = _classes(scored, labelled)
+    kept = TopK(classes)
+    for scores, truth in _batches(scored, labelled, order, classes):
+        kept.update(scores, truth)
+    if scored.matrix is None and len(scored.rows) < len(scored.ids) * classes:
+        return kept.compute()
+    return kept.compute(mean_average_precision(lambda: _batches(scored, labelled, order, classes), classes))
+
+
+def _matched(scored: Table, labelled: Table) -> NDArray[np.int64]:
+    """Returns, for each labelled video, its row among the predictions."""
+    rows = {name: row for row, name in enumerate(scored.ids)}
+    _refuse([name for name in labelled.ids if name not in rows], labelled, scored)
+    known = set(labelled.ids)
+    _refuse([name for name in scored.ids if name not in known], scored, labelled)
+    return np.array([rows[name] for name in labelled.ids], dtype=np.int64)
+
+
+def _refuse(missing: Sequence[str], asked: Table, searched: Table) -> None:
+    if missing:
+        raise DataError(
+            f"{searched.path}: {len(missing)} of the {len(asked.ids)} videos of {asked.path} are not there, "
+            f"the first of them '{missing[0]}'; both files must name the same videos"
+        )
+
+
+def _classes(scored: Table, labelled: Table) -> int:
+    """Returns C, as a file states it or else as the highest class number shows it."""
+    if scored.width is not None and labelled.width is not None and scored.width != labelled.width:
+        raise DataError(
+            f"{scored.path} has {scored.width} classes and {labelled.path} has {labelled.width}; they must be the same"
+        )
+    stated = scored.width or labelled.width
+    for table in (scored, labelled):
+        if stated is not None and int(table.classes.max(initial=0)) >= stated:
+            place = np.flatnonzero(table.classes >= stated)[0]
+            raise DataError(
+                f"{table.path}: video '{table.ids[table.rows[place]]}' has the class {table.classes[place]}; "
+                f"there are {stated} classes, numbered from 0"
+            )
+    return stated or 1 + max(int(table.classes.max(initial=0)) for table in (scored, labelled))
+
+
+def _batches(scored: Table, labelled: Table, order: NDArray[np.int64], classes: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields scores and labels (B, C), minus infinity where a class has no score."""
+    truth = _Rows(order[labelled.rows], labelled.classes, labelled.scores)
+    found = _Rows(scored.rows, scored.classes, scored.scores)
+    for start in range(0, len(scored.ids), _BATCH):
+        stop = min(start + _BATCH, len(scored.ids))
+        whole = scored.matrix[start:stop] if scored.matrix is not None else None
+        scores = torch.from_numpy(whole) if whole is not None else found.dense(start, stop, classes, -torch.inf)
+        yield scores, truth.dense(start, stop, classes, 0.0)
+
+
+class _Rows:
+    """Pairs ordered by video, so that those of a few videos are found at once."""
+
+    def __init__(self, rows: NDArray[np.int64], classes: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        order = np.argsort(rows, kind="stable")
+        self._rows, self._classes, self._values = rows[order], classes[order], values[order]
+
+    def dense(self, start: int, stop: int, classes: int, absent: float) -> Tensor:
+        begin, end = np.searchsorted(self._rows, (start, stop))
+        dense = np.full((stop - start, classes), absent, dtype=np.float32)
+        dense[self._rows[begin:end] - start, self._classes[begin:end]] = self._values[begin:end]
+        return torch.from_numpy(dense)

@@ -1,0 +1,346 @@
+"""From a question and a registry to runs: every name, knob and pairing checked, every problem told at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from distillbench import __version__
+from distillbench.config import DEFAULTS, Layer, Training, Value, parse_objective, unknown_names
+from distillbench.errors import ConfigError
+from distillbench.interfaces import DataSet, MatchingLoss, Network, Passport, Phase, Preset, TrainingSchedule
+from distillbench.knobs import bind, knobs_of
+from distillbench.registry import Component, Registry
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One component of a run, with every one of its knobs."""
+
+    component: Component
+    knobs: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The component's name."""
+        return self.component.name
+
+    def build(self, *given: object) -> Any:
+        """Constructs the component: the framework's positional arguments, then the knobs."""
+        return self.component.cls(*given, **self.knobs)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that identifies the choice, as JSON would hold it."""
+        c = self.component
+        return {"name": c.name, "knobs": dict(self.knobs), "distribution": c.distribution, "version": c.version}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One run, fully determined but for the machine: what is asked of the training loop.
+
+    losses: every loss that some phase names. weights: the student's objective as the schedule was given it.
+    sources: where each setting came from, by name or dotted name. warnings: what the row must carry.
+    """
+
+    data: Choice
+    teacher: Choice
+    student: Choice
+    head: Choice
+    selector: Choice
+    train_selector: Choice
+    teacher_selector: Choice
+    schedule: Choice
+    losses: Mapping[str, Choice]
+    weights: Mapping[str, float]
+    phases: tuple[Phase, ...]
+    training: Training
+    k: int
+    seed: int
+    preset: str | None
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks that learn, guide, lend their weights or their head in some phase, teacher first."""
+        used: set[Network] = set()
+        for phase in self.phases:
+            used |= (
+                set(phase.objectives)
+                | set(phase.starts.values())
+                | ({"teacher"} if phase.head != "separate" else set())
+            )
+            used |= {
+                phase.guides[learner]
+                for learner, terms in phase.objectives.items()
+                if self.is_guided(phase, learner, terms)
+            }
+        return tuple(network for network in NETWORKS if network in used)
+
+    def is_guided(self, phase: Phase, learner: Network, terms: Iterable[str]) -> bool:
+        """Tells whether some of a learner's losses compares it with its guide."""
+        return learner in phase.guides and any("teacher" in self.passport(name).needs for name in terms)
+
+    def passport(self, loss: str) -> Passport:
+        """What a loss of this run needs, and where it is valid."""
+        return _passport(self.losses[loss])
+
+    @property
+    def answers(self) -> Network:
+        """The network whose quality and cost the run reports."""
+        cls = self.schedule.component.cls
+        return "student" if issubclass(cls, TrainingSchedule) and cls.trains_student else "teacher"
+
+    def describe(self) -> dict[str, Any]:
+        """What the run's answer depends on, as JSON would hold it; setups that agree here are the same question."""
+        fields = ["data", "head", "schedule"]
+        fields += ["teacher", "teacher_selector"] if "teacher" in self.networks else []
+        fields += ["student", "selector", "train_selector"] if "student" in self.networks else []
+        described: dict[str, Any] = {name: getattr(self, name).describe() for name in fields}
+        described |= {
+            "losses": {name: choice.describe() for name, choice in sorted(self.losses.items())},
+            "phases": [dataclasses.asdict(phase) for phase in self.phases],
+            "training": dataclasses.asdict(self.training),
+            "seed": self.seed,
+        }
+        return described | ({"k": self.k} if "student" in self.networks else {})
+
+    @cached_property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that stand for this question, asked of this version."""
+        return digest({"distillbench": __version__, **self.describe()})
+
+
+COMPONENT_FIELDS = ("data", "teacher", "student", "head", "selector", "train_selector", "teacher_selector", "schedule")
+RECOMMENDERS = ("recipe of ", "preset ")
+"""How the sources begin that fill what the user left unsaid."""
+
+NETWORKS: tuple[Network, ...] = ("teacher", "student")
+_KIND = {"train_selector": "selector", "teacher_selector": "selector"}
+
+
+def digest(content: object) -> str:
+    """Hashes JSON-able content to twelve hexadecimal digits, the same on every machine."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def setups(layers: Sequence[Layer], registry: Registry) -> list[Setup]:
+    """Makes every run of a question, each once; a setting that is a list is an axis.
+
+    layers: lowest first; a later one wins. Raises `ConfigError` with every problem of every run.
+    """
+    problems = [problem for layer in layers for problem in unknown_names(layer)]
+    found: dict[str, Setup] = {}
+    for point in _points(layers):
+        setup, wrong = _setup(point, registry)
+        problems += wrong
+        if setup is not None:
+            found.setdefault(setup.key, setup)
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    return list(found.values())
+
+
+def _points(layers: Sequence[Layer]) -> list[list[Layer]]:
+    """Expands list-valued settings to their product, the highest layer's value of a name being the one that counts."""
+    winner = {name: i for i, layer in enumerate(layers) for name in layer.settings}
+    values_of = {name: layers[i].settings[name] for name, i in winner.items()}
+    axes = [(winner[name], name, values) for name, values in values_of.items() if isinstance(values, list)]
+    points = []
+    for values in itertools.product(*(axis for _, _, axis in axes)):
+        settings = [dict(layer.settings) for layer in layers]
+        for (i, name, _), value in zip(axes, values, strict=True):
+            settings[i][name] = value
+        points.append([Layer(layer.source, s) for layer, s in zip(layers, settings, strict=True)])
+    return points
+
+
+def _setup(layers: Sequence[Layer], registry: Registry) -> tuple[Setup | None, list[str]]:
+    merged = {name: (value, "default") for name, value in DEFAULTS.items()}
+    for layer in layers:
+        merged |= {name: (value, layer.source) for name, value in layer.settings.items()}
+    said = {name for layer in layers for name in layer.settings}
+    problems: list[str] = []
+    for name, value, source in _recipe(str(merged["data"][0]), registry):
+        if name not in said:
+            merged[name] = (value, source)
+    number = _whole("k", merged["k"][0], 1, problems)
+    for name, value, source in _preset(merged["preset"][0], number, registry, problems):
+        if name not in said:
+            merged[name] = (value, source)
+    return _Resolver(merged, registry, problems).resolve()
+
+
+def _recipe(name: str, registry: Registry) -> list[tuple[str, Value, str]]:
+    component = registry.find("data", name)
+    if component is None or not issubclass(component.cls, DataSet):
+        return []
+    return [(setting, value, f"recipe of {name}") for setting, value in component.cls.recipe.items()]
+
+
+def _preset(name: Value, k: int, registry: Registry, problems: list[str]) -> list[tuple[str, Value, str]]:
+    if name is None:
+        return []
+    component = registry.find("preset", str(name))
+    if component is None:
+        problems.append(registry.missing("preset", str(name)))
+        return []
+    preset: Preset = component.cls()
+    return [(setting, value, f"preset {name}") for setting, value in preset.settings(k).items()]
+
+
+def _whole(name: str, value: Value, least: int, problems: list[str]) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = least - 1
+    if number < least:
+        problems.append(f"{name} must be a whole number of at least {least}; found {value}")
+        return least
+    return number
+
+
+class _Resolver:
+    """Turns merged settings into a setup, gathering problems on the way."""
+
+    def __init__(self, merged: Mapping[str, tuple[Value, str]], registry: Registry, problems: list[str]) -> None:
+        self.settings = {name: value for name, (value, _) in merged.items()}
+        self.sources = {name: source for name, (_, source) in merged.items()}
+        self.registry, self.problems = registry, problems
+
+    def resolve(self) -> tuple[Setup | None, list[str]]:
+        if self.settings["train_selector"] is None:
+            self.settings["train_selector"] = self.settings["selector"]
+            inherited = self._section("selector") | self._section("train_selector")
+            self.settings |= {f"train_selector.{name}": value for name, value in inherited.items()}
+            self.sources |= {f"train_selector.{n}": self.sources[f"selector.{n}"] for n in self._section("selector")}
+        choices = {
+            field: self._choice(_KIND.get(field, field), field, self._section(field)) for field in COMPONENT_FIELDS
+        }
+        training, wrong = bind(Training, self._section("training"), "training")
+        self.problems += wrong
+        k = _whole("k", self.settings["k"], 1, self.problems)
+        seed = _whole("seed", self.settings["seed"], 0, self.problems)
+        weights = self._weights()
+        phases = self._phases(choices["schedule"], weights, training)
+        losses = {
+            name: self._choice("loss", f"loss {name}", self._section(f"loss.{name}"), name)
+            for name in _needed(phases, weights)
+        }
+        if not self.problems:
+            self._check_training(training)
+        if not self.problems:
+            warnings = _pairing_warnings(choices["data"], losses)
+            self.problems += _pairing_problems(phases, losses)
+        if self.problems:
+            return None, self.problems
+        in_phases = {name for phase in phases for terms in phase.objectives.values() for name in terms}
+        losses = {name: choice for name, choice in losses.items() if name in in_phases}
+        return Setup(
+            **choices,  # type: ignore[arg-type]
+            losses=losses,  # type: ignore[arg-type]
+            weights=weights,
+            phases=phases,
+            training=Training(**training),  # type: ignore[arg-type]
+            k=k,
+            seed=seed,
+            preset=self.settings["preset"],  # type: ignore[arg-type]
+            sources=self.sources,
+            warnings=tuple(warnings),
+        ), []
+
+    def _section(self, section: str) -> dict[str, Value]:
+        prefix = section + "."
+        return {name.removeprefix(prefix): value for name, value in self.settings.items() if name.startswith(prefix)}
+
+    def _choice(self, kind: str, where: str, settings: Mapping[str, Value], name: str | None = None) -> Choice | None:
+        name = name or str(self.settings[where])
+        component = self.registry.find(kind, name)
+        if component is None:
+            self.problems.append(self.registry.missing(kind, name))
+            return None
+        section = where.replace(" ", ".") if kind == "loss" else where
+        settings = self._applicable(component, section, settings)
+        knobs, wrong = bind(component.cls, settings, where if kind == "loss" else f"{where} {name}")
+        self.problems += wrong
+        return Choice(component, knobs)
+
+    def _applicable(self, component: Component, section: str, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """Drops what a recipe or a preset recommends and the chosen component has no knob for; a user is told instead."""
+        names = {knob.name for knob in knobs_of(component.cls)}
+        recommended = {name for name in settings if self.sources.get(f"{section}.{name}", "").startswith(RECOMMENDERS)}
+        return {name: value for name, value in settings.items() if name in names or name not in recommended}
+
+    def _weights(self) -> dict[str, float]:
+        said, wrong = parse_objective(self.settings["loss"])
+        self.problems += wrong
+        section = self._section("loss")
+        known = self.registry.names("loss")
+        unknown = {setting.partition(".")[0] for setting in section} - set(known)
+        self.problems += [self.registry.missing("loss", name) for name in sorted(unknown)]
+        weights: dict[str, float] = {}
+        for name, weight in said.items():
+            try:
+                weights[name] = weight if weight is not None else float(str(section.get(name, 1.0)))
+            except ValueError:
+                self.problems.append(f"loss.{name} takes a weight, found {section[name]!r}")
+        return weights
+
+    def _phases(
+        self, schedule: Choice | None, weights: Mapping[str, float], training: Mapping[str, Any]
+    ) -> tuple[Phase, ...]:
+        if schedule is None or self.problems:
+            return ()
+        try:
+            built: TrainingSchedule = schedule.build(weights)
+            return tuple(built.phases(training["epochs"]))
+        except ConfigError as error:
+            self.problems += error.problems
+            return ()
+
+    def _check_training(self, training: Mapping[str, Any]) -> None:
+        for name in ("epochs", "batch_size", "decay_examples"):
+            _whole(f"training.{name}", training[name], 1, self.problems)
+        for name, least in (("learning_rate", 0.0), ("decay", 0.0), ("clip", 0.0), ("l2", 0.0)):
+            if not least <= training[name] < float("inf"):
+                self.problems.append(f"training.{name} must be a number of at least {least:g}; found {training[name]}")
+
+
+def _needed(phases: Sequence[Phase], weights: Mapping[str, float]) -> list[str]:
+    """Lists the losses that some phase or the user names, each once."""
+    in_phases = [name for phase in phases for objective in phase.objectives.values() for name in objective]
+    return list(dict.fromkeys([*weights, *in_phases]))
+
+
+def _passport(choice: Choice | None) -> Passport:
+    cls = choice.component.cls if choice else MatchingLoss
+    return cls.passport if issubclass(cls, MatchingLoss) else Passport(frozenset())
+
+
+def _pairing_problems(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
+    """Lists the losses that need a guide in a phase where their learner has none."""
+    return [
+        f"phase '{phase.name}': the {learner}'s loss '{name}' needs a network to match, and the {learner} has no guide there"
+        for phase in phases
+        for learner, objective in phase.objectives.items()
+        for name in objective
+        if "teacher" in _passport(losses[name]).needs and learner not in phase.guides
+    ]
+
+
+def _pairing_warnings(data: Choice | None, losses: Mapping[str, Choice | None]) -> list[str]:
+    """Lists the losses that are not meant for this data set's kind of labels."""
+    kind = data.component.cls.label_kind if data and issubclass(data.component.cls, DataSet) else "multi-label"
+    return [
+        f"the loss '{name}' is meant for {' and '.join(sorted(_passport(choice).valid_for))} data; {data.name} is {kind}"
+        for name, choice in losses.items()
+        if data and kind not in _passport(choice).valid_for
+    ]

@@ -1,0 +1,146 @@
+"""A component's knobs: its keyword-only constructor parameters, checked against what a user set."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin
+
+_MISSING = inspect.Parameter.empty
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One keyword-only constructor parameter: its name, its annotation, its default and the line that documents it."""
+
+    name: str
+    annotation: Any
+    default: object
+    summary: str = ""
+
+    @property
+    def type_name(self) -> str:
+        """The annotation as a user reads it: `int`, `float | None`, `concat | top`."""
+        return describe(self.annotation)
+
+
+def describe(annotation: Any) -> str:
+    """Writes a knob's annotation the way error messages and listings show it."""
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(value) for value in get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " | ".join(describe(part) for part in get_args(annotation))
+    if annotation is type(None):
+        return "none"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def knobs_of(component: type) -> tuple[Knob, ...]:
+    """Lists a component's knobs in the order they are declared."""
+    parameters = inspect.signature(component).parameters.values()
+    hints = typing.get_type_hints(component.__init__)  # type: ignore[misc]
+    summaries = _summaries(inspect.getdoc(component) or "")
+    return tuple(
+        Knob(p.name, hints.get(p.name, Any), p.default, summaries.get(p.name, ""))
+        for p in parameters
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    )
+
+
+def bind(component: type, settings: Mapping[str, object], where: str) -> tuple[dict[str, object], list[str]]:
+    """Fills a component's knobs from settings and defaults.
+
+    Returns every knob's value and the list of problems: unknown names (with the nearest known one), values of the wrong
+    type, knobs without a default that were not set. `where` (`student hrnn`) names the component in the problems.
+    """
+    knobs = {knob.name: knob for knob in knobs_of(component)}
+    problems = [
+        f"{where} has no knob '{name}'{nearest(name, knobs)}; it has: {', '.join(knobs) or 'none'}"
+        for name in settings
+        if name not in knobs
+    ]
+    values: dict[str, object] = {}
+    for name, knob in knobs.items():
+        if name not in settings:
+            if knob.default is _MISSING:
+                problems.append(f"{where} needs its knob '{name}' ({knob.type_name}) to be set")
+            values[name] = knob.default
+            continue
+        try:
+            values[name] = convert(settings[name], knob.annotation)
+        except ValueError:
+            problems.append(f"{where}: knob '{name}' takes {knob.type_name}, found {settings[name]!r}")
+    return values, problems
+
+
+def convert(value: object, annotation: Any) -> object:
+    """Turns a flag's text or a TOML value into a knob's type; raises ValueError where it does not fit."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _convert_union(value, get_args(annotation))
+    if get_origin(annotation) is Literal:
+        for choice in get_args(annotation):
+            if value == choice or (isinstance(value, str) and value == str(choice)):
+                return choice
+        raise ValueError(value)
+    if annotation is Any or annotation is object:
+        return value
+    if annotation is type(None):
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "")):
+            return None
+        raise ValueError(value)
+    return _convert_plain(value, annotation)
+
+
+def _convert_union(value: object, choices: Iterable[Any]) -> object:
+    for choice in sorted(choices, key=lambda part: part is str):  # text fits everything, so it is tried last
+        try:
+            return convert(value, choice)
+        except ValueError:
+            continue
+    raise ValueError(value)
+
+
+def _convert_plain(value: object, annotation: Any) -> object:
+    if annotation is bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in _WORDS:
+            return _WORDS[value.lower()]
+        raise ValueError(value)
+    if annotation in (int, float):
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError(value)
+        if annotation is int and isinstance(value, float):
+            raise ValueError(value)
+        return annotation(value.replace("_", "") if isinstance(value, str) else value)
+    if annotation is str and isinstance(value, str):
+        return value
+    raise ValueError(value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns `, did you mean 'x'?` for the known name nearest to one that is not, or nothing."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f", did you mean '{found[0]}'?" if found else ""
+
+
+def _summaries(doc: str) -> dict[str, str]:
+    """Reads the lines `name: what it does` under a docstring's `Knobs:`."""
+    _, _, section = doc.partition("Knobs:\n")
+    found: dict[str, str] = {}
+    name = ""
+    for line in section.splitlines():
+        if not line.startswith(" "):
+            break
+        text = line.strip()
+        head, colon, rest = text.partition(":")
+        if colon and head.isidentifier() and len(line) - len(line.lstrip()) <= 4:
+            name, found[head] = head, rest.strip()
+        elif name:
+            found[name] += " " + text
+    return found

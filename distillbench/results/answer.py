@@ -1,0 +1,160 @@
+"""One run, straight down: open the data, build the parts, train, evaluate, write one result."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distillbench.errors import ConfigError
+from distillbench.evaluation.cost import cost_of
+from distillbench.evaluation.evaluate import Evaluation, evaluate
+from distillbench.evaluation.latency import measure
+from distillbench.grid import Setup, digest
+from distillbench.interfaces import Network, Splits
+from distillbench.results import provenance, record
+from distillbench.results.record import Result
+from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.checkpoint import Checkpoints
+from distillbench.training.fit import fit
+from distillbench.training.observer import SILENT, Observer
+from distillbench.training.teachers import TeacherStore
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run happens: its device, the folder of results (teachers and checkpoints below it), what is done again."""
+
+    results: Path
+    device: str = "auto"
+    retrain: bool = False
+    again: bool = False
+
+
+def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT) -> Result:
+    """Answers one question, or returns the answer that is there already for the same question and data."""
+    record.check_writable(workplace.results)
+    device = find_device(workplace.device)
+    torch.set_num_threads(setup.training.threads or os.cpu_count() or 1)
+    splits = open_data(setup)
+    known = None if workplace.again or workplace.retrain else _answered(setup, splits, workplace.results)
+    if known is not None:
+        observer.said(f"answered before ({known.path}); --again runs it again")
+        return known
+    began = time.perf_counter()
+    parts = assemble(setup, splits, device)
+    checkpoints = Checkpoints(
+        workplace.results / "checkpoints" / f"{setup.key}.safetensors",
+        digest(
+            [setup.key, _fingerprints(splits), device.type, parts.precision, torch.get_num_threads(), torch.__version__]
+        ),
+    )
+    fitted = fit(parts, TeacherStore(workplace.results / "teachers", refresh=workplace.retrain), checkpoints, observer)
+    network = setup.answers
+    observer.said("evaluating on the test split")
+    evaluation = evaluate(
+        parts.models[network],
+        splits.test,
+        parts.evaluation_views[network],
+        setup.training.batch_size,
+        device,
+        exact=True,
+    )
+    content = {
+        "id": setup.key,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "network": network,
+        "setup": setup.describe(),
+        "preset": setup.preset,
+        "sources": dict(setup.sources),
+        "warnings": list(setup.warnings),
+        "data": _data(splits),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(device) | {"precision": parts.precision},
+        "commit": provenance.commit(),
+        "metrics": dataclasses.asdict(evaluation.metrics),
+        "cost": _cost(parts, network, evaluation),
+        "budget": _budget(fitted.history) | {"seconds_of_this_run": time.perf_counter() - began},
+        "history": fitted.history,
+    }
+    weights = parts.models[network].state_dict()
+    result = record.write(workplace.results, content, weights, evaluation.predictions)
+    checkpoints.clear()
+    return result
+
+
+def find_device(asked: str) -> torch.device:
+    """Turns `auto`, `cpu` or `cuda` into a device; raises `ConfigError` where it is not there."""
+    if asked not in ("auto", "cpu", "cuda"):
+        raise ConfigError([f"--device takes auto, cpu or cuda; found '{asked}'"])
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            ["--device cuda was asked for, and no GPU that torch can use was found; --device cpu runs without"]
+        )
+    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _answered(setup: Setup, splits: Splits, folder: Path) -> Result | None:
+    path = folder / f"{setup.key}.json"
+    if not path.is_file():
+        return None
+    result = record.read(path)
+    return result if result.content["data"]["fingerprints"] == _fingerprints(splits) else None
+
+
+def _fingerprints(splits: Splits) -> dict[str, str]:
+    return {name: getattr(splits, name).fingerprint for name in ("train", "validation", "test")}
+
+
+def _data(splits: Splits) -> dict[str, Any]:
+    return {
+        "fingerprints": _fingerprints(splits),
+        "videos": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
+        "features": dict(splits.train.features),
+        "classes": splits.train.labels.count,
+        "longest": int(splits.test.lengths.max()),
+    }
+
+
+def _cost(parts: Parts, network: Network, evaluation: Evaluation) -> dict[str, Any]:
+    model, view, test = parts.models[network], parts.evaluation_views[network], parts.splits.test
+    cost = cost_of(model, test, view, parts.device)
+    latencies = {str(batch): measure(model, test, view, parts.device, batch) for batch in (1, 256)}
+    return dataclasses.asdict(cost) | {
+        "macs": cost.macs,
+        "flops": None if cost.macs is None else 2 * cost.macs,
+        "frames_read": evaluation.frames_read,
+        "bytes_read": evaluation.bytes_read,
+        "latency": {
+            batch: dataclasses.asdict(latency) | {"throughput": latency.throughput}
+            for batch, latency in latencies.items()
+        },
+        "evaluation_seconds": {
+            "reading": evaluation.reading,
+            "model": evaluation.model,
+            "metric": evaluation.metric,
+            "sum": evaluation.reading + evaluation.model + evaluation.metric,
+        },
+    }
+
+
+def _budget(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Adds up what each network was trained with; a phase in which both learn counts for both."""
+    budget: dict[str, Any] = {"epoch_chosen_by": "validation GAP"}
+    for network in ("teacher", "student"):
+        rows = [row for row in history if network in row["networks"]]
+        last = {row["phase"]: row for row in rows}
+        budget[network] = {
+            "epochs": len(rows),
+            "steps": sum(row["steps"] for row in last.values()),
+            "examples": sum(row["examples"] for row in last.values()),
+            "seconds": sum(row["seconds"] for row in rows),
+        }
+    return budget

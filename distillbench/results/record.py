@@ -1,0 +1,97 @@
+"""A result on disk: one JSON file, beside it the student's weights and every test video's best predictions."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from distillbench.errors import ResultError
+from distillbench.evaluation.predictions import Predictions
+from distillbench.storage import save_tensors, write_text
+
+FORMAT = 1
+"""Grows whenever an older reader would misread a newer file."""
+
+_REQUIRED = ("id", "setup", "metrics", "cost", "history")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row: the file it came from and what is in it."""
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The key of the run's question."""
+        return str(self.content["id"])
+
+    def student_path(self) -> Path:
+        """The file with the evaluated network's weights."""
+        return self.path.parent / str(self.content["files"]["network"])
+
+    def predictions(self) -> Predictions:
+        """Loads every test video's best 20 predictions; raises `ResultError` where they are missing or damaged."""
+        return Predictions.load(self.path.parent / str(self.content["files"]["predictions"]))
+
+
+def check_writable(folder: Path) -> None:
+    """Raises `ResultError` before anything is trained where a folder cannot take results."""
+    trial = folder / f".writable-{uuid.uuid4().hex[:8]}"
+    write_text(trial, "")
+    trial.unlink(missing_ok=True)
+
+
+def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor], predictions: Predictions) -> Result:
+    """Writes a result so that a reader finds the old one or the new one, never a mixture.
+
+    The JSON file names the other two, whose names are new every time, and is replaced last.
+    """
+    path = folder / f"{content['id']}.json"
+    before = _siblings(path)
+    stem = f"{content['id']}.{uuid.uuid4().hex[:8]}"
+    files = {"network": f"{stem}.network.safetensors", "predictions": f"{stem}.predictions.safetensors"}
+    try:
+        save_tensors(folder / files["network"], weights, {"id": content["id"]})
+        predictions.save(folder / files["predictions"])
+        whole = {"format": FORMAT, **content, "files": files}
+        write_text(path, json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    except (ResultError, ValueError):
+        for name in files.values():
+            (folder / name).unlink(missing_ok=True)
+        raise
+    for name in before:
+        (folder / name).unlink(missing_ok=True)
+    return Result(path, whole)
+
+
+def read(path: Path) -> Result:
+    """Reads one result; raises `ResultError` where it is damaged or of a newer format."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"'{path}' is no readable result: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise ResultError(f"'{path}' is no result: it has no format number")
+    if content["format"] > FORMAT:
+        raise ResultError(
+            f"'{path}' has format {content['format']}; this distillbench reads up to {FORMAT}: install a newer one"
+        )
+    missing = [name for name in _REQUIRED if name not in content]
+    if missing:
+        raise ResultError(f"'{path}' is no complete result: it lacks {', '.join(missing)}")
+    return Result(path, content)
+
+
+def _siblings(path: Path) -> list[str]:
+    try:
+        return [str(name) for name in read(path).content["files"].values()]
+    except (ResultError, KeyError):
+        return []

@@ -1,0 +1,165 @@
+"""Builds the parts of a run from its setup; every width is read from the data, never typed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from distillbench.data.batches import View, batches
+from distillbench.errors import ConfigError
+from distillbench.grid import Choice, Setup
+from distillbench.interfaces import (
+    DataSet,
+    FrameSelector,
+    MatchingLoss,
+    Network,
+    Outcome,
+    Phase,
+    Shapes,
+    Splits,
+    Videos,
+)
+from distillbench.networks import Model, Precision, choose_precision, has_bf16, probe
+from distillbench.seeds import derive
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a run trains and evaluates with.
+
+    models: the networks some phase uses. losses: by learner and name. training_views and evaluation_views: what each
+    network sees. guides_keep_states: networks whose states some loss reads while they stand still.
+    """
+
+    setup: Setup
+    splits: Splits
+    models: Mapping[Network, Model]
+    losses: Mapping[Network, Mapping[str, MatchingLoss]]
+    training_views: Mapping[Network, View]
+    evaluation_views: Mapping[Network, View]
+    device: torch.device
+    precision: Precision
+
+
+def open_data(setup: Setup) -> Splits:
+    """Opens a setup's data set; raises `DataError` where a split has no videos or the splits do not fit together."""
+    dataset: DataSet = setup.data.build()
+    return dataset.splits()
+
+
+def assemble(setup: Setup, splits: Splits, device: torch.device) -> Parts:
+    """Builds every network, loss and view that a setup's phases use, on the device."""
+    width, classes, codec = splits.train.width, splits.train.labels.count, splits.train.codec
+    _check_lengths(setup, splits)
+    shapes: dict[Network, Shapes] = {}
+    models: dict[Network, Model] = {}
+    for network in setup.networks:
+        encoder = _seeded(setup, network, getattr(setup, network), width)
+        shapes[network] = probe(encoder, width, classes)
+        head = _seeded(setup, f"{network} head", setup.head, shapes[network].summary, classes)
+        models[network] = Model(encoder, head, codec).to(device)
+    training_views, evaluation_views = _views(setup, splits, models)
+    losses = _losses(setup, shapes, device)
+    precision = _precision(setup, splits.train, models, training_views, device)
+    for model in models.values():
+        model.precision = precision
+    return Parts(setup, splits, models, losses, training_views, evaluation_views, device, precision)
+
+
+def _check_lengths(setup: Setup, splits: Splits) -> None:
+    longest = max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
+    if "student" in setup.networks and setup.k > longest:
+        raise ConfigError(
+            [f"k = {setup.k} is more than any video has; the longest video of {setup.data.name} has {longest} frames"]
+        )
+
+
+def needs_states(setup: Setup, phase: Phase) -> bool:
+    """Tells whether some loss of a phase reads states."""
+    return any("states" in setup.passport(name).needs for objective in phase.objectives.values() for name in objective)
+
+
+def _seeded(setup: Setup, purpose: str, choice: Choice, *given: object) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(setup.seed, purpose, "init"))
+        return choice.build(*given)
+
+
+def _views(
+    setup: Setup, splits: Splits, models: Mapping[Network, Model]
+) -> tuple[dict[Network, View], dict[Network, View]]:
+    longest = max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
+    training: dict[Network, View] = {}
+    evaluation: dict[Network, View] = {}
+    for network in models:
+        slots = longest if network == "teacher" else setup.k
+        chosen = (setup.teacher_selector,) * 2 if network == "teacher" else (setup.train_selector, setup.selector)
+        selectors: Sequence[FrameSelector] = [choice.build(slots) for choice in chosen]
+        training[network] = View(selectors[0], slots, setup.seed, training=True)
+        evaluation[network] = View(selectors[1], slots, setup.seed, training=False)
+    return training, evaluation
+
+
+def _losses(
+    setup: Setup, shapes: Mapping[Network, Shapes], device: torch.device
+) -> dict[Network, dict[str, MatchingLoss]]:
+    built: dict[Network, dict[str, MatchingLoss]] = {network: {} for network in shapes}
+    problems = []
+    for phase in setup.phases:
+        for learner, objective in phase.objectives.items():
+            guide = phase.guides.get(learner, learner)
+            student, teacher = shapes[learner], shapes.get(guide, shapes[learner])
+            for name in objective:
+                problems += _width_problems(setup, name, student, teacher)
+                if name not in built[learner] and not problems:
+                    built[learner][name] = _seeded(
+                        setup, f"{learner} loss {name}", setup.losses[name], student, teacher
+                    ).to(device)
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    return built
+
+
+def _width_problems(setup: Setup, name: str, student: Shapes, teacher: Shapes) -> list[str]:
+    needs, problems = setup.passport(name).needs, []
+    if "states" in needs and (student.states is None or teacher.states is None):
+        who = "student" if student.states is None else "teacher"
+        problems.append(f"the loss '{name}' compares states, and the {who}'s encoder has none")
+    if "equal-widths" in needs and "summary" in needs and student.summary != teacher.summary:
+        problems.append(
+            f"the loss '{name}' needs encodings of equal width; the student's has {student.summary} numbers, the "
+            f"teacher's {teacher.summary}"
+        )
+    if "equal-widths" in needs and "states" in needs and student.states != teacher.states:
+        problems.append(
+            f"the loss '{name}' needs states of equal width; the student's have {student.states}, the teacher's {teacher.states}"
+        )
+    return problems
+
+
+def _precision(
+    setup: Setup,
+    videos: Videos,
+    models: Mapping[Network, Model],
+    views: Mapping[Network, View],
+    device: torch.device,
+) -> Precision:
+    """Chooses the precision in which a training step of the student (or of the teacher, alone) is faster."""
+    network = setup.networks[-1]
+    model = copy.deepcopy(models[network])
+    order = torch.arange(min(len(videos), setup.training.batch_size))
+
+    def step(precision: Precision) -> None:
+        model.precision = precision
+        outcome: Outcome = model(clips)
+        outcome.logits.sum().backward()  # type: ignore[no-untyped-call]
+        model.zero_grad(set_to_none=True)
+
+    if setup.training.precision == "auto" and has_bf16(device):
+        batch = next(batches(videos, order, len(order), {network: views[network]}))
+        clips = batch.clips[network].to(device)
+    return choose_precision(setup.training.precision, device, step)

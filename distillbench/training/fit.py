@@ -1,0 +1,307 @@
+"""The one training loop: it acts out a schedule's phases, keeps each learner's best epoch and can go on where it stopped."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distillbench.data.batches import Batch, View, batches, shuffled
+from distillbench.errors import ResultError, TrainingError
+from distillbench.evaluation.evaluate import evaluate
+from distillbench.interfaces import Encoding, Network, Outcome, Phase
+from distillbench.seeds import derive
+from distillbench.training import roles
+from distillbench.training.assemble import Parts, needs_states
+from distillbench.training.checkpoint import Checkpoints, Progress
+from distillbench.training.observer import SILENT, Observer
+from distillbench.training.optimiser import Optimiser
+from distillbench.training.signals import Signals, ask
+from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
+
+_CHECKED_EVERY = 20  # steps between looks at the running sums: a look waits for the device
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training leaves behind beside the weights: one history row an epoch, and the seconds this run spent."""
+
+    history: list[dict[str, Any]]
+    seconds: float
+
+
+def fit(parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer: Observer = SILENT) -> Fitted:
+    """Trains a run's networks in place; each learner ends every phase with its best epoch by validation GAP.
+
+    Raises `TrainingError` where a loss is no finite number.
+    """
+    return _Loop(parts, teachers, checkpoints, observer).run()
+
+
+class _Loop:
+    def __init__(self, parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer: Observer) -> None:
+        self.parts, self.teachers, self.checkpoints, self.observer = parts, teachers, checkpoints, observer
+        self.setup, self.models = parts.setup, parts.models
+        self.progress = Progress()
+        self.best_weights: dict[str, Tensor] = {}
+        self.optimiser_state: dict[str, Tensor] | None = None
+
+    def run(self) -> Fitted:
+        resumed = self._resume()
+        while self.progress.phase < len(self.setup.phases):
+            phase = self.setup.phases[self.progress.phase]
+            if not resumed:
+                roles.begin(phase, self.models)
+            if resumed or not self._take_stored_teacher(phase):
+                self._act(phase)
+            resumed = False
+            self.progress.phase += 1
+            self.progress.epoch = self.progress.step = 0
+            self.progress.sums, self.progress.best, self.best_weights = {}, {}, {}
+        return Fitted(self.progress.history, self.progress.seconds)
+
+    def _act(self, phase: Phase) -> None:
+        loop = self.parts
+        roles.cast(phase, self.models, needs_states(self.setup, phase))
+        optimiser = self._optimiser(phase)
+        signals = self._signals(phase) if phase.epochs else {}
+        steps = math.ceil(len(loop.splits.train) / self.setup.training.batch_size)
+        done = self.progress.epoch * steps + self.progress.step
+        self.observer.phase_started(phase.name, phase.epochs, steps, done)
+        for epoch in range(self.progress.epoch, phase.epochs):
+            self.progress.epoch = epoch
+            began = time.perf_counter()
+            self._train_epoch(phase, epoch, optimiser, signals)
+            row = self._validate(phase, epoch, optimiser, time.perf_counter() - began)
+            self.progress.history.append(row)
+            self.progress.epoch, self.progress.step, self.progress.sums = epoch + 1, 0, {}
+            self.observer.epoch_ended(row)
+            self._save(optimiser)
+        self._finish(phase)
+
+    def _train_epoch(self, phase: Phase, epoch: int, optimiser: Optimiser, signals: Mapping[Network, Signals]) -> None:
+        roles.cast(phase, self.models, needs_states(self.setup, phase))
+        training, train = self.setup.training, self.parts.splits.train
+        order = shuffled(len(train), self.setup.seed, self.progress.phase * 1_000_003 + epoch)
+        first = self.progress.step
+        sums = {
+            name: torch.tensor(value, dtype=torch.float64, device=self.parts.device)
+            for name, value in self.progress.sums.items()
+        }
+        views = self._views(phase, signals)
+        began = time.perf_counter()
+        for step, batch in enumerate(
+            batches(train, order, training.batch_size, views, epoch=epoch, skip=first), start=first
+        ):
+            torch.manual_seed(derive(self.setup.seed, phase.name, epoch, step))
+            loss = self._loss(phase, batch, signals, sums)
+            optimiser.step(loss, epoch * len(train) + step * training.batch_size)
+            self.progress.step = step + 1
+            self.observer.step_ended()
+            due = self.checkpoints.due()
+            if due or step % _CHECKED_EVERY == 0:
+                self._check_finite(phase, epoch, sums)
+            if due:
+                self.progress.sums = {name: float(value) for name, value in sums.items()}
+                self.progress.seconds += time.perf_counter() - began
+                began = time.perf_counter()
+                self._save(optimiser)
+        self.progress.seconds += time.perf_counter() - began
+        self._check_finite(phase, epoch, sums)
+        self.progress.sums = {name: float(value) for name, value in sums.items()}
+
+    def _loss(self, phase: Phase, batch: Batch, signals: Mapping[Network, Signals], sums: dict[str, Tensor]) -> Tensor:
+        """Computes the sum of all learners' objectives on a batch, and adds each term to the running sums."""
+        device = self.parts.device
+        labels = batch.labels.to(device, non_blocking=True)
+        outcomes = {n: self.models[n](batch.clips[n].to(device)) for n in phase.objectives}
+        total = torch.zeros((), device=device)
+        for learner, objective in phase.objectives.items():
+            guide = self._guide_outcome(phase, learner, batch, outcomes, signals)
+            for name, weight in objective.items():
+                term = self.parts.losses[learner][name](outcomes[learner], guide, labels)
+                total = total + weight * term
+                where = f"{learner}/{name}"
+                sums[where] = sums.get(where, 0.0) + term.detach().double() * len(batch.videos)
+        return total
+
+    def _guide_outcome(
+        self,
+        phase: Phase,
+        learner: Network,
+        batch: Batch,
+        outcomes: Mapping[Network, Outcome],
+        signals: Mapping[Network, Signals],
+    ) -> Outcome | None:
+        if not self.setup.is_guided(phase, learner, phase.objectives[learner]):
+            return None
+        guide = phase.guides[learner]
+        if guide in outcomes:
+            outcome = outcomes[guide]
+        elif guide in signals:
+            outcome = signals[guide].outcome(batch.videos, self.parts.device)
+        else:
+            with torch.no_grad():
+                outcome = self.models[guide](batch.clips[guide].to(self.parts.device))
+        outcome = _detached(outcome)
+        return _rolled(outcome) if phase.targets == "shuffled" else outcome
+
+    def _views(self, phase: Phase, signals: Mapping[Network, Signals]) -> dict[str, View]:
+        """Lists what must be read: learners see their training view, a live guide what it sees in evaluation."""
+        views: dict[str, View] = {network: self.parts.training_views[network] for network in phase.objectives}
+        for guide in self._standing_guides(phase):
+            if guide not in signals:
+                views[guide] = self.parts.evaluation_views[guide]
+        return views
+
+    def _standing_guides(self, phase: Phase) -> list[Network]:
+        found = [phase.guides[n] for n, terms in phase.objectives.items() if self.setup.is_guided(phase, n, terms)]
+        return [guide for guide in dict.fromkeys(found) if guide not in phase.objectives]
+
+    def _signals(self, phase: Phase) -> dict[Network, Signals]:
+        """Asks every guide that stands still once, unless a loss reads states, which are too large to keep."""
+        if needs_states(self.setup, phase):
+            return {}
+        size, train = self.setup.training.batch_size, self.parts.splits.train
+        return {
+            guide: ask(self.models[guide], train, self.parts.evaluation_views[guide], size, self.parts.device)
+            for guide in self._standing_guides(phase)
+        }
+
+    def _optimiser(self, phase: Phase) -> Optimiser:
+        parameters = roles.learning_parameters(phase, self.models)
+        for learner, objective in phase.objectives.items():
+            for name in objective:
+                for inner, parameter in self.parts.losses[learner][name].named_parameters():
+                    parameters[f"{learner}.loss.{name}.{inner}"] = parameter
+        matrices = [p for n in phase.objectives for p in self.models[n].head.parameters() if p.dim() > 1]
+        optimiser = Optimiser(parameters, matrices, self.setup.training)
+        if self.optimiser_state is not None:
+            optimiser.restore(self.optimiser_state)
+            self.optimiser_state = None
+        return optimiser
+
+    def _check_finite(self, phase: Phase, epoch: int, sums: Mapping[str, Tensor]) -> None:
+        bad = [name for name, value in sums.items() if not math.isfinite(value)]
+        if not bad:
+            return
+        terms = ", ".join(f"the {learner}'s '{term}'" for learner, _, term in (name.partition("/") for name in bad))
+        kept = (
+            f"epoch {epoch} is kept in {self.checkpoints.path}"
+            if epoch and self.checkpoints.path
+            else "no epoch was finished"
+        )
+        raise TrainingError(
+            f"phase '{phase.name}', epoch {epoch + 1}: {terms} became NaN or infinite; {kept}. A smaller "
+            "--set training.learning_rate or weight of that term usually helps"
+        )
+
+    def _validate(self, phase: Phase, epoch: int, optimiser: Optimiser, seconds: float) -> dict[str, Any]:
+        seen = (epoch + 1) * len(self.parts.splits.train)
+        networks: dict[str, Any] = {}
+        for learner in phase.objectives:
+            sums = {n.partition("/")[2]: v for n, v in self.progress.sums.items() if n.startswith(f"{learner}/")}
+            view, size = self.parts.evaluation_views[learner], self.setup.training.batch_size
+            metrics = evaluate(
+                self.models[learner], self.parts.splits.validation, view, size, self.parts.device
+            ).metrics
+            if metrics.gap > self.progress.best.get(learner, (-1.0, 0))[0]:
+                self.progress.best[learner] = (metrics.gap, epoch)
+                kept = {
+                    f"{learner}.{n}": t.detach().cpu().clone() for n, t in self.models[learner].state_dict().items()
+                }
+                self.best_weights |= kept
+            networks[learner] = {
+                "terms": {name: value / len(self.parts.splits.train) for name, value in sums.items()},
+                "validation": {
+                    "gap": metrics.gap,
+                    "map_at_20": metrics.map_at_20,
+                    "hit_at_1": metrics.hit_at_1,
+                    "perr": metrics.perr,
+                },
+                "best": self.progress.best[learner][1] + 1,
+            }
+        rate = optimiser.learning_rate(seen)
+        return {
+            "phase": phase.name,
+            "epoch": epoch + 1,
+            "examples": seen,
+            "steps": self.progress.step * (epoch + 1),
+            "seconds": seconds,
+            "learning_rate": rate,
+            "networks": networks,
+        }
+
+    def _finish(self, phase: Phase) -> None:
+        roles.end(phase, self.models)
+        for learner in phase.objectives:
+            weights = {n.partition(".")[2]: t for n, t in self.best_weights.items() if n.partition(".")[0] == learner}
+            if weights:
+                self.models[learner].load_state_dict(weights)
+        if trains_teacher_alone(phase):
+            rows = [row for row in self.progress.history if row["phase"] == phase.name]
+            self.teachers.keep(teacher_key(self.parts, phase), self.models["teacher"].state_dict(), rows)
+
+    def _take_stored_teacher(self, phase: Phase) -> bool:
+        if not trains_teacher_alone(phase) or self.progress.phase > 0:
+            return False
+        key = teacher_key(self.parts, phase)
+        stored = self.teachers.find(key)
+        if stored is None:
+            return False
+        self.models["teacher"].load_state_dict(stored.weights)
+        self.progress.history += stored.history
+        self.observer.said(f"the teacher was trained before ({key}); --retrain trains it again")
+        return True
+
+    def _save(self, optimiser: Optimiser) -> None:
+        tensors = {f"model.{n}.{name}": t for n, model in self.models.items() for name, t in model.state_dict().items()}
+        for learner, losses in self.parts.losses.items():
+            for name, loss in losses.items():
+                tensors |= {f"loss.{learner}.{name}.{inner}": t for inner, t in loss.state_dict().items()}
+        tensors |= {f"best.{name}": t for name, t in self.best_weights.items()}
+        tensors |= {f"optimiser.{name}": t for name, t in optimiser.state().items()}
+        try:
+            self.checkpoints.save(tensors, self.progress)
+        except ResultError as error:  # a full disk must not end a training that may still find room for its result
+            self.observer.said(f"no checkpoint: {error}")
+
+    def _resume(self) -> bool:
+        """Takes up the last checkpoint; tells whether a phase goes on in its middle."""
+        found = self.checkpoints.load()
+        if found is None:
+            return False
+        tensors, self.progress = found
+        for network, model in self.models.items():
+            model.load_state_dict(_under(f"model.{network}.", tensors))
+        for learner, losses in self.parts.losses.items():
+            for name, loss in losses.items():
+                loss.load_state_dict(_under(f"loss.{learner}.{name}.", tensors))
+        self.best_weights = _under("best.", tensors)
+        self.optimiser_state = _under("optimiser.", tensors)
+        phase = self.setup.phases[self.progress.phase]
+        self.observer.said(f"going on in phase '{phase.name}' after {self.progress.epoch} epochs")
+        return True
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _detached(outcome: Outcome) -> Outcome:
+    encoding = outcome.encoding
+    states = None if encoding.states is None else encoding.states.detach()
+    return Outcome(Encoding(encoding.summary.detach(), states, encoding.times), outcome.logits.detach())
+
+
+def _rolled(outcome: Outcome) -> Outcome:
+    """Gives every video the outcome of its neighbour in the (shuffled) batch."""
+    e = outcome.encoding
+    states = None if e.states is None else e.states.roll(1, 0)
+    times = None if e.times is None else e.times.roll(1, 0)
+    return Outcome(Encoding(e.summary.roll(1, 0), states, times), outcome.logits.roll(1, 0))

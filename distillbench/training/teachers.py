@@ -1,0 +1,76 @@
+"""Trained teachers, kept under a key of everything that shaped them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distillbench import __version__
+from distillbench.errors import ResultError
+from distillbench.grid import digest
+from distillbench.interfaces import Phase
+from distillbench.storage import load_tensors, save_tensors
+from distillbench.training.assemble import Parts
+
+
+@dataclass(frozen=True)
+class StoredTeacher:
+    """A teacher's weights and the history of its training."""
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, Any]]
+
+
+def teacher_key(parts: Parts, phase: Phase) -> str:
+    """Hashes everything that shapes the teacher that a phase trains alone: data, parts, training, seed, machine kind."""
+    setup = parts.setup
+    described = setup.describe()
+    losses = {name: described["losses"][name] for name in phase.objectives["teacher"]}
+    return digest(
+        {
+            "distillbench": __version__,
+            "torch": torch.__version__,
+            "device": parts.device.type,
+            "threads": torch.get_num_threads(),
+            "precision": parts.precision,
+            "data": [described["data"]["name"], parts.splits.train.fingerprint, parts.splits.validation.fingerprint],
+            "phase": [phase.name, phase.epochs, dict(phase.objectives["teacher"])],
+            "losses": losses,
+            **{name: described[name] for name in ("teacher", "head", "teacher_selector", "training", "seed")},
+        }
+    )
+
+
+def trains_teacher_alone(phase: Phase) -> bool:
+    """Tells whether what a phase makes of the teacher depends on nothing but the teacher."""
+    return set(phase.objectives) == {"teacher"} and not phase.starts and phase.head == "separate"
+
+
+class TeacherStore:
+    """A folder of trained teachers; `refresh` trains them again where they are there already."""
+
+    def __init__(self, folder: Path, refresh: bool = False) -> None:
+        self.folder, self._refresh = folder, refresh
+
+    def find(self, key: str) -> StoredTeacher | None:
+        """Returns the teacher of that key, or None; a damaged file counts as none."""
+        path = self._path(key)
+        if self._refresh or not path.is_file():
+            return None
+        try:
+            weights, about = load_tensors(path)
+        except ResultError:
+            return None
+        return StoredTeacher(weights, about["history"])
+
+    def keep(self, key: str, weights: dict[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
+        """Stores a teacher."""
+        save_tensors(self._path(key), weights, {"key": key, "history": list(history)})
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"

@@ -1,0 +1,1 @@
+"""Data sets: where videos come from."""

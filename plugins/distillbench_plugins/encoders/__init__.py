@@ -1,0 +1,1 @@
+"""Encoders: from clips to one encoding a video."""

@@ -1,0 +1,1 @@
+"""Heads: from encodings to logits."""

@@ -1,0 +1,38 @@
+"""Logistic regression: one logit a class, linear in the encoding."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from distillbench import hookimpl
+from distillbench.errors import ConfigError
+from distillbench.interfaces import Head
+
+
+class Logistic(Head):
+    """Logistic regression, the paper's "sigmoid neuron" (paper, section 7, row 9); Glorot-uniform, zero bias.
+
+    Knobs:
+        dropout: the share of the encoding that is dropped before the head (row 16).
+    """
+
+    def __init__(self, width: int, classes: int, *, dropout: float = 0.5) -> None:
+        super().__init__()
+        if not 0.0 <= dropout < 1.0:
+            raise ConfigError([f"head logistic: dropout={dropout} is not within [0, 1)"])
+        self.dropout = dropout
+        self.linear = nn.Linear(width, classes)
+        nn.init.xavier_uniform_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Returns the logits (B, C)."""
+        logits: Tensor = self.linear(dropout(summary, self.dropout, self.training))
+        return logits
+
+
+@hookimpl
+def heads() -> dict[str, type[Head]]:
+    """Offers `logistic`."""
+    return {"logistic": Logistic}

@@ -1,0 +1,131 @@
+"""The hierarchical RNN: an LSTM over the frames of every block, another over the blocks' codes (paper, section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, pad
+
+from distillbench.errors import ConfigError
+from distillbench.interfaces import NO_FRAME, Clips, Encoding
+from distillbench_plugins.layers.lstm import LSTM, Init, States
+from distillbench_plugins.layers.packing import cut, pack
+
+DropoutPlace = Literal["input", "layers", "summary"]
+State = Literal["concat", "top"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What shapes a hierarchical RNN; the knobs of `hrnn`, which says what each means."""
+
+    cell_size: int
+    layers: int
+    block_length: int
+    block_count: int
+    state: State
+    init: Init
+    dropout: float
+    dropout_place: DropoutPlace
+    zero_slots: int
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"encoder hrnn: {name}={getattr(self, name)} is not at least {least}"
+            for name, least in (
+                ("cell_size", 1),
+                ("layers", 1),
+                ("block_length", 0),
+                ("block_count", 0),
+                ("zero_slots", -1),
+            )
+            if getattr(self, name) < least
+        ]
+        if not 0.0 <= self.dropout < 1.0:
+            problems.append(f"encoder hrnn: dropout={self.dropout} is not within [0, 1)")
+        if self.block_length > 0 and self.block_count > 0:
+            problems.append("encoder hrnn: block_length and block_count are both set; set one of them")
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def state_width(self) -> int:
+        """W and E: the width of a state, of a block's code and of the summary."""
+        return self.cell_size * (2 * self.layers if self.state == "concat" else 1)
+
+
+class HierarchicalLSTM(nn.Module):
+    """Folds all blocks of all videos into one batch, encodes them, then encodes each video's sequence of blocks.
+
+    Real frames alone are gathered, so padding is never seen, whatever it holds, and never paid for.
+    """
+
+    def __init__(self, width: int, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        between = settings.dropout if settings.dropout_place == "layers" else 0.0
+        size, layers, init = settings.cell_size, settings.layers, settings.init
+        self.lower = LSTM(width, size, layers, init=init, dropout=between)
+        self.higher = LSTM(settings.state_width, size, layers, init=init, dropout=between)
+
+    def forward(self, clips: Clips, block_length: int, keeps_states: bool) -> Encoding:
+        """Encodes clips in blocks of `block_length`, unless a number of blocks is set."""
+        clips = self._slotted(clips)
+        videos, slots, _ = clips.frames.shape
+        starts, lengths, counts = cut(clips.lengths, self._block_lengths(clips.lengths, block_length), slots)
+        blocks, sequences = pack(starts, lengths), pack(counts.cumsum(0) - counts, counts)
+        rows = _on(clips.frames, blocks.rows)
+        frames = self._dropped(clips.frames.reshape(videos * slots, -1).index_select(0, rows), "input")
+        lower = self.lower(frames.to(self.lower.weights(0)[0].dtype), blocks.sizes)
+        codes = self._state(lower, _on(clips.frames, blocks.last[sequences.rows]))
+        higher = self.higher(codes, sequences.sizes)
+        summary = self._dropped(self._state(higher, _on(clips.frames, sequences.last)), "summary")
+        if not keeps_states:
+            return Encoding(summary)
+        states = self._state(lower, None)
+        table = states.new_zeros(videos * slots, states.shape[1]).index_copy(0, rows, states)
+        return Encoding(summary, table.view(videos, slots, -1), clips.times)
+
+    def macs_of_lower(self, frames: int, width: int) -> int:
+        """Counts as the paper's Table 4 does: the lower LSTM over `frames`, with 15 element-wise steps a cell."""
+        size = self.settings.cell_size
+        widths = [width, *[size] * (self.settings.layers - 1)]
+        return frames * sum((below + size) * 4 * size + 15 * size for below in widths)
+
+    def _slotted(self, clips: Clips) -> Clips:
+        """Zero-pads or clamps every video to the slots asked for, padding then being part of the video."""
+        slots = clips.slots if self.settings.zero_slots == -1 else self.settings.zero_slots
+        if slots == 0:
+            return clips
+        frames = clips.frames.masked_fill(~clips.mask()[:, :, None], 0.0)
+        more = slots - frames.shape[1]
+        return replace(
+            clips,
+            frames=pad(frames, (0, 0, 0, more)),
+            lengths=torch.full_like(clips.lengths, slots),
+            times=pad(clips.times, (0, more), value=NO_FRAME),
+        )
+
+    def _block_lengths(self, lengths: Tensor, block_length: int) -> Tensor:
+        if count := self.settings.block_count:
+            return (lengths + count - 1) // count
+        return torch.full_like(lengths, block_length)
+
+    def _state(self, states: list[States], rows: Tensor | None) -> Tensor:
+        """Joins the states at the packed `rows` (all for None): [c1, h1, c2, h2, ...], or the top layer's h."""
+        parts = [part for layer in states for part in layer] if self.settings.state == "concat" else [states[-1].hidden]
+        if rows is not None:
+            parts = [part.index_select(0, rows) for part in parts]
+        return torch.cat([part.to(states[-1].cell.dtype) for part in parts], 1)
+
+    def _dropped(self, values: Tensor, place: DropoutPlace) -> Tensor:
+        if self.settings.dropout_place != place:
+            return values
+        return dropout(values, self.settings.dropout, self.training)
+
+
+def _on(like: Tensor, index: Tensor) -> Tensor:
+    return index.to(like.device, non_blocking=True)

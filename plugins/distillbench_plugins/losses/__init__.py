@@ -1,0 +1,1 @@
+"""Matching losses: what a student learns from."""

@@ -1,0 +1,40 @@
+"""Cross-entropy with the labels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from distillbench import hookimpl
+from distillbench.errors import ConfigError
+from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+
+
+class CrossEntropy(MatchingLoss):
+    """Cross-entropy with the labels, L_CE: one sigmoid a class, summed over classes, batch mean (paper, 2).
+
+    Knobs:
+        label_smoothing: s moves every label towards a half: y becomes (1 - s) y + s / 2.
+    """
+
+    passport = Passport(frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"}))
+
+    def __init__(self, student: Shapes, teacher: Shapes, *, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ConfigError([f"loss ce: label_smoothing={label_smoothing} is not within [0, 1]"])
+        self.label_smoothing = label_smoothing
+
+    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+        """Returns the mean over the batch, in float32 or better."""
+        logits = student.logits.float() if student.logits.dtype.itemsize < 4 else student.logits
+        targets = labels.to(logits.dtype)
+        if self.label_smoothing:
+            targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / 2
+        return binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(logits)
+
+
+@hookimpl
+def matching_losses() -> dict[str, type[MatchingLoss]]:
+    """Offers `ce`."""
+    return {"ce": CrossEntropy}

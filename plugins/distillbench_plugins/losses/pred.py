@@ -1,0 +1,65 @@
+"""Match of the predicted probabilities."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from distillbench import hookimpl
+from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+
+
+class Prediction(MatchingLoss):
+    """Divergence of the student's probabilities from the teacher's, L_pred (paper, 2 and section 7, rows 12 and 14).
+
+    Knobs:
+        divergence: bernoulli, the sum over classes of KL(teacher || student); categorical, KL of the sigmoids
+            normalised over the classes, as the released code has it; squared, the sum over classes of (p_T - p_S)^2.
+        reduction: mean over the batch, or sum, as the released code has it.
+    """
+
+    passport = Passport(
+        frozenset({"teacher", "logits"}), claims=frozenset({"batch-mean", "least-at-match", "any-width"})
+    )
+
+    def __init__(
+        self,
+        student: Shapes,
+        teacher: Shapes,
+        *,
+        divergence: Literal["bernoulli", "categorical", "squared"] = "bernoulli",
+        reduction: Literal["mean", "sum"] = "mean",
+    ) -> None:
+        super().__init__()
+        self.divergence = {"bernoulli": _bernoulli, "categorical": _categorical, "squared": _squared}[divergence]
+        self.reduction = reduction
+
+    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+        """Returns one scalar in float32 or better."""
+        assert teacher is not None
+        ours = student.logits.float() if student.logits.dtype.itemsize < 4 else student.logits
+        total = self.divergence(teacher.logits.detach().to(ours.dtype), ours).sum()
+        return total / len(ours) if self.reduction == "mean" else total
+
+
+def _bernoulli(teacher: Tensor, student: Tensor) -> Tensor:
+    yes = teacher.sigmoid() * (logsigmoid(teacher) - logsigmoid(student))
+    no = (-teacher).sigmoid() * (logsigmoid(-teacher) - logsigmoid(-student))
+    return yes + no
+
+
+def _categorical(teacher: Tensor, student: Tensor) -> Tensor:
+    ours, theirs = logsigmoid(student).log_softmax(1), logsigmoid(teacher).log_softmax(1)
+    return theirs.exp() * (theirs - ours)
+
+
+def _squared(teacher: Tensor, student: Tensor) -> Tensor:
+    return (teacher.sigmoid() - student.sigmoid()).square()
+
+
+@hookimpl
+def matching_losses() -> dict[str, type[MatchingLoss]]:
+    """Offers `pred`."""
+    return {"pred": Prediction}

@@ -1,0 +1,33 @@
+"""Match of the final encodings."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from distillbench import hookimpl
+from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+
+
+class Representation(MatchingLoss):
+    """Squared distance of the student's encoding from the teacher's, L_rep (paper, 2): summed over E, batch mean."""
+
+    passport = Passport(
+        frozenset({"teacher", "summary", "equal-widths"}), claims=frozenset({"batch-mean", "least-at-match"})
+    )
+
+    def __init__(self, student: Shapes, teacher: Shapes) -> None:
+        super().__init__()
+
+    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+        """Returns the mean over the batch, in float32 or better."""
+        assert teacher is not None
+        ours, theirs = student.encoding.summary, teacher.encoding.summary.detach()
+        if ours.dtype.itemsize < 4:
+            ours = ours.float()
+        return (ours - theirs.to(ours.dtype)).square().sum(1).mean()
+
+
+@hookimpl
+def matching_losses() -> dict[str, type[MatchingLoss]]:
+    """Offers `rep`."""
+    return {"rep": Representation}

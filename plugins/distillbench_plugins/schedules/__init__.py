@@ -1,0 +1,1 @@
+"""Training schedules: who learns what, and when."""

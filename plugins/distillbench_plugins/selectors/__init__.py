@@ -1,0 +1,1 @@
+"""Frame selectors: which frames a student sees."""

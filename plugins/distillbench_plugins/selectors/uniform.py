@@ -1,0 +1,37 @@
+"""Frames at equal distances."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from distillbench import hookimpl
+from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector
+
+
+class Uniform(FrameSelector):
+    """Frames at equal distances: floor(i * N / k), i = 0 .. k - 1, on the true length (paper, section 7, row 4).
+
+    Knobs:
+        jitter: take one random frame of each of k equal segments in training, and the segment's centre in evaluation.
+    """
+
+    def __init__(self, k: int, *, jitter: bool = False) -> None:
+        self.k, self.jitter = k, jitter
+
+    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+        """Returns frame numbers (B, S); a segment is what lies between two neighbours of the plain rule."""
+        kept = lengths.clamp_max(self.k)[:, None]
+        slots = torch.arange(int(kept.max()))
+        index = slots * lengths[:, None] // kept
+        if self.jitter:
+            ends = (slots + 1) * lengths[:, None] // kept
+            place = generator.rand(len(slots)) if training else torch.tensor(0.5, dtype=torch.float64)
+            index = index + ((ends - index) * place).long()
+        return index.masked_fill(slots >= kept, NO_FRAME)
+
+
+@hookimpl
+def frame_selectors() -> dict[str, type[FrameSelector]]:
+    """Offers `uniform`."""
+    return {"uniform": Uniform}

@@ -92,19 +92,57 @@ def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
 
 def read_file(path: Path) -> Layer:
     """Reads a question from a TOML file: choices at the top, knobs in tables under `set`."""
+    content = _parse(path)
+    if "grid" in content or "when" in content:
+        raise ConfigError([f"{path}: [[grid]] and [when] make many runs, which distillbench sweep answers; run takes one"])
+    return _layer(str(path), content)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A file of grids: what holds for all of them, what holds for one data set alone, and each grid's own settings."""
+
+    shared: Layer
+    when: Mapping[str, Layer]
+    grids: tuple[Layer, ...]
+
+
+def read_grids(path: Path) -> Question:
+    """Reads a question of many runs from a TOML file.
+
+    What is at the top holds for all; `[when.NAME]` for the data set of that name, and wins over the top; each `[[grid]]`
+    is a product of its own and wins over both.
+    """
+    content = _parse(path)
+    when, grids = content.pop("when", {}), content.pop("grid", [{}])
+    if not isinstance(grids, list) or not all(isinstance(grid, Mapping) for grid in grids):
+        raise ConfigError([f"{path}: a grid is a table of its own, [[grid]]; found grid = {grids!r}"])
+    if not isinstance(when, Mapping) or not all(isinstance(table, Mapping) for table in when.values()):
+        raise ConfigError([f"{path}: settings for one data set are a table, such as [when.digits]; found when = {when!r}"])
+    return Question(
+        _layer(str(path), content),
+        {str(name): _layer(f"{path} [when.{name}]", dict(table)) for name, table in when.items()},
+        tuple(_layer(str(path), dict(grid)) for grid in grids),
+    )
+
+
+def _parse(path: Path) -> dict[str, Value]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"the question file '{path}' cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"the question file '{path}' is no TOML: {error}"]) from error
+
+
+def _layer(source: str, content: dict[str, Value]) -> Layer:
     knobs = content.pop("set", {})
     misplaced = [name for name, value in content.items() if isinstance(value, Mapping)]
     if misplaced or not isinstance(knobs, Mapping):
         raise ConfigError(
-            [f"{path}: knobs go into tables under [set], such as [set.{n}]; found [{n}]" for n in misplaced or ["set"]]
+            [f"{source}: knobs go into tables under [set], such as [set.{n}]; found [{n}]" for n in misplaced or ["set"]]
         )
-    return Layer(str(path), content | dict(_flatten(knobs, "")))
+    return Layer(source, content | dict(_flatten(knobs, "")))
 
 
 def _flatten(table: Mapping[str, Value], prefix: str) -> list[tuple[str, Value]]:

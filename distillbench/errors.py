@@ -17,6 +17,10 @@ class ConfigError(DistillbenchError):
         super().__init__("\n".join(self.problems))
 
 
+class NotApplicableError(ConfigError):
+    """Lists why what was chosen cannot work together, though each choice is right; a sweep makes a row of it."""
+
+
 class PluginError(DistillbenchError):
     """Names a plugin that cannot be used, and why."""
 

@@ -47,6 +47,7 @@ class Setup:
 
     losses: every loss that some phase names. weights: the student's objective as the schedule was given it.
     sources: where each setting came from, by name or dotted name. warnings: what the row must carry.
+    misfits: why the choices cannot work together, where that is known before anything is built.
     """
 
     data: Choice
@@ -66,6 +67,7 @@ class Setup:
     preset: str | None
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
+    misfits: tuple[str, ...] = ()
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
@@ -239,7 +241,6 @@ class _Resolver:
             self._check_training(training)
         if not self.problems:
             warnings = _pairing_warnings(choices["data"], losses)
-            self.problems += _pairing_problems(phases, losses)
         if self.problems:
             return None, self.problems
         in_phases = {name for phase in phases for terms in phase.objectives.values() for name in terms}
@@ -255,6 +256,7 @@ class _Resolver:
             preset=self.settings["preset"],  # type: ignore[arg-type]
             sources=self.sources,
             warnings=tuple(warnings),
+            misfits=tuple(_misfits(phases, losses)),
         ), []
 
     def _section(self, section: str) -> dict[str, Value]:
@@ -325,7 +327,7 @@ def _passport(choice: Choice | None) -> Passport:
     return cls.passport if issubclass(cls, MatchingLoss) else Passport(frozenset())
 
 
-def _pairing_problems(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
+def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
     """Lists the losses that need a guide in a phase where their learner has none."""
     return [
         f"phase '{phase.name}': the {learner}'s loss '{name}' needs a network to match, and the {learner} has no guide there"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pluggy
 
@@ -58,6 +59,35 @@ def training_schedules() -> Mapping[str, type[TrainingSchedule]]:  # type: ignor
 def presets() -> Mapping[str, type[Preset]]:  # type: ignore[empty-body]
     """Offers presets, by the name given to `--preset`."""
 
+
+@hookspec
+def metric_columns() -> Mapping[str, Callable[[Any], float]]:  # type: ignore[empty-body]
+    """Offers columns of the leaderboard: by name, a function of the test split's `Predictions`.
+
+    Predictions has ids (V), classes (V, 20) best first, scores (V, 20), hits (V, 20), positives (V,) labels a video.
+    """
+
+
+@hookspec
+def run_started(run: Mapping[str, Any]) -> None:
+    """Hears that a run begins, where `--observe` names the plugin.
+
+    run: `id`, `setup` (what is asked, as JSON would hold it) and `results`, the folder of results as text.
+    """
+
+
+@hookspec
+def epoch_ended(run: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Hears of an epoch that was trained and validated: `row` is its line in the history."""
+
+
+@hookspec
+def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Hears the result of a run, as its file holds it."""
+
+
+OBSERVER_HOOKS = ("run_started", "epoch_ended", "run_ended")
+"""The hooks that make a plugin an observer; one that implements none cannot be named by `--observe`."""
 
 HOOK_OF_KIND: Mapping[str, tuple[str, type]] = {
     "data": ("datasets", DataSet),

@@ -7,13 +7,13 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions, version
 from types import ModuleType
 
 import pluggy
 
 from distillbench import hookspecs
-from distillbench.hookspecs import HOOK_OF_KIND
+from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
 from distillbench.knobs import nearest
 
 GROUP = "distillbench"
@@ -34,6 +34,25 @@ class Component:
     def summary(self) -> str:
         """The first line of the component's docstring."""
         return (inspect.getdoc(self.cls) or "").partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plugin that was loaded: the name of its entry point, its module and the distribution that brought it."""
+
+    name: str
+    module: ModuleType
+    distribution: str
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return version(self.distribution)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the module's docstring."""
+        return (inspect.getdoc(self.module) or "").partition("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,17 @@ class Registry:
     def find(self, kind: str, name: str) -> Component | None:
         """Returns the component of that kind and name, or None."""
         return self._components.get((kind, name))
+
+    def observers(self) -> dict[str, Plugin]:
+        """Lists the plugins that can be told how runs go, by the name of their entry point."""
+        implementations = [i for hook in OBSERVER_HOOKS for i in getattr(self.hooks.hook, hook).get_hookimpls()]
+        found = [_plugin(i.plugin_name, i.plugin) for i in implementations]
+        return {plugin.name: plugin for plugin in sorted(found, key=lambda plugin: plugin.name)}
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        """Every plugin that was loaded, whatever it offers."""
+        return [_plugin(name, module) for name, module in self.hooks.list_name_plugin() if isinstance(module, ModuleType)]
 
     def missing(self, kind: str, name: str) -> str:
         """Says that a name is not there: what was asked, what exists, the nearest name, and a plugin that failed."""
@@ -134,7 +164,7 @@ def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[Mo
     unknown = [n for n in dir(module) if hooks.parse_hookimpl_opts(module, n) and not hasattr(hookspecs, n)]
     if unknown:
         hooks.unregister(module)
-        known = [hook for hook, _ in HOOK_OF_KIND.values()]
+        known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns"]
         return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)
     return module, ""
 
@@ -165,6 +195,11 @@ def _wrong_class(kind: str, name: str, cls: object, base: type) -> str:
     if inspect.isabstract(cls):
         return f"the {kind} '{name}' leaves abstract: {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
     return ""
+
+
+def _plugin(registered: str, module: ModuleType) -> Plugin:
+    distribution, _, name = registered.partition(":")
+    return Plugin(name, module, distribution)
 
 
 def _reason(error: BaseException) -> str:

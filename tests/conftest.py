@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from distillbench.cli import main
+from distillbench.config import flags
+from distillbench.grid import Setup, setups
+from distillbench.registry import Registry, discover
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -17,3 +24,62 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data absent: {folder} (set DISTILLBENCH_DATA)")
     return folder
+
+
+TINY = [
+    "data.train=64",
+    "data.validation=24",
+    "data.test=32",
+    "data.frames=12",
+    "teacher.cell_size=8",
+    "student.cell_size=8",
+    "training.epochs=2",
+    "training.batch_size=16",
+]
+"""Settings with which a run on digits takes a second."""
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    """Everything that is installed."""
+    return discover()
+
+
+@pytest.fixture
+def make_setup(registry: Registry) -> Callable[..., Setup]:
+    """Makes a tiny setup on digits: `make_setup("training.epochs=3", k=4, schedule="parallel")`."""
+
+    def make(*assignments: str, **choices: object) -> Setup:
+        return setups([flags({"k": 4, **choices}, [*TINY, *assignments])], registry)[0]
+
+    return make
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: (exit code, standard output, standard error)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["distillbench", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def tiny() -> list[str]:
+    """The flags of a run on digits that takes a second."""
+    return ["--k", "4", *(word for assignment in TINY for word in ("--set", assignment))]
+
+
+@pytest.fixture(autouse=True)
+def _short_timings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times a network twice instead of for a second: tests look at what is reported, never at how fast it is."""
+    monkeypatch.setattr("distillbench.evaluation.latency._FEWEST", 2)
+    monkeypatch.setattr("distillbench.evaluation.latency._SECONDS", 0.0)

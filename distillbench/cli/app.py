@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import typer
 
+from distillbench.cli.check import check
+from distillbench.cli.compare import compare
 from distillbench.cli.data import data
 from distillbench.cli.leaderboard import leaderboard
+from distillbench.cli.new import new
 from distillbench.cli.plugins import plugins
+from distillbench.cli.report import report
+from distillbench.cli.reproduce import reproduce
 from distillbench.cli.run import run
 from distillbench.cli.score import score
+from distillbench.cli.show import show
+from distillbench.cli.sweep import sweep
 
 app = typer.Typer(
     name="distillbench",
@@ -18,8 +25,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(sweep)
 app.command()(leaderboard)
+app.command()(compare)
+app.command()(report)
+app.command()(show)
+app.command()(reproduce)
 app.command()(plugins)
+app.command()(check)
+app.command()(new)
 app.command()(score)
 app.add_typer(data, name="data")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,13 +17,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from distillbench.cli.terminal import console
 from distillbench.grid import Choice, Setup
 from distillbench.results.record import Result
 from distillbench.training.observer import Observer
 
-console = Console()
-notes = Console(stderr=True)
+notes = console(stderr=True)
 
 
 def plan(setup: Setup) -> None:
@@ -73,11 +74,12 @@ def result(answer: Result) -> None:
         ("parameters", count(cost["parameters"])),
         ("latency", f"{1e3 * latency:.2f} ms"),
     ]
-    console.print(
+    out = console()
+    out.print(
         f"[bold]{c['network']}[/] on {c['data']['videos']['test']:,} test videos: "
         + ", ".join(f"{n} [bold]{v}[/]" for n, v in told)
     )
-    console.print(f"[dim]{answer.path}[/]", soft_wrap=True)
+    out.print(f"[dim]{answer.path}[/]", soft_wrap=True)
 
 
 def count(value: float | None) -> str:
@@ -93,19 +95,26 @@ def count(value: float | None) -> str:
 @contextmanager
 def progress() -> Iterator[Observer]:
     """Shows a bar for every phase while it is trained: what is learnt, and how long is left."""
-    bars = Progress(
+    with _Lines(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn("steps"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[learnt]}"),
+        TimeRemainingColumn(compact=True),
         console=notes,
-    )
-    with bars:
+    ) as bars:
         yield _Bars(bars)
+
+
+class _Lines(Progress):
+    """Bars, each with a line below it that says what was learnt."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        for task in self.tasks:
+            lines = [self.make_tasks_table([task])]
+            yield Group(*lines, Text("  " + task.fields["learnt"], style="dim")) if task.fields["learnt"] else lines[0]
 
 
 class _Bars(Observer):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from distillbench.cli.terminal import console
 from distillbench.data import FileReport, Inspection, Spread
-
-console = Console()
 
 
 def show(inspection: Inspection) -> None:
     """Prints a line a file, the totals, and every reason for which a record cannot be used."""
-    root = inspection.total.path
+    out, root = console(), inspection.total.path
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in (
         "file",
@@ -34,10 +32,10 @@ def show(inspection: Inspection) -> None:
     if len(inspection.files) > 1:
         table.add_section()
         table.add_row(*_cells(inspection.total, "all shards"), style="bold")
-    console.print(table)
+    out.print(table)
     for report in inspection.files:
         for reason, count in report.bad.items():
-            console.print(
+            out.print(
                 f"[yellow]{_name(report.path, root)}[/]: {count:,} x {escape(reason)}", soft_wrap=True, highlight=False
             )
 

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import inspect
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from distillbench.cli.terminal import console
 from distillbench.errors import ConfigError
 from distillbench.knobs import knobs_of, nearest
 from distillbench.registry import KINDS, Component, Registry
 
-console = Console()
-
 
 def all_components(registry: Registry) -> None:
     """Prints a table of every component, and the failures below it."""
+    out = console()
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("kind", "name", "what it is", "distribution"):
         table.add_column(title, overflow="fold")
     for kind in KINDS:
         for number, component in enumerate(c for c in registry if c.kind == kind):
             table.add_row("" if number else kind, component.name, escape(component.summary), _origin(component))
-    console.print(table)
+    for number, plugin in enumerate(registry.observers().values()):
+        origin = f"{plugin.distribution} {plugin.version}"
+        table.add_row("" if number else "observer", plugin.name, escape(plugin.summary), origin)
+    out.print(table)
     if registry.failures:
-        console.print("\n[bold red]not usable[/]")
+        out.print("\n[bold red]not usable[/]")
     for failure in registry.failures:
         origin = f"{failure.distribution} {failure.version}"
-        console.print(f"  {failure.plugin} ({origin}): {escape(failure.reason)}", soft_wrap=True, highlight=False)
+        out.print(f"  {failure.plugin} ({origin}): {escape(failure.reason)}", soft_wrap=True, highlight=False)
 
 
 def one_component(registry: Registry, name: str) -> None:
     """Prints the documentation and knobs of every component of that name; raises `ConfigError` where there is none."""
     found = [component for component in registry if component.name == name]
-    if not found:
+    observer = registry.observers().get(name)
+    if observer is not None:
+        console().print(f"[bold]{name}[/], observer, from {observer.distribution} {observer.version}")
+        console().print(escape(inspect.getdoc(observer.module) or ""), highlight=False)
+    elif not found:
         names = dict.fromkeys(component.name for component in registry)
         broken = [
             f" (the plugin '{f.plugin}' of {f.distribution} failed: {f.reason})"
@@ -53,18 +59,18 @@ def one_component(registry: Registry, name: str) -> None:
 
 
 def _describe(components: list[Component]) -> None:
-    first = components[0]
+    out, first = console(), components[0]
     kinds = " and ".join(component.kind for component in components)
-    console.print(f"[bold]{first.name}[/], {kinds}, from {_origin(first)}")
+    out.print(f"[bold]{first.name}[/], {kinds}, from {_origin(first)}")
     documentation = (inspect.getdoc(first.cls) or "").partition("\nKnobs:")[0]
-    console.print(escape(documentation.strip()), highlight=False)
+    out.print(escape(documentation.strip()), highlight=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("knob", "type", "default", "what it does"):
         table.add_column(title, overflow="fold")
     for knob in knobs_of(first.cls):
         table.add_row(knob.name, escape(knob.type_name), escape(repr(knob.default)), escape(knob.summary))
-    console.print(table if table.row_count else "no knobs")
-    console.print()
+    out.print(table if table.row_count else "no knobs")
+    out.print()
 
 
 def _origin(component: Component) -> str:

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from distillbench.errors import DataError
 
@@ -31,7 +29,7 @@ class Arena:
     bytes: (n,) uint8, the stretch; only what lies within a file may be read. starts: (files,) where each file begins.
     """
 
-    bytes: Tensor
+    bytes: NDArray[np.uint8]
     starts: NDArray[np.int64]
 
     def __init__(self, paths: Sequence[Path], sizes: Sequence[int]) -> None:
@@ -47,7 +45,8 @@ class Arena:
             for path, size, start in zip(paths, sizes, self.starts, strict=True)
         ]
         self._checked = time.monotonic()
-        self.bytes = torch.from_numpy(np.ctypeslib.as_array((ctypes.c_uint8 * whole).from_address(address)))
+        self.bytes = np.ctypeslib.as_array((ctypes.c_uint8 * whole).from_address(address))
+        self.bytes.flags.writeable = False
 
     def _map_file(self, path: Path, size: int, address: int) -> int:
         try:
@@ -63,9 +62,9 @@ class Arena:
             raise DataError(f"{path}: cannot be mapped: {error.strerror or error}") from error
         return status.st_mtime_ns
 
-    def windows(self, width: int) -> Tensor:
-        """Returns a view whose row i is the `width` bytes that begin at byte i."""
-        return self.bytes.as_strided((len(self.bytes) - width + 1, width), (1, 1))
+    def values(self, width: int) -> NDArray[np.void]:
+        """Returns a view whose item i is the `width` bytes that begin at byte i."""
+        return np.ndarray((len(self.bytes) - width + 1,), np.dtype((np.void, width)), self.bytes, 0, (1,))
 
     def check(self) -> None:
         """Raises `DataError` if a file was changed since; looks at most once a second.

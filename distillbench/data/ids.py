@@ -8,6 +8,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from distillbench.data.spill import spilled
+
 
 class Ids(Sequence[str]):
     """V ids, read-only; id v is the UTF-8 text that begins at byte starts[v] of `text`."""
@@ -20,7 +22,7 @@ class Ids(Sequence[str]):
         """Joins ids given as (text, where each id ends)."""
         sizes = np.concatenate([np.diff(ends, prepend=0) for _, ends in parts]).astype(np.int32)
         starts = np.cumsum(sizes, dtype=np.int64) - sizes
-        return cls(np.concatenate([text for text, _ in parts]), starts, sizes)
+        return cls(spilled(np.concatenate([text for text, _ in parts])), spilled(starts), spilled(sizes))
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> Ids:
@@ -44,7 +46,7 @@ class Ids(Sequence[str]):
 
     def take(self, videos: NDArray[np.int64]) -> Ids:
         """Returns the ids of some videos, in their order; the text is shared."""
-        return Ids(self._text, self._starts[videos], self._sizes[videos])
+        return Ids(self._text, spilled(self._starts[videos]), spilled(self._sizes[videos]))
 
     def hashes(self, seed: int = 0) -> NDArray[np.uint64]:
         """Returns one number an id, (V,), that depends on nothing but the id and the seed, on any machine.

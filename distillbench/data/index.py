@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillbench.data.lockstep import MISSING, MOST_LISTS, Block, Ints, Lockstep, ranges
-from distillbench.data.sequence_example import Fault, Parsed, WireError, parse
+from distillbench.data.sequence_example import Fault, Parsed, WireError, parse, same_headers
 from distillbench.data.tfrecord import Record, damaged, records
 from distillbench.errors import DataError
 
@@ -21,7 +21,6 @@ Shorts = NDArray[np.int32]
 
 _BLOCK = 64 << 20  # bytes that are parsed at once: so many that numpy's cost a call does not matter
 _BLOCK_RECORDS = 4096
-_GROUP = 1 << 20  # bytes that are verified at once: so few that they are still in the cache when read again
 
 
 class Bad(NamedTuple):
@@ -140,19 +139,21 @@ class _Builder:
         self._blocks.append(_Sound.of(block, spans, self._data))
 
     def _verify(self, found: list[Record], block: Block) -> NDArray[np.bool_]:
-        """Reads every byte of the records; returns which are as they were written, (N,)."""
+        """Reads every byte of the records and tells which are sound, (N,); compares headers while they are in the cache."""
         sound = np.ones(len(found), np.bool_)
-        first = 0
+        columns = [column.tolist() for column in block.lists.values()]
         for row, record in enumerate(found):
             problem = damaged(self._data, record)
             if problem is not None:
                 self._bad.append(Bad(record.offset, problem))
-                sound[row] = False
-            if row + 1 == len(found) or record.stop - found[first].start >= _GROUP:
-                self._lockstep.compare_headers(block, first, row + 1)
-                first = row + 1
-        block.parsed &= sound
+                sound[row] = block.parsed[row] = False
+                continue
+            if block.parsed[row]:
+                block.parsed[row] = all(self._alike(*column[row]) for column in columns)
         return sound
+
+    def _alike(self, frames: int, _: int, base: int, stride: int, header: int) -> bool:
+        return frames < 2 or same_headers(self._data, base - header, frames, stride, header)
 
     def _put(self, block: Block, row: int, parsed: Parsed) -> None:
         self._names.update(parsed.lists)

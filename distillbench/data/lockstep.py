@@ -1,8 +1,8 @@
 """Parses many records in step, one numpy operation for all of them at a time.
 
 Only what writers really produce is understood: context before lists, every key once, one value a frame, every frame of
-a list encoded alike (which is checked at every frame's header bytes). All other records are left, by number, to the
-general parser; the two agree wherever both have an answer.
+a list encoded alike. All other records are left, by number, to the general parser; the two agree wherever both have an
+answer.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Block:
     """What was found in N records. parsed: (N,) whether a record was understood; the rest is void where it was not.
 
     ids: (N, 2) span of each id in the file. labelled: (N,). labels: ascending, record << 32 | label, no repetition.
-    lists: by name, (N, 5) of `FrameList`'s frames, width, base and stride, and of the bytes before each frame's own that
-        are still to be compared, which `Lockstep.compare_headers` does.
+    lists: by name, (N, 5) of `FrameList`'s frames, width, base and stride, and of the bytes that come before each frame's
+        own: these are as expected in the first frame and are still to be compared in the others (`same_headers`).
     """
 
     parsed: NDArray[np.bool_]
@@ -54,10 +54,7 @@ class Block:
 
 
 class Lockstep:
-    """Parses records of one shard. `data` is the whole file.
-
-    First `parse` as many as there are, then `compare_headers` of few at a time, while these are in the processor's cache.
-    """
+    """Parses records of one shard. `data` is the whole file."""
 
     def __init__(self, data: memoryview) -> None:
         self._bytes = np.frombuffer(data, np.uint8)
@@ -172,34 +169,6 @@ class Lockstep:
         self._require(rows, (frames * stride == end - at) & (width > 0) & (header <= _LONGEST_HEADER))
         described[some] = np.stack([frames, width, value, np.where(frames == 1, width, stride), header], 1)
         return described
-
-    def compare_headers(self, block: Block, first: int, last: int) -> None:
-        """Compares the header bytes of every frame of records [first, last) with those of its list's first frame.
-
-        A record where they differ counts as not parsed.
-        """
-        for column in block.lists.values():
-            rows = np.arange(first, last)[(column[first:last, 0] > 1) & block.parsed[first:last]]
-            frames, _, base, _, header = column[rows].T
-            at = base - header
-            heads = np.stack([self._masked(at, header), self._masked(at + 8, header - 8)], 1)
-            left = np.ones(len(rows), np.bool_)
-            while left.any():  # once for all lists that begin with the same header, hence with the same stride
-                one = int(left.argmax())
-                here = left & (heads == heads[one]).all(1)
-                left &= ~here
-                wrong = self._differ(at[here], frames[here], int(column[rows[one], 3]), int(header[one]), heads[one])
-                if wrong.any():
-                    block.parsed[np.repeat(rows[here], frames[here])[wrong]] = False
-
-    def _differ(self, at: Ints, frames: Ints, stride: int, size: int, head: Words) -> NDArray[np.bool_]:
-        """Tells of every frame of some lists whether its first `size` bytes are other than `head`."""
-        before = np.cumsum(frames) - frames
-        places = np.arange(frames.sum()) * stride + np.repeat(at - before * stride, frames)
-        differ: NDArray[np.bool_] = self._words[places] & _MASKS[min(size, 8)] != head[0]
-        if size > 8:
-            differ |= self._words[places + 8] & _MASKS[size - 8] != head[1]
-        return differ
 
     # -------------------------------------------------------------------------------------------- the wire format
 

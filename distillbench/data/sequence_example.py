@@ -20,6 +20,7 @@ _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 _KINDS = {_BYTES_LIST: "bytes", _FLOAT_LIST: "floats", _INT64_LIST: "integers"}
 _DEEPEST_GROUP = 100
+_HEADERS = [np.dtype((np.void, size)) for size in range(3 * 11 + 1)]  # three tags, three lengths of ten bytes at most
 
 
 class WireError(ValueError):
@@ -108,11 +109,15 @@ def _regular(data: memoryview, start: int, stop: int) -> FrameList | None:
     count, rest = divmod(stop - start, stride)
     if rest or not width:
         return None
-    header = at - start
-    found = np.ndarray((count, header), np.uint8, data, start, (stride, 1))
-    if count > 1 and not (found == found[0]).all():
+    if not same_headers(data, start, count, stride, at - start):
         return None
     return FrameList(count, width, at, stride if count > 1 else width)
+
+
+def same_headers(data: memoryview, start: int, frames: int, stride: int, size: int) -> bool:
+    """Tells whether the `size` bytes at `start`, which begin the first frame's encoding, begin every other one's too."""
+    found = np.ndarray((frames,), _HEADERS[size], data, start, (stride,))
+    return found.tobytes() == bytes(data[start : start + size]) * frames
 
 
 def _general(data: memoryview, spans: list[Span]) -> FrameList:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import glob
-import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.data.arena import Arena
-from distillbench.data.ids import Ids
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.lockstep import Ints
-from distillbench.data.sequence_example import VIDEO_LEVEL, Fault
+from distillbench.data.sequence_example import Fault
 from distillbench.data.sidecar import shard_indexes
-from distillbench.errors import DataError, RecordError
-from distillbench.interfaces import Codec, Labels, Videos
+from distillbench.data.sieve import Sieve
+from distillbench.data.spill import spilled
+from distillbench.errors import DataError
+from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
 
-_LOG = logging.getLogger(__name__)
 _MOST_CLASSES = 1_000_000
 _RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
+_STEP = 512  # frames
+
+Bytes = NDArray[np.uint8]
 
 
 def find_shards(pattern: str) -> list[Path]:
@@ -49,16 +49,25 @@ class _Feature:
     """Where the frames of one feature lie in the arena, for V videos; `Column` says how."""
 
     width: int
-    base: Tensor
-    stride: Tensor
-    loose: Tensor
+    base: Ints
+    stride: NDArray[np.int32]
+    loose: Ints
+
+    def starts(self, videos: Ints, times: Ints) -> Ints:
+        """Returns where frames begin in the arena; the shapes of videos and times are broadcast."""
+        base, stride = self.base[videos], self.stride[videos]
+        starts: Ints = base + stride * times
+        if len(self.loose):
+            starts = np.where(stride == 0, self.loose[np.where(stride == 0, base + times, 0)], starts)
+        return starts
 
 
 class ShardVideos(Videos):
     """All videos of some shards.
 
     A video is as long as the shortest of the features asked for. `shard_of` (V,) is the number of each video's shard in
-    `paths`. `skipped` counts the records that were left out, by reason.
+    `paths`. `skipped` counts the records that were left out, by reason. A shard must be left alone while it is open:
+    reading looks once a second and raises `DataError`, but one that is cut short in between kills the process.
     """
 
     def __init__(
@@ -79,29 +88,22 @@ class ShardVideos(Videos):
         these are to be skipped.
         """
         indexes = shard_indexes(paths)
+        columns = {name: [_column(index, name) for index in indexes] for name in features}
+        usable = Sieve(paths, indexes, skip_bad_records)
+        self.ids: Sequence[str] = usable.sift(columns, needs_labels)
+        self.skipped: Mapping[str, int] = usable.report()
         self.paths = tuple(paths)
-        self.skipped: Mapping[str, int] = {}
-        usable = _Sieve(self.paths, indexes, skip_bad_records)
-        columns = [[_column(index, name) for index in indexes] for name in features]
-        usable.drop_bad_records()
-        for name, parts in zip(features, columns, strict=True):
-            usable.drop_faulty(name, parts)
-        if needs_labels:
-            usable.drop_unlabelled()
-        ids = usable.drop_repeated()
-        self.skipped = usable.report()
-        kept = usable.kept
-        self.ids: Sequence[str] = ids
-        self.shard_of = np.repeat(np.arange(len(indexes), dtype=np.int32), [len(index) for index in indexes])[kept]
+        self.shard_of = usable.shards()
         self.codec = codec or Codec()
         self.class_names = class_names
-        self.labels = _labels(self.paths, indexes, usable, classes or (len(class_names) if class_names else None))
+        self.labels = _labels(indexes, usable, classes or (len(class_names) if class_names else None))
         self._arena = Arena(self.paths, [index.size for index in indexes])
-        self._features = [_feature(parts, self._arena.starts, kept, indexes) for parts in columns]
+        self._features = [_feature(parts, self._arena.starts, usable.kept) for parts in columns.values()]
         self.features = {name: found.width for name, found in zip(features, self._features, strict=True)}
-        counts = np.stack([np.concatenate([part.count for part in parts])[kept] for parts in columns])
-        self.lengths = torch.from_numpy(counts.min(0).astype(np.int64))
-        self.fingerprint = self._digest(indexes, kept)
+        counts = np.stack([np.concatenate([part.count for part in parts])[usable.kept] for parts in columns.values()])
+        self._lengths = spilled(counts.min(0).astype(np.int64))
+        self.lengths = torch.from_numpy(self._lengths)
+        self.fingerprint = self._digest(indexes, usable.kept)
 
     def _digest(self, indexes: Sequence[ShardIndex], kept: Ints) -> str:
         about = [self.features, self.codec, self.labels.count, [index.content for index in indexes]]
@@ -110,69 +112,61 @@ class ShardVideos(Videos):
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
         """Gathers frames as stored, (B, S, D) uint8, zero where there is none; `DataError` if a shard changed."""
         self._arena.check()
-        kept = frames >= 0
-        if bool((frames >= self.lengths[videos][:, None]).any()):
+        which, times = videos.numpy(), frames.numpy()
+        if (times.max(1, initial=NO_FRAME) >= self._lengths[which]).any():
             raise IndexError("a frame was asked for that its video does not have")
-        shape = (*frames.shape, self.width)
+        shape = (*times.shape, self.width)
         if out is None:
             out = torch.empty(shape, dtype=torch.uint8)
         elif out.shape != shape or out.dtype != torch.uint8 or not out.is_contiguous():
             raise ValueError(f"out must be a contiguous uint8 tensor of shape {shape}, not {tuple(out.shape)}")
-        if frames.shape[1] >= _RUN and _are_runs(frames, kept):
-            self._read_runs(videos, frames, kept, out)
+        kept = times >= 0
+        counts = kept.sum(1)
+        if times.shape[1] >= _RUN and _are_runs(times, counts):
+            self._read_runs(which, times[:, 0], counts, out.numpy())
         else:
-            self._gather(videos, frames, kept, out)
+            self._gather(which, times, kept, out.numpy())
         return out
 
-    def _gather(self, videos: Tensor, frames: Tensor, kept: Tensor, out: Tensor) -> None:
-        rows = out.view(-1, self.width)
+    def _gather(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: Bytes) -> None:
+        """Copies frames one by one; in steps, since the copy goes through memory that ought to stay in the cache."""
         at = 0
         for feature in self._features:
-            starts = _starts(feature, videos, frames.clamp_min(0)).view(-1)
-            into = rows[:, at : at + feature.width]
-            torch.index_select(self._arena.windows(feature.width), 0, starts, out=into)
+            starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
+            source = self._arena.values(feature.width)
+            into: NDArray[np.void] = np.ndarray((times.size,), source.dtype, out, at, (out.shape[2],))
+            for step in range(0, times.size, _STEP):
+                into[step : step + _STEP] = source[starts[step : step + _STEP]]
             at += feature.width
-        if not bool(kept.all()):
+        if not kept.all():
             out[~kept] = 0
 
-    def _read_runs(self, videos: Tensor, frames: Tensor, kept: Tensor, out: Tensor) -> None:
-        counts = kept.sum(1).tolist()
-        firsts = frames[:, 0].clamp_min(0)
-        arena, target = self._arena.bytes.numpy(), out.numpy()
-        at = 0
-        for feature in self._features:
-            width = feature.width
-            bases, strides = feature.base[videos], feature.stride[videos].to(torch.int64)
-            starts = (bases + strides * firsts).tolist()
-            for row, (start, stride, count) in enumerate(zip(starts, strides.tolist(), counts, strict=True)):
-                into = target[row, :count, at : at + width]
-                if stride:
-                    into[...] = np.ndarray((count, width), np.uint8, arena, start, (stride, 1))
+    def _read_runs(self, which: Ints, firsts: Ints, counts: Ints, out: Bytes) -> None:
+        """Copies the run of frames of each video at once."""
+        firsts = np.maximum(firsts, 0)
+        starts = [feature.starts(which, firsts).tolist() for feature in self._features]
+        strides = [feature.stride[which].tolist() for feature in self._features]
+        for row, count in enumerate(counts.tolist()):
+            at = 0
+            for feature, start, stride in zip(self._features, starts, strides, strict=True):
+                into = out[row, :count, at : at + feature.width]
+                if stride[row]:
+                    shape, steps = (count, feature.width), (stride[row], 1)
+                    into[...] = np.ndarray(shape, np.uint8, self._arena.bytes, start[row], steps)
                 else:
-                    loose = _starts(feature, videos[row : row + 1], frames[row : row + 1, :count])
-                    into[...] = self._arena.windows(width)[loose[0]].numpy()
-            at += width
-        for row, count in enumerate(counts):
-            target[row, count:] = 0
+                    loose = feature.starts(which[row], firsts[row] + np.arange(count))
+                    into[...] = self._arena.values(feature.width)[loose].view(np.uint8).reshape(into.shape)
+                at += feature.width
+            out[row, count:] = 0
 
 
-def _starts(feature: _Feature, videos: Tensor, frames: Tensor) -> Tensor:
-    """Returns where frames (B, S) begin in the arena."""
-    base, stride = feature.base[videos][:, None], feature.stride[videos][:, None]
-    starts = base + stride * frames
-    if len(feature.loose):
-        listed = (stride == 0).expand_as(frames)
-        starts[listed] = feature.loose[(base + frames)[listed]]
-    return starts
+def _are_runs(times: Ints, counts: Ints) -> bool:
+    """Tells whether each row is frames f, f + 1, f + 2 and so on, `counts` in all, and then nothing."""
+    places = np.arange(times.shape[1])
+    return bool((times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all())
 
 
-def _are_runs(frames: Tensor, kept: Tensor) -> bool:
-    """Tells whether each row is frames f, f + 1, f + 2 and so on, and then nothing."""
-    step = frames[:, 1:] - frames[:, :-1]
-    return bool(((step == 1) & kept[:, :-1] | ~kept[:, 1:]).all())
-
-
-def _feature(parts: Sequence[Column], starts: Ints, kept: Ints, indexes: Sequence[ShardIndex]) -> _Feature:
+def _feature(parts: Sequence[Column], starts: Ints, kept: Ints) -> _Feature:
     bases, loose, listed = [], [], 0
     for column, start in zip(parts, starts.tolist(), strict=True):
         bases.append(np.where(column.stride == 0, column.base + listed, column.base + start))
@@ -181,9 +175,9 @@ def _feature(parts: Sequence[Column], starts: Ints, kept: Ints, indexes: Sequenc
     width = int(np.concatenate([part.width for part in parts])[kept[0]])
     return _Feature(
         width,
-        torch.from_numpy(np.concatenate(bases)[kept]),
-        torch.from_numpy(np.concatenate([part.stride for part in parts])[kept]),
-        torch.from_numpy(np.concatenate(loose)),
+        spilled(np.concatenate(bases)[kept]),
+        spilled(np.concatenate([part.stride for part in parts])[kept]),
+        spilled(np.concatenate(loose)),
     )
 
 
@@ -194,7 +188,7 @@ def _column(index: ShardIndex, name: str) -> Column:
     return index.columns.get(name, missing)
 
 
-def _labels(paths: Sequence[Path], indexes: Sequence[ShardIndex], usable: _Sieve, count: int | None) -> Labels:
+def _labels(indexes: Sequence[ShardIndex], usable: Sieve, count: int | None) -> Labels:
     sizes = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
     classes = np.concatenate([index.labels for index in indexes]).astype(np.int64)
     if len(usable.kept) < len(sizes):
@@ -210,95 +204,5 @@ def _labels(paths: Sequence[Path], indexes: Sequence[ShardIndex], usable: _Sieve
             f"{usable.where(int(usable.kept[video]))} has the label {highest}, but there are {limit} classes at most: "
             "give the right vocabulary or set `classes`"
         )
-    return Labels(torch.from_numpy(offsets), torch.from_numpy(classes), highest + 1 if count is None else count)
-
-
-class _Sieve:
-    """Finds the videos of some shards that can be used; the rest is an error, or counted where it may be skipped.
-
-    kept: (V,) numbers of the usable videos among all videos of all shards.
-    """
-
-    def __init__(self, paths: Sequence[Path], indexes: Sequence[ShardIndex], skip: bool) -> None:
-        self._paths, self._indexes, self._skip = paths, indexes, skip
-        self._ends = np.cumsum([len(index) for index in indexes])
-        self._reasons: Counter[str] = Counter()
-        self.kept = np.arange(self._ends[-1], dtype=np.int64)
-
-    def where(self, video: int) -> str:
-        """Names a video and its shard, for an error."""
-        shard = int(np.searchsorted(self._ends, video, side="right"))
-        index = self._indexes[shard]
-        return f"{self._paths[shard]}: video {index.id(video - int(self._ends[shard]) + len(index))!r}"
-
-    def drop_bad_records(self) -> None:
-        """Leaves out what the index could not read; it is in no index, so that only counting it is left to do."""
-        for path, index in zip(self._paths, self._indexes, strict=True):
-            if index.bad and not self._skip:
-                offset, reason = index.bad[0]
-                if reason.startswith(VIDEO_LEVEL):
-                    raise DataError(f"{path}: {reason}")
-                raise RecordError(str(path), offset, reason)
-            self._reasons.update(reason for _, reason in index.bad)
-
-    def drop_faulty(self, name: str, parts: Sequence[Column]) -> None:
-        """Leaves out videos whose list `name` is missing, empty, unusable or of another width than the first one's."""
-        count = np.concatenate([part.count for part in parts])
-        width = np.concatenate([part.width for part in parts])
-        base = np.concatenate([part.base for part in parts])
-
-        def fault(video: int) -> str:
-            if count[video] < 0:
-                lists = ", ".join(sorted({key for index in self._indexes for key in index.columns}))
-                return f"{Fault(int(count[video])).sentence(name, int(base[video]))} (lists found: {lists})"
-            return f"its list {name!r} is empty"
-
-        self._drop(count > 0, fault)
-        if len(self.kept):
-            first = int(self.kept[0])
-            self._drop(
-                width == width[first],
-                lambda video: (
-                    f"its list {name!r} is {width[video]} wide, where that of {self.where(first)} is {width[first]}"
-                ),
-            )
-
-    def drop_unlabelled(self) -> None:
-        """Leaves out videos without labels, and those of a shard in which no video has any."""
-        labelled = [index.labelled & bool(len(index.labels)) for index in self._indexes]
-        self._drop(np.concatenate(labelled), lambda _: "it has no labels, and they are needed")
-
-    def drop_repeated(self) -> Ids:
-        """Leaves out videos whose id occurred before; returns the ids of those that are kept."""
-        self._require_some()
-        ids = Ids.joined([(index.ids, index.id_ends) for index in self._indexes]).take(self.kept)
-        again = ids.repeated()
-        if not len(again):
-            return ids
-        unique = np.ones(self._ends[-1], np.bool_)
-        unique[self.kept[again]] = False
-        self._drop(unique, lambda _: "its id occurs before; ids must be unique over all shards of a data set")
-        fresh = np.ones(len(ids), np.bool_)
-        fresh[again] = False
-        return ids.take(np.flatnonzero(fresh))
-
-    def report(self) -> dict[str, int]:
-        """Returns the reasons why records were left out, with their counts, and logs them."""
-        if self._reasons:
-            why = "; ".join(f"{count} x {reason}" for reason, count in self._reasons.most_common(5))
-            _LOG.warning("left out %d bad records of %d shards: %s", self._reasons.total(), len(self._paths), why)
-        return dict(self._reasons)
-
-    def _drop(self, good: NDArray[np.bool_], reason: Any) -> None:
-        bad = self.kept[~good[self.kept]]
-        if not len(bad):
-            return
-        if not self._skip:
-            raise DataError(f"{self.where(int(bad[0]))}: {reason(int(bad[0]))}")
-        self._reasons.update(reason(int(video)) for video in bad)
-        self.kept = self.kept[good[self.kept]]
-
-    def _require_some(self) -> None:
-        if not len(self.kept):
-            why = "; ".join(f"{count} x {reason}" for reason, count in self._reasons.most_common(3)) or "they are empty"
-            raise DataError(f"no usable video in {len(self._paths)} shard(s) beginning with {self._paths[0]}: {why}")
+    count = highest + 1 if count is None else count
+    return Labels(torch.from_numpy(spilled(offsets)), torch.from_numpy(spilled(classes)), count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from distillbench.data.cache import written_whole
 from distillbench.data.ids import Ids
+from distillbench.data.spill import spilled
 from distillbench.errors import DataError
 from distillbench.interfaces import Labels, Splits, Videos
 
@@ -21,15 +22,16 @@ _FRACTION_SEED = 0x6E657374
 
 
 class Subset(Videos):
-    """Some videos of another split or data set, in the order given."""
+    """Some videos of another split or data set, in the order given. skipped: what that left out, by reason."""
 
     def __init__(self, videos: Videos, which: Tensor) -> None:
         """which: (V,) int64, numbers of videos."""
-        self._videos, self._which = videos, which
-        numbers = which.numpy()
+        numbers = spilled(which.numpy())
+        self._videos, self._which = videos, torch.from_numpy(numbers)
         self.ids = videos.ids.take(numbers) if isinstance(videos.ids, Ids) else [videos.ids[i] for i in numbers]
-        self.lengths = videos.lengths[which]
+        self.lengths = torch.from_numpy(spilled(videos.lengths[which].numpy()))
         self.labels = _rows(videos.labels, which)
+        self.skipped: Mapping[str, int] = getattr(videos, "skipped", {})
         self.features, self.codec, self.class_names = videos.features, videos.codec, videos.class_names
         self.fingerprint = blake2b(videos.fingerprint.encode() + numbers.tobytes(), digest_size=16).hexdigest()
 
@@ -113,4 +115,5 @@ def _rows(labels: Labels, which: Tensor) -> Labels:
     counts = ends - starts
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
     first = torch.repeat_interleave(starts - offsets[:-1], counts)
-    return Labels(offsets, labels.classes[torch.arange(len(first)) + first], labels.count)
+    classes = spilled(labels.classes[torch.arange(len(first)) + first].numpy())
+    return Labels(torch.from_numpy(spilled(offsets.numpy())), torch.from_numpy(classes), labels.count)

@@ -52,7 +52,7 @@ def cost_of(model: Model, videos: Videos, view: View, device: torch.device, memo
     with FlopCounterMode(display=False) as counter:
         index = view.index(videos, which, 0)
     frames = int((index >= 0).sum())
-    encoder, head, why = _count_on_meta(model, videos.width, frames, view.slots)
+    encoder, head, why = count_macs(model, videos.width, frames, view.slots)
     published = getattr(model.encoder, "published_macs", None)
     visual = next(iter(videos.features.values()))
     return Cost(
@@ -68,7 +68,7 @@ def cost_of(model: Model, videos: Videos, view: View, device: torch.device, memo
     )
 
 
-def _count_on_meta(model: Model, width: int, frames: int, slots: int) -> tuple[int | None, int | None, str]:
+def count_macs(model: Model, width: int, frames: int, slots: int) -> tuple[int | None, int | None, str]:
     """Counts (encoder, head) where the counter is exact: on the CPU it sees nothing of a fused LSTM."""
     encoder, head = (copy.deepcopy(part).to("meta").eval() for part in (model.encoder, model.head))
     clips = Clips(

@@ -77,7 +77,8 @@ class _Ranked:
     """Ranked lists of pairs, joined, and in them the groups of equal scores that hold a hit.
 
     rows: (N,) the video of each pair. hit_rows: the same for hits alone. begins, ends: (G,) a group's bounds among
-    pairs; hit_begins, hit_ends: among hits. list_of: (G,) a group's list. starts, hit_starts: (L,) where lists start.
+    pairs; hit_begins, hit_ends: among hits. list_of: (G,) a group's list. mixed: numbers of the groups that hold misses
+    as well. starts, hit_starts: (L,) where lists start.
     """
 
     rows: NDArray[np.int64]
@@ -87,6 +88,7 @@ class _Ranked:
     hit_begins: NDArray[np.int64]
     hit_ends: NDArray[np.int64]
     list_of: NDArray[np.int64]
+    mixed: NDArray[np.int64]
     starts: NDArray[np.int64]
     hit_starts: NDArray[np.int64]
 
@@ -94,16 +96,21 @@ class _Ranked:
         """Sums the precision at every hit of each list (L,); harmonic: 1 + 1/2 + ... + 1/n for n = 0, 1, ....
 
         For a group of m pairs, h of them hits, after n pairs with p hits, the mean over all orders of the sum of
-        precisions is h / m times the sum over j = 1..m of (p + 1 + (j - 1) s) / (n + j), s = (h - 1) / (m - 1).
+        precisions is h / m times the sum over j = 1..m of (p + 1 + (j - 1) s) / (n + j), s = (h - 1) / (m - 1). Without
+        misses s is 1.
         """
         ranked, found = _running(weights[self.rows]), _running(weights[self.hit_rows])
-        size, hits = ranked[self.ends] - ranked[self.begins], found[self.hit_ends] - found[self.hit_begins]
-        before = ranked[self.begins] - ranked[self.starts][self.list_of]
-        hits_before = found[self.hit_begins] - found[self.hit_starts][self.list_of]
-        slope = (hits - 1) / np.maximum(size - 1, 1)
-        slope[size == 1] = 1.0
+        begins, hit_begins = ranked[self.begins], found[self.hit_begins]
+        size = ranked[self.ends] - begins
+        before = begins - ranked[self.starts][self.list_of]
+        hits_before = hit_begins - found[self.hit_starts][self.list_of]
         steps = harmonic[before + size] - harmonic[before]
-        sums = hits / np.maximum(size, 1) * ((hits_before + 1 - slope * (before + 1)) * steps + slope * size)
+        sums = (hits_before - before) * steps + size
+        if len(mixed := self.mixed):
+            hits, size = (found[self.hit_ends] - hit_begins)[mixed], size[mixed]
+            slope = np.where(size == 1, 1.0, (hits - 1) / np.maximum(size - 1, 1))
+            scale = (hits_before[mixed] + 1 - slope * (before[mixed] + 1)) * steps[mixed]
+            sums[mixed] = hits / np.maximum(size, 1) * (scale + slope * size)
         return np.bincount(self.list_of, weights=sums, minlength=len(self.starts)).astype(np.float64, copy=False)
 
 
@@ -117,13 +124,15 @@ def _ranked(kept: Kept, *, by_class: bool) -> _Ranked:
     begins, ends = begins[with_hit], ends[with_hit]
     hits = np.flatnonzero((keys & 1) == 0)
     starts = list_starts(keys, len(kept.class_positives) if by_class else 1)
+    hit_begins, hit_ends = np.searchsorted(hits, begins), np.searchsorted(hits, ends)
     return _Ranked(
         rows=rows,
         hit_rows=rows[hits],
         begins=begins,
         ends=ends,
-        hit_begins=np.searchsorted(hits, begins),
-        hit_ends=np.searchsorted(hits, ends),
+        hit_begins=hit_begins,
+        hit_ends=hit_ends,
+        mixed=np.flatnonzero(ends - begins > hit_ends - hit_begins),
         list_of=keys[begins] >> SCORE_BITS,
         starts=starts,
         hit_starts=np.searchsorted(hits, starts),

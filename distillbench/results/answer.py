@@ -19,7 +19,9 @@ from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
 from distillbench.grid import Setup, digest
 from distillbench.interfaces import Network, Splits
-from distillbench.results import provenance, record
+from distillbench.results import failures, labels, provenance, record
+from distillbench.results.fidelity import fidelity
+from distillbench.results.observing import columns, watched
 from distillbench.results.record import Result
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
@@ -30,25 +32,36 @@ from distillbench.training.teachers import TeacherStore
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run happens: its device, the folder of results (teachers and checkpoints below it), what is done again."""
+    """Where a run happens: its device, the folder of results (teachers and checkpoints below it), what is done again.
+
+    beside: how many other runs may be going on at the same time, for they slow down what is measured.
+    observers: the plugins that are told how the run goes.
+    """
 
     results: Path
     device: str = "auto"
     retrain: bool = False
     again: bool = False
+    beside: int = 0
+    observers: tuple[str, ...] = ()
 
 
-def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT) -> Result:
-    """Answers one question, or returns the answer that is there already for the same question and data."""
+def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, splits: Splits | None = None) -> Result:
+    """Answers one question, or returns the answer that is there already for the same question and data.
+
+    splits: of the setup's data, where they are open already.
+    """
     record.check_writable(workplace.results)
     device = find_device(workplace.device)
-    torch.set_num_threads(setup.training.threads or os.cpu_count() or 1)
-    splits = open_data(setup)
-    known = None if workplace.again or workplace.retrain else _answered(setup, splits, workplace.results)
+    use_threads(setup)
+    splits = splits or open_data(setup)
+    known = None if workplace.again or workplace.retrain else answered(setup, splits, workplace.results)
     if known is not None:
         observer.said(f"answered before ({known.path}); --again runs it again")
         return known
     began = time.perf_counter()
+    observer = watched(observer, workplace.observers)
+    observer.run_started({"id": setup.key, "setup": setup.describe(), "results": str(workplace.results)})
     parts = assemble(setup, splits, device)
     checkpoints = Checkpoints(
         workplace.results / "checkpoints" / f"{setup.key}.safetensors",
@@ -72,22 +85,33 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT) -> R
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "network": network,
         "setup": setup.describe(),
+        "objective": dict(setup.weights),
         "preset": setup.preset,
         "sources": dict(setup.sources),
         "warnings": list(setup.warnings),
         "data": _data(splits),
         "versions": provenance.versions(),
-        "machine": provenance.machine(device) | {"precision": parts.precision},
+        "machine": provenance.machine(device) | {"precision": parts.precision, "runs_beside": workplace.beside},
         "commit": provenance.commit(),
         "metrics": dataclasses.asdict(evaluation.metrics),
+        "columns": columns(evaluation.predictions, observer.said),
         "cost": _cost(parts, network, evaluation),
+        "fidelity": _fidelity(parts),
         "budget": _budget(fitted.history) | {"seconds_of_this_run": time.perf_counter() - began},
         "history": fitted.history,
     }
     weights = parts.models[network].state_dict()
+    labels.keep(workplace.results, splits.test)
     result = record.write(workplace.results, content, weights, evaluation.predictions)
     checkpoints.clear()
+    failures.forget(workplace.results, setup.key)
+    observer.run_ended(result.content)
     return result
+
+
+def use_threads(setup: Setup) -> None:
+    """Gives torch as many processor threads as the setup asks for."""
+    torch.set_num_threads(setup.training.threads or os.cpu_count() or 1)
 
 
 def find_device(asked: str) -> torch.device:
@@ -101,7 +125,8 @@ def find_device(asked: str) -> torch.device:
     return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _answered(setup: Setup, splits: Splits, folder: Path) -> Result | None:
+def answered(setup: Setup, splits: Splits, folder: Path) -> Result | None:
+    """Returns the answer in a folder to the same question of the same data, or None."""
     path = folder / f"{setup.key}.json"
     if not path.is_file():
         return None
@@ -121,6 +146,14 @@ def _data(splits: Splits) -> dict[str, Any]:
         "classes": splits.train.labels.count,
         "longest": int(splits.test.lengths.max()),
     }
+
+
+def _fidelity(parts: Parts) -> dict[str, Any] | None:
+    """Measures how far the student imitates its teacher; None where the run had no such pair."""
+    if set(parts.models) != {"teacher", "student"}:
+        return None
+    size, views = parts.setup.training.batch_size, parts.evaluation_views
+    return dataclasses.asdict(fidelity(parts.models, parts.splits.test, views, size, parts.device))
 
 
 def _cost(parts: Parts, network: Network, evaluation: Evaluation) -> dict[str, Any]:

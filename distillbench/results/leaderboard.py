@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,25 @@ import pandas as pd
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.knobs import nearest
+from distillbench.results import failures
+from distillbench.results.failures import Failure
 from distillbench.results.record import Result, read
+from distillbench.results.settings import settings_of
 
 QUALITIES = ("gap", "map_at_20", "map", "hit_at_1", "perr")
 _HIGHER_IS_BETTER = {*QUALITIES, "throughput"}
 _MEASURED = ("latency", "throughput", "train_seconds")
+_FIDELITY = {"top_1": "same_top_1", "top_20": "same_top_20", "kl": "teacher_kl", "cka": "teacher_cka"}
 _ALIASES = {"map20": "map_at_20", "hit1": "hit_at_1", "params": "parameters"}
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The results found in some folders, and what was skipped and why."""
+    """The results found in some folders, what was skipped and why, and the runs that have no answer."""
 
     results: tuple[Result, ...]
     skipped: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
 
 
 def load(folders: Iterable[Path]) -> Loaded:
@@ -34,6 +40,7 @@ def load(folders: Iterable[Path]) -> Loaded:
     Raises `ResultError` where a folder does not exist.
     """
     results: dict[str, Result] = {}
+    failed: dict[str, Failure] = {}
     skipped = []
     for folder in folders:
         if not folder.is_dir():
@@ -48,27 +55,18 @@ def load(folders: Iterable[Path]) -> Loaded:
                 )
             else:
                 results.setdefault(f"{result.id}/{result.content['finished']}", result)
-    return Loaded(tuple(results.values()), tuple(skipped))
+        failed |= {failure.id: failure for failure in failures.load(folder)}
+    answered = {result.id for result in results.values()}
+    without = tuple(failure for failure in failed.values() if failure.id not in answered)
+    return Loaded(tuple(results.values()), tuple(skipped), without)
 
 
 def row(result: Result) -> dict[str, Any]:
     """Flattens a result to the row that it is on the leaderboard of single runs."""
     c = result.content
-    setup, cost, latency = c["setup"], c["cost"], c["cost"]["latency"]
-    student = c["network"] == "student"
-    selector = setup["selector"] if student else setup["teacher_selector"]
-    return {
-        "run": result.id,
-        "data": setup["data"]["name"],
-        "encoder": setup[c["network"]]["name"],
-        "selector": selector["name"],
-        "train_selector": setup["train_selector"]["name"] if student else selector["name"],
-        "k": setup["k"] if student else "all",
-        "loss": _objective(c),
-        "schedule": setup["schedule"]["name"],
-        "head": setup["head"]["name"],
-        "preset": c.get("preset"),
-        "seed": setup["seed"],
+    cost, latency, budget = c["cost"], c["cost"]["latency"], c["budget"]
+    own = {
+        **_identity(result.id, c),
         **{name: c["metrics"][name] for name in QUALITIES},
         "macs": cost["macs"],
         "flops": cost["flops"],
@@ -80,32 +78,86 @@ def row(result: Result) -> dict[str, Any]:
         "latency": latency["1"]["median"],
         "latency_p95": latency["1"]["p95"],
         "throughput": latency["256"]["throughput"],
-        "train_seconds": sum(c["budget"][network]["seconds"] for network in ("teacher", "student")),
+        "runs_beside": c["machine"].get("runs_beside", 0),
+        "train_seconds": sum(budget[network]["seconds"] for network in ("teacher", "student")),
+        **{
+            f"{network}_{name}": budget[network][name]
+            for network in ("teacher", "student")
+            for name in ("epochs", "steps", "examples", "seconds")
+        },
+        "epoch_chosen_by": budget["epoch_chosen_by"],
+        "budget": f"teacher {budget['teacher']['epochs']}, student {budget['student']['epochs']} epochs",
+        **{title: (c.get("fidelity") or {}).get(name) for name, title in _FIDELITY.items()},
+        "train_videos": c["data"]["videos"]["train"],
         "precision": c["machine"]["precision"],
         "device": c["machine"]["device"],
+        "status": "answered",
+        "reason": "",
+        "question": _question(c["setup"], [c["data"]["fingerprints"], c["machine"]["precision"]]),
+        "videos": c["data"]["fingerprints"]["test"],
+    }
+    return own | {name: value for name, value in c.get("columns", {}).items() if name not in own}
+
+
+def _identity(key: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked, in words: the columns that a run has whether it was answered or not."""
+    setup = content["setup"]
+    student = content["network"] == "student"
+    selector = setup["selector"] if student else setup["teacher_selector"]
+    return {
+        "run": key,
+        "data": setup["data"]["name"],
+        "encoder": setup[content["network"]]["name"],
+        "selector": selector["name"],
+        "train_selector": _named_beside(setup["train_selector"], selector) if student else selector["name"],
+        "k": setup["k"] if student else "all",
+        "loss": _objective(content),
+        "schedule": setup["schedule"]["name"],
+        "head": setup["head"]["name"],
+        "preset": content.get("preset"),
+        "seed": setup["seed"],
         "plugins": ", ".join(_foreign(setup)),
-        "warnings": "; ".join(c["warnings"]),
-        "question": _question(setup, c),
+        "warnings": "; ".join(content["warnings"]),
+        "settings": settings_of(setup),
     }
 
 
-def frame(results: Sequence[Result]) -> pd.DataFrame:
-    """Makes the table of single runs, one row a result."""
-    return pd.DataFrame([row(result) for result in results])
+def _named_beside(choice: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Names a choice, with the knobs in which it differs from another of the same name."""
+    differing = {n: v for n, v in choice["knobs"].items() if other["name"] == choice["name"] and other["knobs"][n] != v}
+    return str(choice["name"]) + "".join(f" {name}={value}" for name, value in differing.items())
 
 
-def select(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+def failure_row(failure: Failure) -> dict[str, Any]:
+    """Makes the row of a run without an answer: what was asked, what became of it, and no numbers."""
+    question = _question(failure.content["setup"], failure.status)
+    return _identity(failure.id, failure.content) | {
+        "status": failure.status,
+        "reason": failure.reason,
+        "question": question,
+    }
+
+
+def frame(results: Sequence[Result], failed: Sequence[Failure] = ()) -> pd.DataFrame:
+    """Makes the table of single runs, one row a result, and one a run without an answer."""
+    return pd.DataFrame([row(result) for result in results] + [failure_row(failure) for failure in failed])
+
+
+def select(table: pd.DataFrame, conditions: Sequence[str], flag: str = "--where") -> pd.DataFrame:
     """Keeps the rows that meet every condition `COLUMN=VALUE`; several values may be joined by `|`.
+
+    A dotted name is a setting, such as `schedule.epochs_factor=1`; a run without it does not meet the condition.
 
     Raises `ConfigError` for a condition of another form or an unknown column.
     """
     for condition in conditions:
         name, equals, value = condition.partition("=")
-        name = _column(name.strip(), table, "--where")
+        name = name.strip()
+        cells = _setting(name, table) if "." in name else table[_column(name, table, flag)]
         if not equals:
-            raise ConfigError([f"--where takes COLUMN=VALUE, such as k=15; found '{condition}'"])
+            raise ConfigError([f"{flag} takes COLUMN=VALUE, such as k=15; found '{condition}'"])
         wanted = {_plain(part.strip()) for part in value.split("|")}
-        table = table[[_plain(str(cell)) in wanted for cell in table[name]]]
+        table = table[pd.Series([_plain(str(cell)) in wanted for cell in cells], table.index, dtype=bool)]
     return table
 
 
@@ -114,7 +166,8 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, group in table.groupby("question", sort=False):
         joined = group.iloc[0].to_dict()
-        for name in (*QUALITIES, *_MEASURED):
+        measured = (*QUALITIES, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))  # plugins add columns
+        for name in dict.fromkeys(measured):
             values = pd.to_numeric(group[name])
             joined[name] = values.mean()
             if name in QUALITIES:
@@ -124,11 +177,20 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def ranked(table: pd.DataFrame, by: str, top: int | None) -> pd.DataFrame:
-    """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows."""
+def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
+    """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows (of each group, if any)."""
     name = _column(by, table, "--sort")
     ordered = table.sort_values(name, ascending=name not in _HIGHER_IS_BETTER, kind="stable", na_position="last")
-    return ordered if top is None else ordered.head(top)
+    if group is None:
+        return ordered if top is None else ordered.head(top)
+    column = _column(group, table, "--group-by")
+    ordered = ordered.sort_values(column, key=lambda cells: cells.astype(str).map(_naturally), kind="stable")
+    return ordered if top is None else ordered.groupby(column, sort=False, dropna=False).head(top)
+
+
+def _naturally(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Makes a key that sorts 6 before 10, also within words."""
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part)
 
 
 def _column(name: str, table: pd.DataFrame, flag: str) -> str:
@@ -140,11 +202,20 @@ def _column(name: str, table: pd.DataFrame, flag: str) -> str:
     return name
 
 
+def _setting(name: str, table: pd.DataFrame) -> list[str]:
+    """Lists each row's value of a setting; raises `ConfigError` where no row has it."""
+    rows: list[Mapping[str, str]] = list(table["settings"])
+    known = dict.fromkeys(setting for row in rows for setting in row)
+    if name not in known and rows:
+        raise ConfigError([f"no run has a setting '{name}'{nearest(name, known)}"])
+    return [row.get(name, "") for row in rows]
+
+
 def _plain(text: str) -> str:
     try:
         return repr(float(text))
     except ValueError:
-        return text
+        return text.lower()
 
 
 def _objective(content: Mapping[str, Any]) -> str:
@@ -165,7 +236,7 @@ def _foreign(setup: Mapping[str, Any]) -> list[str]:
     return sorted({f"{c['distribution']} {c['version']}" for c in choices if c["distribution"] != "distillbench"})
 
 
-def _question(setup: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+def _question(setup: Mapping[str, Any], beside: object) -> str:
     """Writes what makes two rows the same question but for the seed."""
     asked = {name: value for name, value in setup.items() if name != "seed"}
-    return json.dumps([asked, content["data"]["fingerprints"], content["machine"]["precision"]], sort_keys=True)
+    return json.dumps([asked, beside], sort_keys=True)

@@ -25,6 +25,7 @@ from distillbench.interfaces import (
 )
 from distillbench.networks import Model, Precision, choose_precision, has_bf16, probe
 from distillbench.seeds import derive
+from distillbench.training.pairing import refuse_misfits
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,12 @@ def open_data(setup: Setup) -> Splits:
 
 
 def assemble(setup: Setup, splits: Splits, device: torch.device) -> Parts:
-    """Builds every network, loss and view that a setup's phases use, on the device."""
+    """Builds every network, loss and view that a setup's phases use, on the device.
+
+    Raises `NotApplicableError` where they do not fit together.
+    """
     width, classes, codec = splits.train.width, splits.train.labels.count, splits.train.codec
-    _check_lengths(setup, splits)
+    check_lengths(setup, splits)
     shapes: dict[Network, Shapes] = {}
     models: dict[Network, Model] = {}
     for network in setup.networks:
@@ -62,6 +66,7 @@ def assemble(setup: Setup, splits: Splits, device: torch.device) -> Parts:
         shapes[network] = probe(encoder, width, classes)
         head = _seeded(setup, f"{network} head", setup.head, shapes[network].summary, classes)
         models[network] = Model(encoder, head, codec).to(device)
+    refuse_misfits(setup, models, shapes)
     training_views, evaluation_views = _views(setup, splits, models)
     losses = _losses(setup, shapes, device)
     precision = _precision(setup, splits.train, models, training_views, device)
@@ -70,7 +75,8 @@ def assemble(setup: Setup, splits: Splits, device: torch.device) -> Parts:
     return Parts(setup, splits, models, losses, training_views, evaluation_views, device, precision)
 
 
-def _check_lengths(setup: Setup, splits: Splits) -> None:
+def check_lengths(setup: Setup, splits: Splits) -> None:
+    """Raises `ConfigError` where the student is to see more frames than any video has."""
     longest = max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
     if "student" in setup.networks and setup.k > longest:
         raise ConfigError(
@@ -108,37 +114,16 @@ def _losses(
     setup: Setup, shapes: Mapping[Network, Shapes], device: torch.device
 ) -> dict[Network, dict[str, MatchingLoss]]:
     built: dict[Network, dict[str, MatchingLoss]] = {network: {} for network in shapes}
-    problems = []
     for phase in setup.phases:
         for learner, objective in phase.objectives.items():
             guide = phase.guides.get(learner, learner)
             student, teacher = shapes[learner], shapes.get(guide, shapes[learner])
             for name in objective:
-                problems += _width_problems(setup, name, student, teacher)
-                if name not in built[learner] and not problems:
+                if name not in built[learner]:
                     built[learner][name] = _seeded(
                         setup, f"{learner} loss {name}", setup.losses[name], student, teacher
                     ).to(device)
-    if problems:
-        raise ConfigError(dict.fromkeys(problems))
     return built
-
-
-def _width_problems(setup: Setup, name: str, student: Shapes, teacher: Shapes) -> list[str]:
-    needs, problems = setup.passport(name).needs, []
-    if "states" in needs and (student.states is None or teacher.states is None):
-        who = "student" if student.states is None else "teacher"
-        problems.append(f"the loss '{name}' compares states, and the {who}'s encoder has none")
-    if "equal-widths" in needs and "summary" in needs and student.summary != teacher.summary:
-        problems.append(
-            f"the loss '{name}' needs encodings of equal width; the student's has {student.summary} numbers, the "
-            f"teacher's {teacher.summary}"
-        )
-    if "equal-widths" in needs and "states" in needs and student.states != teacher.states:
-        problems.append(
-            f"the loss '{name}' needs states of equal width; the student's have {student.states}, the teacher's {teacher.states}"
-        )
-    return problems
 
 
 def _precision(

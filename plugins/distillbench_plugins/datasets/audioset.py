@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from distillbench import hookimpl
 from distillbench.data import ShardSource
 from distillbench.interfaces import DataSet, Splits
@@ -28,7 +31,7 @@ class AudioSet(DataSet):
         skip_bad_records: leave out, count and report what cannot be read, rather than stop.
     """
 
-    recipe = {  # noqa: RUF012
+    recipe: ClassVar[Mapping[str, object]] = {
         "training.epochs": 6,
         "training.batch_size": 256,
         "teacher.cell_size": 256,

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from distillbench import hookimpl
@@ -61,6 +60,8 @@ class Digits(DataSet):
         seed: what the videos are drawn with.
     """
 
+    check_knobs: ClassVar[Mapping[str, object]] = {"train": 60, "validation": 20, "test": 30}
+
     recipe: ClassVar[Mapping[str, object]] = {
         "teacher.cell_size": 64,
         "student.cell_size": 64,
@@ -94,6 +95,8 @@ class Digits(DataSet):
 
     def splits(self) -> Splits:
         """Draws the three splits; the same knobs give the same videos."""
+        from sklearn.datasets import load_digits  # importing it moves random states and takes a second
+
         self._check()
         images, digits = load_digits(return_X_y=True)
         order = np.random.default_rng([self.seed, 0]).permutation(len(images))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from distillbench import hookimpl
 from distillbench.data import Recipe, ShardSource, cache_folder, write_synthetic
@@ -38,7 +38,9 @@ class Synthetic(DataSet):
         test_share: drawn for the test.
     """
 
-    recipe = {  # noqa: RUF012
+    check_knobs: ClassVar[Mapping[str, object]] = {"videos": 60}
+
+    recipe: ClassVar[Mapping[str, object]] = {
         "training.epochs": 5,
         "training.batch_size": 64,
         "teacher.cell_size": 64,
@@ -100,11 +102,18 @@ class Synthetic(DataSet):
                 written = Path(draft, "shards")
                 written.mkdir()
                 write_synthetic(written, recipe, self._shards)
-                with suppress(FileExistsError):  # another process may have been first
-                    written.rename(folder)
+                _move(written, folder)
         except OSError as error:
             raise DataError(f"{folder}: made-up shards cannot be written: {error}; set $DISTILLBENCH_CACHE") from error
         return folder
+
+
+def _move(written: Path, folder: Path) -> None:
+    try:
+        written.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was first, with the same bytes
+            raise
 
 
 @hookimpl

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from distillbench import hookimpl
 from distillbench.data import ShardSource
 from distillbench.interfaces import DataSet, Splits
@@ -31,7 +34,11 @@ class YouTube8M(DataSet):
         skip_bad_records: leave out, count and report what cannot be read, rather than stop.
     """
 
-    recipe = {"training.epochs": 5, "training.batch_size": 256, "training.learning_rate": 1e-3}  # noqa: RUF012
+    recipe: ClassVar[Mapping[str, object]] = {
+        "training.epochs": 5,
+        "training.batch_size": 256,
+        "training.learning_rate": 1e-3,
+    }
 
     def __init__(
         self,

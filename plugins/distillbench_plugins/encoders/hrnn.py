@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from distillbench import hookimpl
 from distillbench.interfaces import Clips, Encoder, Encoding
@@ -26,6 +27,8 @@ class TeacherHRNN(Encoder):
         zero_slots: if above 0, every video is zero-padded or clamped to that many frames and padding is encoded like
             them, as in the released code; -1 for as many as the selector was asked for; 0 leaves padding out.
     """
+
+    check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
 
     def __init__(
         self,
@@ -73,6 +76,8 @@ class StudentHRNN(Encoder):
         zero_slots: if above 0, every video is zero-padded or clamped to that many frames and padding is encoded like
             them, as in the released code; -1 for as many as the selector was asked for; 0 leaves padding out.
     """
+
+    check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from torch.nn.functional import dropout, pad
 from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoding
 from distillbench_plugins.layers.lstm import LSTM, Init, States
-from distillbench_plugins.layers.packing import cut, pack
+from distillbench_plugins.layers.packing import cut, moved, pack
 
 DropoutPlace = Literal["input", "layers", "summary"]
 State = Literal["concat", "top"]
@@ -77,12 +77,12 @@ class HierarchicalLSTM(nn.Module):
         videos, slots, _ = clips.frames.shape
         starts, lengths, counts = cut(clips.lengths, self._block_lengths(clips.lengths, block_length), slots)
         blocks, sequences = pack(starts, lengths), pack(counts.cumsum(0) - counts, counts)
-        rows = _on(clips.frames, blocks.rows)
+        rows = moved(blocks.rows, clips.frames.device)
         frames = self._dropped(clips.frames.reshape(videos * slots, -1).index_select(0, rows), "input")
         lower = self.lower(frames.to(self.lower.weights(0)[0].dtype), blocks.sizes)
-        codes = self._state(lower, _on(clips.frames, blocks.last[sequences.rows]))
+        codes = self._state(lower, moved(blocks.last[sequences.rows], clips.frames.device))
         higher = self.higher(codes, sequences.sizes)
-        summary = self._dropped(self._state(higher, _on(clips.frames, sequences.last)), "summary")
+        summary = self._dropped(self._state(higher, moved(sequences.last, clips.frames.device)), "summary")
         if not keeps_states:
             return Encoding(summary)
         states = self._state(lower, None)
@@ -125,7 +125,3 @@ class HierarchicalLSTM(nn.Module):
         if self.settings.dropout_place != place:
             return values
         return dropout(values, self.settings.dropout, self.training)
-
-
-def _on(like: Tensor, index: Tensor) -> Tensor:
-    return index.to(like.device, non_blocking=True)

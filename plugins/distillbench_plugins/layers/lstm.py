@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from distillbench_plugins.layers.packing import moved
+
 Init = Literal["glorot", "default"]
 
 
@@ -78,7 +80,9 @@ class LSTM(nn.Module):
 
     @classmethod
     def from_lstm(cls, lstm: nn.LSTM) -> LSTM:
-        """Builds the stack that computes what a plain, unidirectional `nn.LSTM` computes."""
+        """Builds the stack that computes what a plain, unidirectional `nn.LSTM` computes; `ValueError` for others."""
+        if lstm.bidirectional or lstm.proj_size:
+            raise ValueError(f"{lstm} is bidirectional or has projections; only a plain nn.LSTM can be taken over")
         made = cls(lstm.input_size, lstm.hidden_size, lstm.num_layers, dropout=lstm.dropout)
         theirs = lstm.state_dict()
         made.to(theirs["weight_ih_l0"].device, theirs["weight_ih_l0"].dtype)
@@ -107,9 +111,13 @@ class LSTM(nn.Module):
 
 
 def _cast(tensor: Tensor) -> Tensor:
-    """Casts to autocast's type where autocast is on, differentiably."""
+    """Casts to autocast's type where autocast is on, differentiably; float64 stays, as autocast has it."""
     device = tensor.device.type
-    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+    if (
+        tensor.dtype == torch.float64
+        or not torch.amp.is_autocast_available(device)
+        or not torch.is_autocast_enabled(device)
+    ):
         return tensor
     return tensor.to(torch.get_autocast_dtype(device))
 
@@ -152,7 +160,7 @@ class _Layer(torch.autograd.Function):
 def _run(gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, sizes: Sequence[int]) -> None:
     """Walks the steps: turns input projections into gate activations in place, and fills hidden and cell."""
     size = hidden.shape[1]
-    parts = [part.split(sizes) for part in (gates, gates[:, : 2 * size], *gates.chunk(4, 1), hidden, cell)]
+    parts = [_by_step(part, sizes) for part in (gates, gates[:, : 2 * size], *gates.chunk(4, 1), hidden, cell)]
     h = c = None
     for all_gates, inputs_and_forgets, i, f, g, o, next_h, next_c in zip(*parts, strict=True):
         if h is not None:
@@ -186,12 +194,12 @@ def _run_back(
     """
     size, steps = cell.shape[1], len(sizes)
     slopes, through = _slopes(gates, cell, sizes)
-    by_step, by_cell, by_hidden, forgets, reach = (
-        part.split(sizes)
+    by_gate, by_cell, by_hidden, forgets, reach = (
+        _by_step(part, sizes)
         for part in (slopes, slopes[:, : 3 * size], slopes[:, 3 * size :], gates[:, size : 2 * size], through)
     )
-    from_hidden = (None,) * steps if grad_hidden is None else grad_hidden.split(sizes)
-    from_cell = (None,) * steps if grad_cell is None else grad_cell.split(sizes)
+    from_hidden = [None] * steps if grad_hidden is None else _by_step(grad_hidden, sizes)
+    from_cell = [None] * steps if grad_cell is None else _by_step(grad_cell, sizes)
     carried, arriving = cell.new_zeros(sizes[0], size), gates.new_zeros(sizes[0], size)
     later = slopes[:0]
     for step in reversed(range(steps)):
@@ -207,7 +215,7 @@ def _run_back(
         by_cell[step].view(-1, 3, size).mul_(dc[:, None])
         by_hidden[step].mul_(dh)
         dc.mul_(forgets[step])
-        later = by_step[step]
+        later = by_gate[step]
     return slopes
 
 
@@ -225,6 +233,10 @@ def _slopes(gates: Tensor, cell: Tensor, sizes: Sequence[int]) -> tuple[Tensor, 
     return slopes, torch.ops.aten.tanh_backward.grad_input(o, out, grad_input=out)
 
 
+def _by_step(packed: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    return list(torch.split(packed, list(sizes)))
+
+
 def _spans(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """Where each step starts and ends."""
     ends = list(accumulate(sizes))
@@ -237,4 +249,4 @@ def _previous(packed: Tensor, sizes: Sequence[int]) -> Tensor:
         return packed[: len(packed) - sizes[0]]
     spans = _spans(sizes)
     rows = [torch.arange(start, start + size) for (start, _), size in zip(spans, sizes[1:], strict=False)]
-    return packed.index_select(0, torch.cat(rows).to(packed.device, non_blocking=True))
+    return packed.index_select(0, moved(torch.cat(rows), packed.device))

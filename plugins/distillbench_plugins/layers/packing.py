@@ -45,3 +45,10 @@ def cut(lengths: Tensor, block_lengths: Tensor, stride: int) -> tuple[Tensor, Te
     before = counts.cumsum(0) - counts
     begins = (torch.arange(len(videos)) - before[videos]) * block_lengths[videos]
     return videos * stride + begins, torch.minimum(lengths[videos] - begins, block_lengths[videos]), counts
+
+
+def moved(index: Tensor, device: torch.device) -> Tensor:
+    """Moves an index to a device without waiting for it."""
+    if device.type == "cuda":
+        index = index.pin_memory()
+    return index.to(device, non_blocking=True)

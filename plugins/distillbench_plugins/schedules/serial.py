@@ -23,6 +23,8 @@ class Serial(TrainingSchedule):
         head: where the student's head comes from in the one-stage form; separate is the released code's (row 10).
         finetune_epochs: epochs of the second stage, beside the student's own (row 20).
         finetune_head: the classifier plugged in at the second stage: the teacher's, or the student's own (row 11).
+        targets: shuffled is a control: every video is matched with the teacher's outcome for another video.
+        teacher: untrained is a control: the student is matched with a teacher as it was drawn.
     """
 
     def __init__(
@@ -32,24 +34,27 @@ class Serial(TrainingSchedule):
         head: HeadSharing = "copy",
         finetune_epochs: int = 3,
         finetune_head: Literal["teacher", "own"] = "teacher",
+        targets: Literal["own", "shuffled"] = "own",
+        teacher: Literal["trained", "untrained"] = "trained",
     ) -> None:
         if finetune_epochs < 0:
             raise ConfigError([f"schedule serial: finetune_epochs={finetune_epochs} is not at least 0"])
         self.objective, self.head = dict(objective), head
         self.finetune_epochs, self.finetune_head = finetune_epochs, finetune_head
+        self.targets, self.trains_teacher = targets, teacher == "trained"
 
     def phases(self, epochs: int) -> Sequence[Phase]:
-        """Returns the teacher's phase and the student's one or two."""
-        teacher = Phase("teacher", epochs, {"teacher": {"ce": 1.0}}, guides={})
-        return [teacher, *(self._two_stages(epochs) if self.objective.keys() <= ENCODING_LOSSES else self._one(epochs))]
+        """Returns the teacher's phase, unless it stays untrained, and the student's one or two."""
+        teacher = [Phase("teacher", epochs, {"teacher": {"ce": 1.0}}, guides={})] if self.trains_teacher else []
+        return teacher + (self._two_stages(epochs) if self.objective.keys() <= ENCODING_LOSSES else self._one(epochs))
 
     def _one(self, epochs: int) -> list[Phase]:
-        return [Phase("student", epochs, {"student": dict(self.objective)}, head=self.head)]
+        return [Phase("student", epochs, {"student": dict(self.objective)}, head=self.head, targets=self.targets)]
 
     def _two_stages(self, epochs: int) -> list[Phase]:
         match_head, finetune_head = _STAGE_HEADS[self.finetune_head]
         return [
-            Phase("match", epochs, {"student": dict(self.objective)}, head=match_head),
+            Phase("match", epochs, {"student": dict(self.objective)}, head=match_head, targets=self.targets),
             Phase("finetune", self.finetune_epochs, {"student": {"ce": 1.0}}, guides={}, head=finetune_head),
         ]
 

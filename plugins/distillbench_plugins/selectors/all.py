@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 
 class All(FrameSelector):
     """Every frame, whatever k is: what a teacher sees."""
+
+    keeps: ClassVar[str] = "all"
 
     def __init__(self, k: int) -> None:
         self.k = k

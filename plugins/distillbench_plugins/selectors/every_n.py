@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,8 @@ class EveryN(FrameSelector):
         n: the distance of two slots; 0 for slots // k.
         slots: how many frames the padded video has; frames beyond are never chosen.
     """
+
+    keeps: ClassVar[str] = "at most k"
 
     def __init__(self, k: int, *, n: int = 0, slots: int = 300) -> None:
         if n < 0 or slots < 1:

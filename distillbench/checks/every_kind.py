@@ -1,0 +1,155 @@
+"""What a component of every kind promises."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from distillbench.checks import toys
+from distillbench.checks.cached_data import own_cache, with_data
+from distillbench.checks.promises import Broken, Subject, expect, seeded
+from distillbench.hookspecs import HOOK_OF_KIND
+from distillbench.interfaces import DataSet, FrameSelector, Preset, TrainingSchedule
+from distillbench.knobs import convert, describe, knobs_of
+
+GIVEN: dict[str, tuple[object, ...]] = {
+    "data": (),
+    "teacher": (toys.WIDTH,),
+    "student": (toys.WIDTH,),
+    "head": (toys.STUDENT.summary, toys.CLASSES),
+    "selector": (5,),
+    "loss": (toys.STUDENT, toys.STUDENT),
+    "schedule": ({"ce": 1.0},),
+    "preset": (),
+}
+"""The positional constructor arguments of each kind."""
+
+
+def says_what_it_is(subject: Subject) -> None:
+    """It says what it is: its own docstring begins with one line that ends in a full stop or colon."""
+    said = inspect.cleandoc(vars(subject.cls).get("__doc__") or "")
+    first = said.partition("\n")[0]
+    expect(first, "no docstring of its own")
+    expect(len(first) > 8 and first.endswith((".", ":", "!")), f"its first line: {first!r}")
+
+
+def explains_its_knobs(subject: Subject) -> None:
+    """Every knob has a line under `Knobs:` in its docstring, and every line there is a knob's."""
+    silent = [knob.name for knob in knobs_of(subject.cls) if not knob.summary]
+    expect(not silent, f"no line `name: what it does` for {', '.join(silent)}")
+    section = inspect.cleandoc(vars(subject.cls).get("__doc__") or "").partition("Knobs:\n")[2]
+    lines = [line for line in section.splitlines() if line.startswith("    ") and line[4:5].isalpha()]
+    known = {knob.name for knob in knobs_of(subject.cls)}
+    strange = [name for name in (line.partition(":")[0].strip() for line in lines) if name not in known]
+    expect(not strange, f"lines for what is no knob: {', '.join(strange)}")
+
+
+def types_and_defaults_its_knobs(subject: Subject) -> None:
+    """Every knob is keyword-only, has a type that a flag can be turned into, and a default of that type.
+
+    Types are int, float, bool, str, Literal[...] and unions of these with None.
+    """
+    loose = [p.name for p in inspect.signature(subject.cls).parameters.values() if p.kind is p.VAR_KEYWORD]
+    expect(not loose, f"**{', **'.join(loose)}: knobs that nobody can list")
+    for knob in knobs_of(subject.cls):
+        expect(knob.default is not inspect.Parameter.empty, f"{knob.name} has no default")
+        expect(
+            _is_plain(knob.annotation), f"{knob.name}: {describe(knob.annotation)}, which no flag can be turned into"
+        )
+        try:
+            converted = convert(knob.default, knob.annotation)
+        except ValueError:
+            raise Broken(f"{knob.name}: {describe(knob.annotation)} = {knob.default!r}, which is none") from None
+        expect(converted == knob.default, f"{knob.name} = {knob.default!r} becomes {converted!r}")
+
+
+def _is_plain(annotation: object) -> bool:
+    if typing.get_origin(annotation) is typing.Literal or annotation in (int, float, bool, str, type(None)):
+        return True
+    parts = typing.get_args(annotation)
+    return bool(parts) and typing.get_origin(annotation) not in (list, dict, tuple, set) and all(map(_is_plain, parts))
+
+
+def builds_from_its_defaults(subject: Subject) -> None:
+    """It can be built from nothing but what the framework gives."""
+    try:
+        with seeded(0):
+            subject.cls(*GIVEN[subject.component.kind])
+    except Exception as error:
+        given = ", ".join(map(repr, GIVEN[subject.component.kind]))
+        raise Broken(f"{subject.cls.__name__}({given}) raised {type(error).__name__}: {error}") from error
+
+
+def importing_changes_nothing(subject: Subject) -> None:
+    """Importing its module changes nothing: no random state, default type, thread count, warning or output.
+
+    Looked at in a fresh process, so that what the module imports on its way counts too.
+    """
+    expect(not subject.import_effects, "; ".join(subject.import_effects))
+
+
+def same_seed_same_component(subject: Subject) -> None:
+    """Built twice from the same seed, it is the same component."""
+    trace = _trace_of(subject)
+    first, second = trace(), trace()
+    expect(list(first) == list(second), f"parts {list(first)} and then {list(second)}")
+    for name, value in first.items():
+        other = second[name]
+        same = torch.equal(value, other) if isinstance(value, Tensor) and isinstance(other, Tensor) else value == other
+        expect(same, f"{name} differs between two builds from seed 7")
+
+
+def _trace_of(subject: Subject) -> Callable[[], dict[str, object]]:
+    def trace() -> dict[str, object]:
+        with own_cache():
+            made = with_data(subject, seed=7) if subject.component.kind == "data" else _built(subject)
+            with seeded(8):
+                return _observed(made)
+
+    return trace
+
+
+def _built(subject: Subject) -> object:
+    return subject.build(*GIVEN[subject.component.kind], seed=7)
+
+
+def _observed(made: object) -> dict[str, object]:
+    """Returns what is to be seen of a component."""
+    if isinstance(made, nn.Module):
+        return dict(made.state_dict())
+    if isinstance(made, FrameSelector):
+        batch = toys.clips((60, 9, 33))
+        scanned = toys.scanned_by(made, batch)
+        return {"choice": made.select(batch.lengths, scanned, toys.generator(range(3)), True)}
+    if isinstance(made, TrainingSchedule):
+        return {"phases": list(made.phases(7))}
+    if isinstance(made, Preset):
+        return {"settings": dict(made.settings(15))}
+    if isinstance(made, DataSet):
+        splits = made.splits()
+        return {"ids": [list(getattr(splits, name).ids) for name in ("train", "validation", "test")]}
+    return {}
+
+
+def is_final_and_one_level_deep(subject: Subject) -> None:
+    """It derives from its interface alone, and nothing derives from it."""
+    base = HOOK_OF_KIND[subject.component.kind][1]
+    parents = [parent.__name__ for parent in subject.cls.__bases__]
+    expect(subject.cls.__bases__ == (base,), f"bases {', '.join(parents)}; {base.__name__} alone was expected")
+    children: list[type] = type.__subclasses__(subject.cls)
+    expect(not children, f"derived from it: {', '.join(child.__qualname__ for child in children)}")
+
+
+CHECKS = (
+    says_what_it_is,
+    explains_its_knobs,
+    types_and_defaults_its_knobs,
+    builds_from_its_defaults,
+    importing_changes_nothing,
+    same_seed_same_component,
+    is_final_and_one_level_deep,
+)

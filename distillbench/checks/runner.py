@@ -1,0 +1,120 @@
+"""Runs every check of a component's kind, each sheltered from what the last one left behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from distillbench.checks import datasets, encoders, every_kind, heads, losses, presets, schedules, selectors
+from distillbench.checks.promises import Broken, Check, Subject, Unclaimed, seeded
+from distillbench.registry import Component
+
+_CHECKS = {
+    "data": datasets.CHECKS,
+    "teacher": encoders.CHECKS,
+    "student": encoders.CHECKS,
+    "head": heads.CHECKS,
+    "selector": selectors.CHECKS,
+    "loss": losses.CHECKS,
+    "schedule": schedules.CHECKS,
+    "preset": presets.CHECKS,
+}
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    kind: tuple(Check(function) for function in (*every_kind.CHECKS, *own)) for kind, own in _CHECKS.items()
+}
+"""By kind: the checks of every component of that kind, those of every kind first."""
+
+Status = Literal["kept", "broken", "not claimed"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found of one component; received: what was seen where the promise is broken or not made."""
+
+    component: Component
+    check: Check
+    status: Status
+    received: str = ""
+
+
+def subjects(components: Iterable[Component]) -> list[Subject]:
+    """Makes subjects of components; all their modules are imported in one fresh process to see what that changes."""
+    listed = list(components)
+    effects = import_effects(dict.fromkeys(component.cls.__module__ for component in listed))
+    return [Subject(component, effects[component.cls.__module__]) for component in listed]
+
+
+def verdicts(subject: Subject) -> Iterator[Verdict]:
+    """Runs every check of the subject's kind."""
+    for check in CHECKS[subject.component.kind]:
+        yield verdict(check, subject)
+
+
+def verdict(check: Check, subject: Subject) -> Verdict:
+    """Runs one check; whatever else a component raises breaks the promise too."""
+    status, received = _judged(check, subject)
+    return Verdict(subject.component, check, status, received)
+
+
+def _judged(check: Check, subject: Subject) -> tuple[Status, str]:
+    try:
+        with _sheltered():
+            check.function(subject)
+    except Unclaimed as reason:
+        return "not claimed", str(reason)
+    except Broken as broken:
+        return "broken", str(broken)
+    except Exception as error:  # a stranger's component may raise anything
+        return "broken", f"it raised {type(error).__name__}: {error}".partition("\n")[0]
+    return "kept", ""
+
+
+@contextmanager
+def _sheltered() -> Iterator[None]:
+    """Puts back what a component may change, and keeps what it prints off the screen."""
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), seeded(0), torch.enable_grad():
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)  # toys are too small to share out
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_num_threads(threads)
+
+
+def import_effects(modules: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Imports modules in a fresh process, one after the other; returns what each import changed."""
+    listed = list(modules)
+    if not listed:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        done = _probe([str(report), *listed])
+        if not report.is_file():
+            reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            return dict.fromkeys(listed, (f"the process that imported it ended: {reason[0]}",))
+        found: dict[str, list[str]] = json.loads(report.read_text(encoding="utf-8"))
+    return {module: tuple(effects) for module, effects in found.items()}
+
+
+def _probe(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "distillbench.checks.import_probe", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

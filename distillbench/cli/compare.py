@@ -1,0 +1,45 @@
+"""`distillbench compare`: whether the difference of two methods is real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distillbench.cli.leaderboard import Format
+
+
+def compare(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two runs, each by its key or the beginning of it.", metavar="[RUN_A RUN_B]"),
+    ] = None,
+    a: Annotated[
+        list[str] | None, typer.Option("--a", help="Instead: COLUMN=VALUE that the one method's runs meet.")
+    ] = None,
+    b: Annotated[list[str] | None, typer.Option("--b", help="And the other's, such as --b loss=rep,ce,pred.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that both meet, such as k=15.")] = None,
+    results: Annotated[list[Path] | None, typer.Option(help="Folders of results.", show_default="results")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="How often the videos are drawn again.")] = 1000,
+    format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
+) -> None:
+    """Print by how much two methods differ, paired by video and by seed, with a 95 % interval and a p-value."""
+    from distillbench.cli import differences
+    from distillbench.errors import ConfigError
+    from distillbench.results import comparison
+    from distillbench.results.leaderboard import load
+
+    runs = runs or []
+    if (len(runs) == 2) == bool(a and b) or len(runs) not in (0, 2) or bool(a) != bool(b):
+        raise ConfigError(
+            [f"compare takes two runs, or --a and --b; found {len(runs)} runs, --a {a or '-'}, --b {b or '-'}"]
+        )
+    found = load(results or [Path("results")]).results
+    if runs:
+        sides = [comparison.chosen(found, name) for name in runs]
+    else:
+        sides = [
+            comparison.matching(found, [*(said or []), *(where or [])], flag) for said, flag in ((a, "--a"), (b, "--b"))
+        ]
+    typer.echo(differences.render(comparison.compare(sides[0], sides[1], resamples), format.value), nl=False)

@@ -1,0 +1,27 @@
+"""`distillbench new`: begin a plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def new(
+    kind: Annotated[
+        str, typer.Argument(help="data, encoder, head, selector, loss, schedule, preset or observer.", metavar="KIND")
+    ],
+    name: Annotated[str, typer.Argument(help="Its name, such as my-selector.", metavar="NAME")],
+    to: Annotated[Path, typer.Option(help="The folder that the project is made in.")] = Path("."),
+) -> None:
+    """Write a project for a new plugin, ready to install, that keeps the promises of its kind."""
+    from distillbench.registry import discover
+    from distillbench.scaffold import write_project
+
+    registry = discover()
+    project = write_project(kind, name, to, {component.name for component in registry} | set(registry.observers()))
+    typer.echo(f"{project.folder} is ready. Next:")
+    typer.echo(f"  pip install --editable '{project.folder}[test]'")
+    typer.echo(f"  distillbench check --from {name}")
+    typer.echo(f"  {project.try_it}")

@@ -1,0 +1,113 @@
+"""Finds one run and prints it in full, or beside itself run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from distillbench.cli.display import count
+from distillbench.cli.terminal import console
+from distillbench.errors import ResultError
+from distillbench.results.comparison import chosen
+from distillbench.results.leaderboard import load
+from distillbench.results.record import Result, read
+from distillbench.results.reproduction import Reproduction
+from distillbench.results.settings import settings_of
+
+_BARS = "▁▂▃▄▅▆▇█"
+_DIFFERENCES = 20
+
+
+def find(run: str, folders: Sequence[Path] | None) -> Result:
+    """Finds a run by its file, its key or the beginning of it."""
+    path = Path(run)
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise ResultError(f"there is no result '{path}'")
+        return read(path)
+    return chosen(load(folders or [Path("results")]).results, run).results[0]
+
+
+def show(result: Result) -> None:
+    """Prints one run in full."""
+    c, out = result.content, console()
+    out.print(f"[bold]run {result.id}[/], {c['network']}, finished {c['finished']}")
+    out.print(f"[dim]{result.path}[/]", soft_wrap=True)
+    settings = {n: v for n, v in settings_of(c["setup"]).items() if not v.startswith("distillbench ")}
+    out.print(_two_columns("settings", settings, c["sources"]))
+    for title, part in (("quality", c["metrics"]), ("fidelity to the teacher", c.get("fidelity") or {})):
+        out.print(_two_columns(title, {name: _number(value) for name, value in part.items()}))
+    cost = {name: value for name, value in c["cost"].items() if not isinstance(value, Mapping)}
+    out.print(_two_columns("cost", {name: _amount(value) for name, value in cost.items()}))
+    measured = {"latency": c["cost"]["latency"], "evaluation_seconds": c["cost"]["evaluation_seconds"]}
+    out.print(_two_columns("measured", settings_of(measured)))
+    out.print(_two_columns("budget", settings_of(c["budget"])))
+    out.print(history(c["history"]))
+    for title in ("data", "machine", "versions"):
+        out.print(_two_columns(title, settings_of(c[title])))
+    for warning in c["warnings"]:
+        out.print(f"[yellow]warning:[/] {escape(warning)}")
+
+
+def history(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Draws every curve of a history as a sparkline, one line a phase, network and number."""
+    curves: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        for network, told in row["networks"].items():
+            for name, value in (told["validation"] | {f"loss {n}": v for n, v in told["terms"].items()}).items():
+                curves.setdefault((row["phase"], network, name), []).append(float(value))
+    table = Table(title="history", title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for head in ("phase", "network", "", "first", "curve", "last"):
+        table.add_column(head, justify="right" if head in ("first", "last") else "left")
+    for (phase, network, name), values in curves.items():
+        table.add_row(phase, network, name, _number(values[0]), sparkline(values), _number(values[-1]))
+    return table
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draws values as bars of eight heights, the lowest value the lowest bar."""
+    low, high = min(values), max(values)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((value - low) * scale)] for value in values)
+
+
+def reproduced(result: Result, found: Reproduction) -> None:
+    """Prints, number by number, whether a run agrees with what it was."""
+    out = console()
+    differing = [number for number in found.numbers if not number.agrees]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("number", "then", "now", ""):
+        table.add_column(head)
+    for number in [n for n in found.numbers if n.name.startswith("metrics.")] + differing[:_DIFFERENCES]:
+        verdict = "[green]agrees[/]" if number.agrees else "[red]differs[/]"
+        table.add_row(number.name, _number(number.then), _number(number.now), verdict)
+    out.print(table)
+    if len(differing) > _DIFFERENCES:
+        out.print(f"... and {len(differing) - _DIFFERENCES} more that differ")
+    for number in found.surroundings:
+        out.print(f"[yellow]around it:[/] {number.name} was {escape(str(number.then))}, is {escape(str(number.now))}")
+    agreeing = len(found.numbers) - len(differing)
+    said = "[green]every number agrees[/]" if found.agrees else f"[red]{len(differing)} numbers differ[/]"
+    out.print(f"run {result.id}: {said}; {agreeing} of {len(found.numbers)} are the same to the last bit")
+
+
+def _two_columns(title: str, values: Mapping[str, str], sources: Mapping[str, str] | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
+    for style in ("", "bold", "dim"):
+        table.add_column(style=style, overflow="fold")
+    for name, value in values.items():
+        source = (sources or {}).get(name, "")
+        table.add_row("  " + name, escape(value), "" if source in ("", "default") else f"from {source}")
+    return table
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _amount(value: object) -> str:
+    return count(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value or "-")

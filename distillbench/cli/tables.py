@@ -1,0 +1,132 @@
+"""Writes a report's table: rich, markdown, LaTeX, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from tabulate import tabulate
+
+from distillbench.results.report import Cell, Table
+
+FORMS = ("rich", "markdown", "latex", "csv")
+
+
+def render(table: Table, form: str, with_paper: bool) -> str:
+    """Writes a table in one of the forms rich, markdown, latex, csv; with_paper: the paper's digits beside ours."""
+    writers = {"rich": _rich, "markdown": _markdown, "latex": _latex}
+    return _csv(table) if form == "csv" else writers[form](table, with_paper)
+
+
+def text(cell: Cell, with_paper: bool, plus_minus: str = " ± ") -> str:
+    """Writes one cell: `0.715 ± 0.004`, and `(.715)` behind it where the paper has a number."""
+    if cell.words:
+        return cell.words
+    if cell.value is None:
+        said = "-" if with_paper and cell.paper is not None else ""
+    elif cell.spread is None:
+        said = f"{cell.value:.{cell.digits}f}"
+    else:
+        said = f"{cell.value:.{cell.digits}f}{plus_minus}{cell.spread:.{cell.digits}f}"
+    unit = f" {cell.unit}" if cell.unit and said not in ("", "-") else ""
+    published = f" ({_published(cell.paper)})" if with_paper and cell.paper is not None else ""
+    return said + unit + published
+
+
+def _published(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.2f}"
+
+
+def _heads(table: Table) -> list[str]:
+    return [*table.heads, *(f"{upper} {lower}".strip() for upper, lower in table.columns)]
+
+
+def _rich(table: Table, with_paper: bool) -> str:
+    drawn = RichTable(title=table.title, title_justify="left", header_style="bold")
+    for head in table.heads:
+        drawn.add_column(head, no_wrap=True)
+    for upper, lower in table.columns:
+        drawn.add_column(f"{upper}\n{lower}", justify="right", no_wrap=True)
+    for number, (words, row) in enumerate(table.rows):
+        if number in table.sections:
+            drawn.add_section()
+        drawn.add_row(*words, *(text(cell, with_paper) for cell in row))
+    out = io.StringIO()
+    screen = Console()
+    console = Console(file=out, width=max(screen.width, _width(table)), force_terminal=screen.is_terminal)
+    console.print(drawn)
+    for note in _all_notes(table, with_paper):
+        console.print(note, style="dim", highlight=False, markup=False)
+    return out.getvalue()
+
+
+def _width(table: Table) -> int:
+    words = sum(max([len(head), *(len(row[i]) for row, _ in table.rows)]) for i, head in enumerate(table.heads))
+    numbers = sum(
+        max([len(upper), len(lower), *(len(text(row[i], True)) for _, row in table.rows)])
+        for i, (upper, lower) in enumerate(table.columns)
+    )
+    return words + numbers + 3 * (len(table.heads) + len(table.columns)) + 4
+
+
+def _markdown(table: Table, with_paper: bool) -> str:
+    rows = [[*words, *(text(cell, with_paper) for cell in row)] for words, row in table.rows]
+    drawn = tabulate(rows, headers=_heads(table), tablefmt="github", disable_numparse=True)
+    notes = "".join(f"\n{note}\n" for note in _all_notes(table, with_paper))
+    return f"**{table.title}**\n\n{drawn}\n{notes}"
+
+
+def _latex(table: Table, with_paper: bool) -> str:
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_escape(table.title)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
+        r"\toprule",
+        " & ".join([*(" " for _ in table.heads), *_spans(table)]) + r" \\",
+        " & ".join(map(_escape, [*table.heads, *(lower for _, lower in table.columns)])) + r" \\",
+        r"\midrule",
+    ]
+    for number, (words, row) in enumerate(table.rows):
+        if number in table.sections:
+            lines.append(r"\midrule")
+        written = [*map(_escape, words), *(_escape(text(cell, with_paper, " +- ")) for cell in row)]
+        lines.append(" & ".join(written).replace("+-", r"$\pm$") + r" \\")
+    notes = [rf"% {note}" for note in _all_notes(table, with_paper)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", *notes]) + "\n"
+
+
+def _spans(table: Table) -> list[str]:
+    groups: list[tuple[str, int]] = []
+    for upper, _ in table.columns:
+        if groups and groups[-1][0] == upper:
+            groups[-1] = (upper, groups[-1][1] + 1)
+        else:
+            groups.append((upper, 1))
+    return [rf"\multicolumn{{{count}}}{{c}}{{{_escape(upper)}}}" for upper, count in groups]
+
+
+def _escape(words: str) -> str:
+    for character in "&%$#_":
+        words = words.replace(character, "\\" + character)
+    return words
+
+
+def _csv(table: Table) -> str:
+    """Writes one line a cell, with everything that is known of it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*table.heads, "column", "metric", "mean", "sd", "seeds", "unit", "paper", "said"])
+    for words, row in table.rows:
+        for (upper, lower), cell in zip(table.columns, row, strict=True):
+            if cell.value is not None or cell.paper is not None or cell.words:
+                numbers = ("" if v is None else repr(v) for v in (cell.value, cell.spread))
+                published = "" if cell.paper is None else cell.paper
+                writer.writerow([*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words])
+    return out.getvalue()
+
+
+def _all_notes(table: Table, with_paper: bool) -> list[str]:
+    told = "in brackets: the paper's digits (YouTube-8M, single runs)"
+    return [*table.notes, *([told] if with_paper else [])]

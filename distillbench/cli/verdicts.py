@@ -1,0 +1,86 @@
+"""Prints what the contract kit finds, promise by promise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from distillbench.checks import Verdict, subjects, verdicts
+from distillbench.checks.suite import same_distribution
+from distillbench.cli.terminal import console
+from distillbench.errors import ConfigError
+from distillbench.knobs import nearest
+from distillbench.registry import Component, Failure, Registry
+
+_MARKS = {"kept": "[green]✓[/]", "broken": "[bold red]✗[/]", "not claimed": "[dim]-[/]"}
+
+
+def asked_for(registry: Registry, name: str | None, distribution: str | None) -> tuple[list[Component], list[Failure]]:
+    """Chooses the components and failures of a name, of a distribution, or all.
+
+    Raises `ConfigError` where nothing installed is called so.
+    """
+    components = [
+        c
+        for c in registry
+        if (name is None or c.name == name)
+        and (distribution is None or same_distribution(c.distribution, distribution))
+    ]
+    failures = [
+        f
+        for f in registry.failures
+        if (name is None or f.plugin == name)
+        and (distribution is None or same_distribution(f.distribution, distribution))
+    ]
+    plugins = [
+        p
+        for p in registry.plugins
+        if p.name == name or (distribution is not None and same_distribution(p.distribution, distribution))
+    ]
+    if not components and not failures and not plugins:
+        raise ConfigError([_nothing(registry, name, distribution)])
+    return components, failures
+
+
+def _nothing(registry: Registry, name: str | None, distribution: str | None) -> str:
+    names, owners = {c.name for c in registry}, {p.distribution for p in registry.plugins}
+    if distribution is not None and not any(same_distribution(owner, distribution) for owner in owners):
+        return (
+            f"no installed distribution called '{distribution}' offers anything{nearest(distribution, owners)}; "
+            f"there are: {', '.join(sorted(owners))}"
+        )
+    source = f" of {distribution}" if distribution else ""
+    return f"no component{source} is called '{name}'{nearest(str(name), names)}; distillbench plugins lists them all"
+
+
+def report(components: Sequence[Component], failures: Sequence[Failure]) -> bool:
+    """Checks components and prints every promise as it is tested; tells whether all were kept and all was loaded."""
+    began, out, counts = time.perf_counter(), console(), {"kept": 0, "broken": 0, "not claimed": 0}
+    for subject in subjects(components):
+        c = subject.component
+        out.print(f"[bold]{c.kind} {c.name}[/] ({c.distribution} {c.version})", highlight=False)
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+        for verdict in verdicts(subject):
+            counts[verdict.status] += 1
+            table.add_row("", _MARKS[verdict.status], verdict.check.name, _told(verdict))
+        out.print(table, highlight=False)
+    for failure in failures:
+        origin = f"{failure.distribution} {failure.version}"
+        out.print(f"{_MARKS['broken']} {failure.plugin} ({origin}): {escape(failure.reason)}", soft_wrap=True)
+    loaded = f", {len(failures)} plugins cannot be used" if failures else ""
+    out.print(
+        f"{len(components)} components: {counts['kept']} promises kept, {counts['broken']} broken, "
+        f"{counts['not claimed']} not claimed{loaded} ({time.perf_counter() - began:.0f} s)",
+        highlight=False,
+    )
+    return not counts["broken"] and not failures
+
+
+def _told(verdict: Verdict) -> str:
+    promise = escape(verdict.check.promise)
+    if verdict.status == "broken":
+        return f"{promise}\n[red]received: {escape(verdict.received)}[/]"
+    return f"{promise} [dim]({escape(verdict.received)})[/]" if verdict.received else promise

@@ -1,0 +1,179 @@
+"""What a sweep shows: its plan with its cost, and one display of how it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from distillbench.cli.display import count, notes
+from distillbench.grid import Setup
+from distillbench.results.failures import Status
+from distillbench.results.planning import Job, Plan
+from distillbench.results.record import Result, read
+from distillbench.results.sweeping import Watcher
+
+_LISTED = 40
+
+
+def plan(planned: Plan, workers: int) -> None:
+    """Prints how many runs and teachers a plan has, and what they cost."""
+    setups = [*planned.answered, *(job.setup for job in planned.jobs)]
+    told = Table(box=None, show_header=False, pad_edge=False)
+    told.add_column(style="bold")
+    told.add_column(overflow="fold")
+    told.add_row("runs", f"{len(planned.jobs)} to make, {len(planned.answered)} answered before")
+    shared = len({job.teacher for job in planned.jobs if job.teacher is not None})
+    told.add_row("teachers", f"{len(planned.teachers)} to train, {shared - len(planned.teachers)} stored")
+    told.add_row("cost", f"{count(planned.work)} multiply-accumulates of training" + _hours(planned, workers))
+    told.add_row("workers", f"{workers} at once")
+    for name, values in axes(setups).items():
+        told.add_row(name, ", ".join(values))
+    notes.print(told)
+    for setup in [job.setup for job in planned.jobs][:_LISTED]:
+        notes.print(f"  [dim]{setup.key}[/] {escape(label(setup))}", highlight=False)
+    if len(planned.jobs) > _LISTED:
+        notes.print(f"  ... and {len(planned.jobs) - _LISTED} more")
+
+
+def _hours(planned: Plan, workers: int) -> str:
+    if planned.pace is None:
+        return "; how long that takes is known once a run has ended"
+    return f", about {duration(planned.pace * planned.work / workers)} at the pace of the runs answered before"
+
+
+def axes(setups: Sequence[Setup]) -> dict[str, list[str]]:
+    """Lists the settings in which runs differ, and their values."""
+    values: dict[str, dict[str, None]] = {}
+    for setup in setups:
+        for name, value in {
+            "data": setup.data.name,
+            "schedule": setup.schedule.name,
+            "selector": setup.selector.name,
+            "k": str(setup.k),
+            "loss": objective(setup),
+            "seed": str(setup.seed),
+        }.items():
+            values.setdefault(name, {})[value] = None
+    return {name: list(found) for name, found in values.items() if len(found) > 1}
+
+
+def label(setup: Setup) -> str:
+    """Names a run in a few words."""
+    if setup.answers == "teacher":
+        return f"{setup.data.name} {setup.schedule.name} seed {setup.seed}"
+    trained = "" if setup.train_selector == setup.selector else f" (trained on {setup.train_selector.name})"
+    frames = f"{setup.selector.name}-{setup.k}{trained}"
+    losses = "" if setup.networks == ("student",) else f" {objective(setup)}"
+    return f"{setup.data.name} {setup.schedule.name}{losses} {frames} seed {setup.seed}"
+
+
+def objective(setup: Setup) -> str:
+    """Writes the student's losses, with weights other than 1."""
+    return ",".join(name if weight == 1 else f"{name}:{weight:g}" for name, weight in setup.weights.items())
+
+
+def duration(seconds: float) -> str:
+    """Writes a time with the precision that an estimate deserves."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def live(planned: Plan, results: Path) -> Iterator[Board]:
+    """Shows how a sweep goes: one display in a terminal, a line a run elsewhere."""
+    board = Board(planned, results)
+    began = time.monotonic()
+    try:
+        if notes.is_terminal:
+            with Live(get_renderable=board.render, console=notes, refresh_per_second=4):
+                yield board
+        else:
+            yield board
+    finally:
+        left = len(planned.jobs) - board.done - board.failures
+        stopped = f", {left} left: the same command goes on" if left else ""
+        failed = f", [red]{board.failures} failed[/]" if board.failures else ""
+        notes.print(f"{board.done} answered{failed}{stopped} in {duration(time.monotonic() - began)}")
+
+
+class Board(Watcher):
+    """What is known of a sweep while it goes on."""
+
+    def __init__(self, planned: Plan, results: Path) -> None:
+        self.done = self.failures = 0
+        self._total, self._work = len(planned.jobs), planned.work
+        self._teachers = planned.teachers
+        self._finished = 0.0
+        self._busy: dict[str, tuple[Job, float, str]] = {}
+        self._began = time.monotonic()
+        self._best = self._best_of([results / f"{setup.key}.json" for setup in planned.answered])
+
+    def started(self, job: Job) -> None:
+        """Lists a run as being made."""
+        self._busy[job.setup.key] = (job, time.monotonic(), "begins")
+
+    def trained(self, job: Job, row: Mapping[str, Any]) -> None:
+        """Shows how far a run has come."""
+        gaps = ", ".join(f"{name} {told['validation']['gap']:.3f}" for name, told in row["networks"].items())
+        _, began, _ = self._busy[job.setup.key]
+        self._busy[job.setup.key] = (job, began, f"{row['phase']} epoch {row['epoch']}: validation GAP {gaps}")
+
+    def answered(self, job: Job, result: Result) -> None:
+        """Prints the line of a run that has its result."""
+        _, began, _ = self._busy.pop(job.setup.key)
+        self.done += 1
+        self._finished += job.work + self._teachers.pop(job.teacher or "", 0.0)
+        gap = float(result.content["metrics"]["gap"])
+        if self._best is None or gap > self._best[0]:
+            self._best = (gap, label(job.setup))
+        took = duration(time.monotonic() - began)
+        notes.print(f"[{self._count()}] {escape(label(job.setup))}: GAP@20 {gap:.4f} ({took})", highlight=False)
+
+    def failed(self, job: Job, status: Status, reason: str, again: bool) -> None:
+        """Prints the line of a run that has none."""
+        self._busy.pop(job.setup.key, None)
+        self.failures += not again
+        then = "; it is tried again" if again else ""
+        notes.print(f"[red][{self._count()}] {escape(label(job.setup))}: {status}: {escape(reason)}{then}[/]")
+
+    def render(self) -> Group:
+        """Draws the display."""
+        bar = ProgressBar(total=max(self._work, 1.0), completed=self._finished, width=40)
+        head = Table.grid(padding=(0, 2))
+        failed = f"[red]{self.failures} failed[/]" if self.failures else "0 failed"
+        head.add_row(bar, f"{self._count()} runs", f"{len(self._busy)} running", failed, self._left())
+        lines = Table.grid(padding=(0, 2))
+        for job, began, state in self._busy.values():
+            lines.add_row("  " + escape(label(job.setup)), f"[dim]{state}[/]", duration(time.monotonic() - began))
+        best = Text(
+            "" if self._best is None else f"  best so far: GAP@20 {self._best[0]:.4f}, {self._best[1]}", "green"
+        )
+        return Group(head, lines, best)
+
+    def _count(self) -> str:
+        return f"{self.done + self.failures}/{self._total}"
+
+    def _left(self) -> str:
+        if not self._finished:
+            return "time left: known after the first run"
+        pace = (time.monotonic() - self._began) / self._finished
+        return f"about {duration(pace * max(self._work - self._finished, 0.0))} left"
+
+    def _best_of(self, paths: Sequence[Path]) -> tuple[float, str] | None:
+        found = [read(path) for path in paths]
+        if not found:
+            return None
+        best = max(found, key=lambda result: float(result.content["metrics"]["gap"]))
+        setup = best.content["setup"]
+        return float(best.content["metrics"]["gap"]), f"{setup['schedule']['name']} (answered before)"

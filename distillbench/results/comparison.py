@@ -1,0 +1,143 @@
+"""Two methods on the same videos: how much they differ, how sure that is, and in which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillbench.errors import ConfigError
+from distillbench.evaluation.predictions import Predictions
+from distillbench.results import labels
+from distillbench.results.leaderboard import frame, over_seeds, select
+from distillbench.results.record import Result
+from distillbench.results.settings import settings_of
+from distillbench.results.statistics import Difference, bootstrap
+
+METRICS = {"gap": "GAP@20", "map_at_20": "mAP@20"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two methods: its runs, which differ in their seed alone."""
+
+    name: str
+    results: tuple[Result, ...]
+
+    @property
+    def by_seed(self) -> dict[int, Result]:
+        """The runs by their seed."""
+        return {int(result.content["setup"]["seed"]): result for result in self.results}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found. notes: what limits it. settings: name, A's value and B's, of every setting that differs."""
+
+    a: Side
+    b: Side
+    videos: int
+    differences: Mapping[str, Difference]
+    settings: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+
+
+def compare(a: Side, b: Side, resamples: int = 1000) -> Comparison:
+    """Compares two methods that were tested on the same videos. Raises `ConfigError` where they were not."""
+    print_a, print_b = (_fingerprint(side) for side in (a, b))
+    if print_a != print_b:
+        raise ConfigError(
+            [
+                f"{a.name} and {b.name} were tested on different videos ({print_a} and {print_b}); only runs on the same can be compared"
+            ]
+        )
+    predicted = [{seed: result.predictions() for seed, result in side.by_seed.items()} for side in (a, b)]
+    _check_same_videos(predicted)
+    known = next((found for r in (*a.results, *b.results) if (found := labels.find(r.path.parent, print_a))), None)
+    metrics = {
+        name: (_values(a, name), _values(b, name)) for name in METRICS if name != "map_at_20" or known is not None
+    }
+    differences = bootstrap(predicted[0], predicted[1], metrics, known, resamples)
+    videos = len(next(iter(predicted[0].values())).ids)
+    notes = _notes(a, b, known is not None)
+    return Comparison(a, b, videos, differences, settings_that_differ(a.results[0], b.results[0]), notes)
+
+
+def _values(side: Side, metric: str) -> dict[int, float]:
+    return {seed: float(result.content["metrics"][metric]) for seed, result in side.by_seed.items()}
+
+
+def _fingerprint(side: Side) -> str:
+    return str(side.results[0].content["data"]["fingerprints"]["test"])
+
+
+def _check_same_videos(predicted: Sequence[Mapping[int, Predictions]]) -> None:
+    if len({predictions.ids for side in predicted for predictions in side.values()}) > 1:
+        raise ConfigError(["the stored predictions are of different videos, or in another order; run them again"])
+
+
+def _notes(a: Side, b: Side, with_labels: bool) -> tuple[str, ...]:
+    notes = []
+    seeds = [set(side.by_seed) for side in (a, b)]
+    common = seeds[0] & seeds[1]
+    if max(map(len, seeds)) == 1:
+        notes.append("one seed each: the interval speaks of these two trained networks, not of the methods")
+    elif not common:
+        notes.append("no seed in common: the seeds' errors of both sides are added up")
+    elif len(common) == 1:
+        notes.append("one seed in common: the interval holds nothing of what other seeds would change")
+    left = sorted((seeds[0] | seeds[1]) - common)
+    if common and left:
+        notes.append(f"seeds that one side lacks are left out: {', '.join(map(str, left))}")
+    if not with_labels:
+        notes.append("mAP@20 needs the test labels, which an older run did not keep: --again keeps them")
+    return tuple(notes)
+
+
+def settings_that_differ(a: Result, b: Result) -> tuple[tuple[str, str, str], ...]:
+    """Lists every setting, machine fact and version in which two runs differ; their seed is none."""
+    ours, theirs = (_flat(result.content) for result in (a, b))
+    names = dict.fromkeys([*ours, *theirs])
+    return tuple(
+        (name, ours.get(name, "-"), theirs.get(name, "-"))
+        for name in names
+        if ours.get(name) != theirs.get(name) and name != "seed"
+    )
+
+
+def _flat(content: Mapping[str, Any]) -> dict[str, str]:
+    around = {name: content.get(name, {}) for name in ("machine", "versions")}
+    return settings_of(content["setup"]) | settings_of(around)
+
+
+def chosen(results: Sequence[Result], name: str) -> Side:
+    """Finds one run by its key or the beginning of it. Raises `ConfigError` where there is none, or several."""
+    keys = {result.id for result in results if result.id.startswith(name)}
+    if Path(name).suffix == ".json":
+        keys = {result.id for result in results if result.path.resolve() == Path(name).resolve()}
+    if len(keys) != 1:
+        found = f"{len(keys)} runs begin with that" if keys else "no run is called so"
+        raise ConfigError([f"run '{name}': {found}; distillbench leaderboard --each --format csv lists them"])
+    return Side(name, tuple(result for result in results if result.id in keys)[:1])
+
+
+def matching(results: Sequence[Result], conditions: Sequence[str], flag: str) -> Side:
+    """Finds the runs that meet every condition; they must differ in their seed alone, or `ConfigError` says in what else."""
+    rows = select(frame(results), conditions, flag)
+    said = " ".join(conditions)
+    if rows.empty:
+        raise ConfigError([f"{flag} {said}: none of {len(results)} results meets that"])
+    questions = over_seeds(rows)
+    if len(questions) > 1:
+        all_settings = list(questions["settings"])
+        names = dict.fromkeys(name for each in all_settings for name in each if not name.startswith("phases."))
+        values_of = {name: sorted({each.get(name, "-") for each in all_settings}) for name in names}
+        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in values_of.items() if len(values) > 1)
+        raise ConfigError(
+            [
+                f"{flag} {said} meets {len(questions)} methods, and a comparison needs one; they differ in {told}: add {flag} NAME=VALUE"
+            ]
+        )
+    ids = set(rows["run"])
+    return Side(said, tuple({r.content["setup"]["seed"]: r for r in results if r.id in ids}.values()))

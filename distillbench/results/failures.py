@@ -1,0 +1,81 @@
+"""Runs without an answer, and why: one small JSON file each, beside the results, until the run succeeds."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from distillbench.grid import Setup
+from distillbench.storage import write_text
+
+Status = Literal["failed", "not applicable"]
+
+_FOLDER = "failures"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run without an answer.
+
+    status: `failed`, or `not applicable` where what was chosen does not go together. attempts: how often it was tried.
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The key of the run's question."""
+        return str(self.content["id"])
+
+    @property
+    def status(self) -> str:
+        """What became of the run."""
+        return str(self.content["status"])
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line."""
+        return str(self.content["reason"])
+
+
+def keep(folder: Path, setup: Setup, status: Status, reason: str, attempts: int = 1) -> Failure:
+    """Stores why a run has no answer, in place of what was said of it before."""
+    content = {
+        "id": setup.key,
+        "status": status,
+        "reason": reason,
+        "attempts": attempts,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "network": setup.answers,
+        "setup": setup.describe(),
+        "preset": setup.preset,
+        "warnings": list(setup.warnings),
+    }
+    path = folder / _FOLDER / f"{setup.key}.json"
+    write_text(path, json.dumps(content, indent=1) + "\n")
+    return Failure(path, content)
+
+
+def forget(folder: Path, key: str) -> None:
+    """Removes what was said of a run that has its answer now."""
+    (folder / _FOLDER / f"{key}.json").unlink(missing_ok=True)
+
+
+def load(folder: Path) -> list[Failure]:
+    """Reads the failures beside a folder's results; one that is damaged, or answered since, is left out."""
+    found = []
+    for path in sorted((folder / _FOLDER).glob("*.json")):
+        if (folder / path.name).is_file():
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            content["id"], content["status"], content["reason"], content["setup"]["schedule"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        found.append(Failure(path, content))
+    return found

@@ -1,0 +1,96 @@
+"""How closely a student imitates its teacher, whatever either is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from distillbench.data.batches import View, batches
+from distillbench.interfaces import Network, Videos
+from distillbench.networks import Model
+
+_TOP = 20
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Agreement of student and teacher on one split.
+
+    top_1: share of videos whose best class is the same. top_20: mean share of the 20 best classes (or of half the
+    classes, where that is fewer) that both name. kl: mean over videos of the sum over classes of the Bernoulli
+    KL(teacher || student), in nats. cka: linear centred kernel alignment of the encodings (Kornblith et al. 2019), 1
+    where they agree up to rotation and scale; None where one of them is constant.
+    """
+
+    top_1: float
+    top_20: float
+    kl: float
+    cka: float | None
+
+
+def fidelity(
+    models: Mapping[Network, Model],
+    videos: Videos,
+    views: Mapping[Network, View],
+    batch_size: int,
+    device: torch.device,
+) -> Fidelity:
+    """Shows both networks every video of a split, each with the frames it sees in evaluation."""
+    alignment = Alignment()
+    sums = torch.zeros(3, dtype=torch.float64)
+    seen: dict[str, View] = {network: views[network] for network in models}
+    for model in models.values():
+        model.eval()
+    with torch.no_grad():
+        for batch in batches(videos, torch.arange(len(videos)), batch_size, seen):
+            teacher, student = (models[name](batch.clips[name].to(device)) for name in ("teacher", "student"))
+            sums += agreement(teacher.logits.cpu(), student.logits.cpu()).sum(1)
+            alignment.update(teacher.encoding.summary, student.encoding.summary)
+    top_1, top_20, kl = (sums / len(videos)).tolist()
+    return Fidelity(top_1, top_20, kl, alignment.compute())
+
+
+def agreement(teacher: Tensor, student: Tensor) -> Tensor:
+    """Compares logits (B, C): each video's top-1 agreement, top-20 overlap and KL, (3, B) float64."""
+    teacher, student = teacher.double(), student.double()
+    count = min(_TOP, max(1, teacher.shape[1] // 2))
+    chosen = [torch.zeros_like(z).scatter(1, z.topk(count, 1).indices, 1.0) for z in (teacher, student)]
+    same = (teacher.argmax(1) == student.argmax(1)).double()
+    yes = teacher.sigmoid() * (logsigmoid(teacher) - logsigmoid(student))
+    no = (-teacher).sigmoid() * (logsigmoid(-teacher) - logsigmoid(-student))
+    return torch.stack([same, (chosen[0] * chosen[1]).sum(1) / count, (yes + no).sum(1)])
+
+
+class Alignment:
+    """Linear CKA of two sets of encodings, batch by batch, in memory that does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._products: dict[str, Tensor] = {}
+        self._sums: list[Tensor] = []
+        self._count = 0
+
+    def update(self, one: Tensor, other: Tensor) -> None:
+        """Adds the encodings (B, E) and (B, E') of the same videos."""
+        x, y = one.double(), other.double()
+        if not self._count:  # shifted by about the mean, or centring afterwards would lose digits
+            self._shifts = (x.mean(0), y.mean(0))
+        x, y = x - self._shifts[0], y - self._shifts[1]
+        for name, a, b in (("xx", x, x), ("yy", y, y), ("xy", x, y)):
+            self._products[name] = self._products[name] + a.T @ b if self._count else a.T @ b
+        sums = [x.sum(0), y.sum(0)]
+        self._sums = [old + new for old, new in zip(self._sums, sums, strict=True)] if self._count else sums
+        self._count += len(x)
+
+    def compute(self) -> float | None:
+        """Returns the alignment of all that was added."""
+        x, y = self._sums
+        centred = {
+            name: (self._products[name] - a[:, None] * b[None] / self._count).norm()
+            for name, a, b in (("xx", x, x), ("yy", y, y), ("xy", x, y))
+        }
+        scale = float(centred["xx"] * centred["yy"])
+        return float(centred["xy"] ** 2) / scale if scale > 0 else None

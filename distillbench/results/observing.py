@@ -1,0 +1,99 @@
+"""Tells plugins how a run goes, and asks them for columns; one that raises costs nobody a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from distillbench.errors import ConfigError
+from distillbench.evaluation.predictions import Predictions
+from distillbench.knobs import nearest
+from distillbench.registry import Registry, discover
+from distillbench.training.observer import Observer
+
+Say = Callable[[str], None]
+
+
+def check_observers(names: Sequence[str], registry: Registry) -> None:
+    """Raises `ConfigError` where a name is no observer's."""
+    known = registry.observers()
+    problems = [
+        f"no observer is called '{name}'{nearest(name, known)}; there are: {', '.join(known) or 'none'}"
+        for name in names
+        if name not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def watched(observer: Observer, names: Sequence[str]) -> Observer:
+    """Lets the plugins of these names hear what the observer hears."""
+    return _Watched(observer, names, discover()) if names else observer
+
+
+class _Watched(Observer):
+    """Passes everything on, and the three hooks of observers to plugins as well."""
+
+    def __init__(self, observer: Observer, names: Sequence[str], registry: Registry) -> None:
+        check_observers(names, registry)
+        self._observer, self._hooks = observer, registry.hooks
+        self._plugins = {name: plugin.module for name, plugin in registry.observers().items() if name in names}
+        self._run: Mapping[str, Any] = {}
+
+    def run_started(self, run: Mapping[str, Any]) -> None:
+        self._run = run
+        self._observer.run_started(run)
+        self._tell("run_started", run=run)
+
+    def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
+        self._observer.phase_started(name, epochs, steps, done)
+
+    def step_ended(self) -> None:
+        self._observer.step_ended()
+
+    def epoch_ended(self, row: Mapping[str, Any]) -> None:
+        self._observer.epoch_ended(row)
+        self._tell("epoch_ended", run=self._run, row=row)
+
+    def run_ended(self, result: Mapping[str, Any]) -> None:
+        self._observer.run_ended(result)
+        self._tell("run_ended", run=self._run, result=result)
+
+    def said(self, message: str) -> None:
+        self._observer.said(message)
+
+    def _tell(self, hook: str, **content: object) -> None:
+        for name, plugin in list(self._plugins.items()):
+            others = [other for other in self._hooks.get_plugins() if other is not plugin]
+            try:
+                self._hooks.subset_hook_caller(hook, others)(**content)
+            except Exception as error:  # a stranger's observer must not end a run
+                del self._plugins[name]
+                self.said(f"the observer '{name}' failed and hears no more: {type(error).__name__}: {error}")
+
+
+def columns(predictions: Predictions, say: Say) -> dict[str, float | None]:
+    """Computes every column that a plugin adds; None, and a message, where one fails."""
+    found: dict[str, float | None] = {}
+    for implementation in discover().hooks.hook.metric_columns.get_hookimpls():
+        try:
+            offered: Mapping[str, Callable[[Predictions], float]] = implementation.function()  # type: ignore[assignment]
+        except Exception as error:
+            say(f"the metric columns of {implementation.plugin_name} failed: {type(error).__name__}: {error}")
+            continue
+        for name, column in offered.items():
+            if name in found:
+                say(f"the metric column '{name}' of {implementation.plugin_name} was left out: the name is taken")
+                continue
+            found[name] = _value(name, column, predictions, say)
+    return found
+
+
+def _value(name: str, column: Callable[[Predictions], float], predictions: Predictions, say: Say) -> float | None:
+    try:
+        value = float(column(predictions))
+    except Exception as error:
+        say(f"the metric column '{name}' failed: {type(error).__name__}: {error}")
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,100 @@
+"""From a stored result back to its setup and its networks: to run it again, or to look inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distillbench.config import Layer
+from distillbench.errors import ResultError
+from distillbench.grid import COMPONENT_FIELDS, Setup, setups
+from distillbench.interfaces import Network
+from distillbench.registry import Registry
+from distillbench.results.answer import find_device, use_threads
+from distillbench.results.record import Result
+from distillbench.storage import load_tensors
+from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
+
+
+def setup_of(result: Result, registry: Registry) -> Setup:
+    """Resolves a result's question again.
+
+    Raises `ConfigError` where a component or a knob is not there any more, `ResultError` where what is resolved is
+    another question: the version or a plugin has changed.
+    """
+    described = result.content["setup"]
+    layer = Layer("result", _settings(described, result.content.get("objective")))
+    setup = setups([layer], registry)[0]
+    if setup.key != result.id:
+        now, then = setup.describe(), described
+        changed = [name for name in then if now.get(name) != then[name]]
+        version = result.content["versions"].get("distillbench", "unknown")
+        raise ResultError(
+            f"run {result.id} cannot be asked again as it was: "
+            + (f"{', '.join(changed)} would differ" if changed else f"it was made by distillbench {version}")
+        )
+    return setup
+
+
+def _settings(described: Mapping[str, Any], objective: Mapping[str, float] | None) -> dict[str, object]:
+    """Writes a described setup as the settings that ask for it; objective: what its schedule was given."""
+    settings: dict[str, object] = {"seed": described["seed"]} | ({"k": described["k"]} if "k" in described else {})
+    for field in COMPONENT_FIELDS:
+        if field in described:
+            settings[field] = described[field]["name"]
+            settings |= {f"{field}.{knob}": value for knob, value in described[field]["knobs"].items()}
+    settings |= {f"training.{name}": value for name, value in described["training"].items()}
+    for name, choice in described["losses"].items():
+        settings |= {f"loss.{name}.{knob}": value for knob, value in choice["knobs"].items()}
+    terms = objective or _first_objective(described)
+    return settings | {"loss": ",".join(f"{name}:{weight!r}" for name, weight in terms.items())}
+
+
+def _first_objective(described: Mapping[str, Any]) -> Mapping[str, float]:
+    phases = [phase["objectives"]["student"] for phase in described["phases"] if "student" in phase["objectives"]]
+    return phases[0] if phases else {"ce": 1.0}
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A run's parts with its trained weights; networks: those whose weights were found."""
+
+    parts: Parts
+    networks: tuple[Network, ...]
+
+
+def rebuild(result: Result, registry: Registry, device: str = "auto") -> Rebuilt:
+    """Builds a run's networks and loads what is stored: the evaluated network, and the teacher where it is kept.
+
+    A teacher that was trained together with its student is not kept.
+    """
+    setup, on = setup_of(result, registry), find_device(device)
+    threads = torch.get_num_threads()
+    use_threads(setup)
+    try:
+        parts = assemble(setup, open_data(setup), on)
+        weights, _ = load_tensors(result.student_path())
+        parts.models[setup.answers].load_state_dict(weights)
+        found: list[Network] = [setup.answers]
+        if "teacher" not in found and _load_teacher(parts, result.path.parent / "teachers"):
+            found.append("teacher")
+    finally:
+        torch.set_num_threads(threads)
+    for model in parts.models.values():
+        model.eval()
+    return Rebuilt(parts, tuple(found))
+
+
+def _load_teacher(parts: Parts, folder: Path) -> bool:
+    first = parts.setup.phases[0]
+    if not trains_teacher_alone(first):
+        return False
+    stored = TeacherStore(folder).find(teacher_key(parts, first))
+    if stored is not None:
+        parts.models["teacher"].load_state_dict(stored.weights)
+    return stored is not None

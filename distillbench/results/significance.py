@@ -1,0 +1,97 @@
+"""The leaderboard's intervals, and which of its rows cannot be told from the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from distillbench.errors import ResultError
+from distillbench.interfaces import Labels
+from distillbench.results import labels
+from distillbench.results.leaderboard import frame
+from distillbench.results.record import Result
+from distillbench.results.statistics import (
+    Estimate,
+    Floats,
+    Values,
+    difference_error,
+    gap_influence,
+    in_common,
+    interval,
+    map_influence,
+    seed_error,
+)
+
+METRICS = ("gap", "map_at_20")
+
+
+def with_intervals(rows: pd.DataFrame, results: Sequence[Result], metric: str, shown: pd.Index) -> pd.DataFrame:
+    """Adds `gap_low`, `gap_high`, `map_at_20_low`, `map_at_20_high` and `like_best` to the rows named in `shown`.
+
+    like_best: whether the row's difference from the row with the best mean of `metric` on the same test videos, paired
+    by video and by seed, has a 95 % interval that holds 0. Rows without stored predictions get no interval.
+    """
+    by_row = _results_of(rows, results)
+    added: dict[str, dict[object, object]] = {f"{m}_{end}": {} for m in METRICS for end in ("low", "high")}
+    added["like_best"] = {}
+    ordered = rows[rows["status"] == "answered"]
+    for _, group in ordered.groupby("videos", sort=False):
+        best_row = pd.to_numeric(group[metric]).idxmax()
+        best = _method(by_row[best_row], metric)
+        for name in group.index.intersection(shown):
+            for each in METRICS:
+                method = _method(by_row[name], each)
+                if method is None:
+                    continue
+                estimate = _interval(method)
+                value = float(rows.loc[name, each])
+                added[f"{each}_low"][name], added[f"{each}_high"][name] = value + estimate.low, value + estimate.high
+                if each == metric and best is not None:
+                    added["like_best"][name] = name == best_row or _is_like(best, method)
+    return rows.assign(**{name: pd.Series(values, dtype=object) for name, values in added.items()})
+
+
+def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, list[Result]]:
+    """Finds each row's results: those of its question, or its own where a row is a run."""
+    runs = frame(results)
+    by_name: dict[str, list[Result]] = {}
+    column = "question" if "seeds" in rows else "run"
+    for name, result in zip(runs[column], results, strict=True):
+        by_name.setdefault(str(name), []).append(result)
+    return {index: by_name.get(str(name), []) for index, name in rows[column].items()}
+
+
+def _method(results: Sequence[Result], metric: str) -> Values | None:
+    try:
+        influence = {int(r.content["setup"]["seed"]): _influence(r, metric) for r in results}
+    except (ResultError, KeyError):
+        return None
+    if any(found is None for found in influence.values()):
+        return None
+    values = {int(r.content["setup"]["seed"]): float(r.content["metrics"][metric]) for r in results}
+    return Values(values, {seed: found for seed, found in influence.items() if found is not None})
+
+
+def _influence(result: Result, metric: str) -> Floats | None:
+    predictions = result.predictions()
+    if metric == "gap":
+        return gap_influence(predictions)
+    known: Labels | None = labels.find(result.path.parent, str(result.content["data"]["fingerprints"]["test"]))
+    return None if known is None else map_influence(predictions, known)
+
+
+def _interval(method: Values) -> Estimate:
+    """Computes the interval of a mean over seeds, around 0."""
+    error = seed_error(list(method.value.values()), np.stack(list(method.influence.values())))
+    return interval(0.0, method.mean_influence([]), error)
+
+
+def _is_like(best: Values, other: Values) -> bool:
+    """Tells whether the interval of the difference holds 0."""
+    common = in_common(best, other)
+    difference = best.mean(common) - other.mean(common)
+    influence = best.mean_influence(common) - other.mean_influence(common)
+    found = interval(difference, influence, difference_error(best, other))
+    return found.low <= 0.0 <= found.high

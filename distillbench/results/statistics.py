@@ -1,0 +1,243 @@
+"""How far a number would move with other test videos and other seeds.
+
+Two ways, which agree where there are many videos: resampling videos (the bootstrap of `compare`), and each video's
+influence on the metric (the infinitesimal jackknife of the leaderboard), which takes one pass. Seeds are few, so they
+are not resampled: three of them, drawn with replacement, are all alike once in nine draws. Their error follows Student's t.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from distillbench.evaluation.predictions import Predictions
+from distillbench.evaluation.ranking import SCORE_BITS, Kept, list_starts, rank_keys
+from distillbench.evaluation.resampling import Resampler
+from distillbench.interfaces import Labels
+
+Floats = NDArray[np.float64]
+
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval. low, high: the 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """A minus B. a, b: means over their seeds. p: two-sided, of no difference. paired_seeds: how many seeds both have;
+    0 where they have none in common, so that the seeds' errors of both add up.
+    """
+
+    a: float
+    b: float
+    p: float
+    paired_seeds: int
+
+
+@dataclass(frozen=True)
+class Values:
+    """A metric of one method by seed, and how each seed's value moves with the videos (`seed_error`)."""
+
+    value: Mapping[int, float]
+    influence: Mapping[int, Floats]
+
+    def mean(self, seeds: Sequence[int]) -> float:
+        """Averages the metric over seeds, all of them if none are given."""
+        return float(np.mean([self.value[seed] for seed in seeds or self.value]))
+
+    def mean_influence(self, seeds: Sequence[int]) -> Floats:
+        """Averages the influences over seeds, all of them if none are given."""
+        mean: Floats = np.mean([self.influence[seed] for seed in seeds or self.influence], axis=0)
+        return mean
+
+
+# ------------------------------------------------------------------------------------------------------------- seeds
+
+
+@dataclass(frozen=True)
+class SeedError:
+    """The standard error that comes from seeds, and its degrees of freedom; 0 and 0 where there is one seed alone.
+
+    shared: the part of its square that is in the variance which the choice of videos gives the mean, too.
+    """
+
+    error: float
+    freedom: float
+    shared: float = 0.0
+
+    def of_videos(self, influence: Floats) -> float:
+        """Returns what the choice of videos alone adds to the variance of a mean: influence (N,) is the mean's."""
+        return max(0.0, float((influence**2).sum()) - self.shared)
+
+    def draw(self, count: int, generator: np.random.Generator) -> Floats:
+        """Draws errors (count,) from Student's t; zeros where one seed says nothing about others."""
+        if self.freedom <= 0 or self.error == 0:
+            return np.zeros(count)
+        drawn: Floats = self.error * generator.standard_t(self.freedom, count)
+        return drawn
+
+
+def seed_error(values: Sequence[float], influence: Floats) -> SeedError:
+    """Estimates what seeds add to the error of a mean over seeds.
+
+    influence: (S, N), each seed's row, squared and summed, being the variance that the choice of videos gives its value.
+    Where rows differ, a video moves one seed's value and not another's, which makes the values differ as other seeds
+    would: that part is counted here and taken off there (the two-way random-effects model).
+    """
+    count = len(values)
+    if count < 2:
+        return SeedError(0.0, 0.0)
+    shared = float(((influence - influence.mean(0)) ** 2).sum()) / (count - 1) / count
+    return SeedError(float(np.std(values, ddof=1)) / math.sqrt(count), count - 1, shared)
+
+
+def difference_error(a: Values, b: Values) -> SeedError:
+    """Estimates what seeds add to the error of a difference of means: paired where both have a seed, else Welch's."""
+    common = in_common(a, b)
+    if common:
+        influence = np.stack([a.influence[seed] - b.influence[seed] for seed in common])
+        return seed_error([a.value[seed] - b.value[seed] for seed in common], influence)
+    errors = [seed_error(list(v.value.values()), np.stack(list(v.influence.values()))) for v in (a, b)]
+    squares = [(e.error**2, e.freedom) for e in errors if e.freedom > 0]
+    total = sum(square for square, _ in squares)
+    spread = sum(square**2 / freedom for square, freedom in squares)
+    return SeedError(math.sqrt(total), total**2 / spread if spread else 0.0, sum(e.shared for e in errors))
+
+
+def in_common(a: Values, b: Values) -> list[int]:
+    """Lists the seeds that both have."""
+    return sorted(a.value.keys() & b.value.keys())
+
+
+# -------------------------------------------------------------------------------------------------- by resampling
+
+
+def resamples(videos: int, count: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Draws `count` times as many videos as there are, with replacement: batches (R, V) of how often each was drawn."""
+    for first in range(0, count, _AT_ONCE):
+        drawn = [
+            np.bincount(generator.integers(0, videos, videos), minlength=videos)
+            for _ in range(min(_AT_ONCE, count - first))
+        ]
+        yield np.stack(drawn)
+
+
+def bootstrap(
+    a: Mapping[int, Predictions],
+    b: Mapping[int, Predictions],
+    metrics: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]],
+    labels: Labels | None,
+    count: int = 1000,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """Bootstraps the difference of two methods' metrics, by seed and for the same videos in the same order.
+
+    metrics: `gap` and, where labels are given, `map_at_20`: each side's value by seed. The interval is the 2.5th to the
+    97.5th percentile of the difference on resampled videos, moved so that their mean is the difference itself (copies of
+    a video tie, which biases them) and vary as `SeedError.of_videos` says, plus draws of the seeds' error.
+    """
+    generator = np.random.default_rng(seed)
+    sides = [{s: Resampler(p, labels) for s, p in side.items()} for side in (a, b)]
+    found: dict[str, list[list[dict[int, Floats]]]] = {name: [] for name in metrics}
+    for weights in resamples(len(next(iter(a.values())).ids), count, generator):
+        for name, parts in found.items():
+            parts.append([{s: getattr(run, name)(weights) for s, run in side.items()} for side in sides])
+    summaries = {}
+    for name, parts in found.items():
+        ours, theirs = (_moving(value, [part[i] for part in parts]) for i, value in enumerate(metrics[name]))
+        summaries[name] = _summary(ours, theirs, generator)
+    return summaries
+
+
+def _moving(value: Mapping[int, float], parts: Sequence[Mapping[int, Floats]]) -> Values:
+    """Makes deviations of replicates whose squares add up to the variance of a seed's value."""
+    replicates = {seed: np.concatenate([part[seed] for part in parts]) for seed in value}
+    return Values(value, {s: (r - r.mean()) / math.sqrt(len(r) - 1) for s, r in replicates.items()})
+
+
+def _summary(a: Values, b: Values, generator: np.random.Generator) -> Difference:
+    common, error = in_common(a, b), difference_error(a, b)
+    difference = a.mean(common) - b.mean(common)
+    deviations = a.mean_influence(common) - b.mean_influence(common)
+    whole = float((deviations**2).sum())
+    scale = math.sqrt((len(deviations) - 1) * error.of_videos(deviations) / whole) if whole else 0.0
+    moved = difference + deviations * scale + error.draw(len(deviations), generator)
+    low, high = np.percentile(moved, [2.5, 97.5])
+    beyond = min(int((moved <= 0).sum()), int((moved >= 0).sum()))
+    p = min(1.0, 2 * (beyond + 1) / (len(moved) + 1))
+    return Difference(difference, float(low), float(high), a.mean(common), b.mean(common), p, len(common))
+
+
+# --------------------------------------------------------------------------------------------------- by influence
+
+
+def gap_influence(predictions: Predictions) -> Floats:
+    """Returns what each video adds to GAP@20 per copy of it, to first order: (V,), summing to 0."""
+    kept = predictions.kept
+    total = float(kept.class_positives.sum())
+    rows, pairs, _ = _derivatives(kept, by_class=False)
+    sums = np.bincount(rows, weights=pairs, minlength=len(kept.positives))
+    influence: Floats = (sums - sums.sum() / total * kept.positives) / total
+    return influence
+
+
+def map_influence(predictions: Predictions, labels: Labels) -> Floats:
+    """Returns what each video adds to mAP@20 per copy of it, to first order: (V,). labels: of the same videos."""
+    kept = predictions.kept
+    positives = np.maximum(kept.class_positives, 1).astype(np.float64)
+    rows, pairs, classes = _derivatives(kept, by_class=True)
+    precisions = np.bincount(classes, weights=pairs, minlength=len(positives)) / positives
+    videos = np.repeat(np.arange(len(kept.positives)), np.diff(labels.offsets.numpy()))
+    named = labels.classes.numpy()
+    sums = np.bincount(rows, weights=pairs / positives[classes], minlength=len(kept.positives))
+    sums -= np.bincount(videos, weights=(precisions / positives)[named], minlength=len(sums))
+    influence: Floats = sums / max(1, int((kept.class_positives > 0).sum()))
+    return influence
+
+
+def _derivatives(kept: Kept, *, by_class: bool) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
+    """Derives each list's sum of precisions by the weight of each pair: the pair's video, the derivative, its list.
+
+    The sum over hits i of w_i H_i / N_i, where H_i and N_i add up the weights of hits and of pairs up to i, moves with
+    the weight of pair j by x_j H_j / N_j + sum over hits i from j on of (x_j / N_i - H_i / N_i^2), x_j being 1 for a hit.
+    """
+    keys, rows = rank_keys(kept, by_class=by_class)
+    order = np.argsort(keys)
+    keys, rows = keys[order], rows[order]
+    lists = len(kept.class_positives) if by_class else 1
+    starts = np.append(list_starts(keys, lists), len(keys))
+    of = (keys >> SCORE_BITS).astype(np.int64)
+    hit = (keys & 1) == 0
+    ranks = np.arange(1, len(keys) + 1) - starts[of]
+    running = np.append(0, np.cumsum(hit))
+    hits = running[1:] - running[starts[of]]
+    inverse, square = (np.append(0.0, np.cumsum(np.where(hit, v, 0.0))) for v in (1 / ranks, hits / ranks**2))
+    ends = starts[of + 1]
+    later, later_square = inverse[ends] - inverse[:-1], square[ends] - square[:-1]
+    return rows, np.where(hit, hits / ranks + later, 0.0) - later_square, of
+
+
+def interval(value: float, influence: Floats, seeds: SeedError) -> Estimate:
+    """Gives a mean over seeds its interval: influence (V,) is the mean over the same seeds."""
+    half = _half_width(influence, seeds)
+    return Estimate(value, value - half, value + half)
+
+
+def _half_width(influence: Floats, seeds: SeedError) -> float:
+    """Adds the videos' and the seeds' variance; the degrees of freedom are Satterthwaite's."""
+    total = seeds.of_videos(influence) + seeds.error**2
+    freedom = total**2 / (seeds.error**4 / seeds.freedom) if seeds.error and seeds.freedom else math.inf
+    quantile = 1.959964 if math.isinf(freedom) else float(stdtrit(freedom, 0.975))
+    return quantile * math.sqrt(total)

@@ -1,0 +1,62 @@
+"""Logs runs to MLflow: settings as parameters, an epoch a step, the test metrics and the result file's id in the end.
+
+Needs `pip install 'distillbench[mlflow]'`. Where it logs to is MLflow's own business: $MLFLOW_TRACKING_URI, such as
+sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME; without them, its default store in the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from distillbench import hookimpl
+
+_EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
+_open: dict[str, str] = {}
+"""By distillbench's id of a run: MLflow's."""
+
+
+def _client() -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient()
+
+
+@hookimpl
+def run_started(run: Mapping[str, Any]) -> None:
+    """Opens a run in MLflow and logs every setting."""
+    client, name = _client(), os.environ.get(_EXPERIMENT, "distillbench")
+    experiment = client.get_experiment_by_name(name)
+    key = experiment.experiment_id if experiment else client.create_experiment(name)
+    _open[run["id"]] = client.create_run(key, run_name=run["id"]).info.run_id
+    for setting, value in _flat(run["setup"]):
+        client.log_param(_open[run["id"]], setting, str(value)[:500])
+
+
+@hookimpl
+def epoch_ended(run: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Logs every loss term and validation metric; the step is the phase's epoch."""
+    client = _client()
+    for network, told in row["networks"].items():
+        for kind in ("terms", "validation"):
+            for name, value in told[kind].items():
+                client.log_metric(_open[run["id"]], f"{row['phase']}.{network}.{name}", value, step=row["epoch"])
+
+
+@hookimpl
+def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Logs the metrics of the test split and closes the run."""
+    client, key = _client(), _open.pop(run["id"])
+    for name, value in result["metrics"].items():
+        if isinstance(value, (int, float)):
+            client.log_metric(key, f"test.{name}", float(value))
+    client.set_terminated(key)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,79 @@
+"""A project that `distillbench new` writes, installed with pip, keeps its promises and runs to a row."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from distillbench.scaffold import KINDS
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which pip has installed one project of every kind."""
+    folder = tmp_path_factory.mktemp("new")
+    target, projects = folder / "site", folder / "projects"
+    for kind in KINDS:
+        written = [sys.executable, "-m", "distillbench", "new", kind, f"brand-new-{kind}", "--to", str(projects)]
+        subprocess.run(written, check=True, capture_output=True, text=True)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--target",
+        str(target),
+    ]
+    subprocess.run([*pip, *map(str, projects.iterdir())], check=True, capture_output=True, text=True)
+    return folder
+
+
+@pytest.fixture
+def site(installed, monkeypatch):
+    monkeypatch.syspath_prepend(str(installed / "site"))
+    return installed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_project_passes_check_at_once(kind, site, command):
+    code, out, _ = command("check", "--from", f"brand-new-{kind}")
+    assert code == 0, out
+    assert "0 broken" in out
+
+
+def test_every_new_plugin_is_listed(site, command):
+    code, out, _ = command("plugins")
+    assert code == 0
+    assert "not usable" not in out
+    assert all(f"brand-new-{kind}" in out for kind in KINDS)
+
+
+def test_all_of_them_together_run_to_a_row(site, command, tmp_path):
+    flags = [
+        *("--data", "brand-new-data", "--teacher", "brand-new-encoder", "--student", "brand-new-encoder"),
+        *("--head", "brand-new-head", "--selector", "brand-new-selector", "--schedule", "brand-new-schedule"),
+        *("--loss", "ce,brand-new-loss", "--preset", "brand-new-preset", "--observe", "brand-new-observer"),
+        *("--k", "5", "--epochs", "2", "--set", "data.videos=60", "--results", tmp_path),
+    ]
+    code, out, err = command("run", *flags)
+    assert code == 0, err
+    assert "test GAP" in out
+    code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
+    assert "brand-new-selector" in out
+    assert "hit_at_5" in out
+    assert "brand-new-loss 0.1.0" in out
+
+
+def test_its_own_suite_passes(site):
+    tests = site / "projects" / "brand-new-selector" / "tests"
+    code = "import sys, pytest; sys.path.insert(0, sys.argv[1]); sys.exit(pytest.main(['-q', sys.argv[2]]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(site / "site"), str(tests)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "17 passed" in done.stdout

@@ -1,0 +1,189 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., tuple[int, str, str]]
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_a_run_ends_on_the_leaderboard(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for schedule in ("teacher", "scratch", "serial", "parallel"):
+        code, out, err = command("run", *tiny, "--schedule", schedule, "--results", results)
+        assert code == 0, err
+        assert "GAP@20" in out
+        assert "plan" in err
+    code, out, _ = command("leaderboard", results)
+    assert code == 0
+    assert all(word in out for word in ("hrnn teacher", "hrnn scratch", "hrnn serial", "hrnn parallel", "uniform-4"))
+    rows = json.loads(command("leaderboard", results, "--format", "json", "--sort", "macs")[1])
+    assert [row["macs"] for row in rows] == sorted(row["macs"] for row in rows)
+    assert (
+        len(
+            list(
+                csv.reader(
+                    io.StringIO(command("leaderboard", results, "--format", "csv", "--where", "k=4", "--top", "2")[1])
+                )
+            )
+        )
+        == 3
+    )
+    assert command("leaderboard", results, "--format", "markdown")[1].startswith("| method")
+
+
+def test_a_question_file_is_run_and_flags_override_it(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "question.toml"
+    file.write_text('schedule = "scratch"\nselector = "first"\nseed = 3\n')
+    assert command("run", file, *tiny, "--seed", 5, "--results", tmp_path / "r")[0] == 0
+    row = json.loads(command("leaderboard", tmp_path / "r", "--format", "json", "--each")[1])[0]
+    assert (row["selector"], row["seed"], row["schedule"]) == ("first", 5, "scratch")
+
+
+def test_what_was_answered_is_not_run_again(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    asked = ["run", *tiny, "--schedule", "scratch", "--results", tmp_path]
+    command(*asked)
+    assert "answered before" in command(*asked)[2]
+
+
+def test_training_may_see_other_frames_than_evaluation(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    asked = [
+        "run",
+        *tiny,
+        "--schedule",
+        "scratch",
+        "--selector",
+        "uniform",
+        "--train-selector",
+        "random",
+        "--results",
+        tmp_path,
+    ]
+    assert command(*asked)[0] == 0
+    row = json.loads(command("leaderboard", tmp_path, "--format", "json")[1])[0]
+    assert (row["selector"], row["train_selector"]) == ("uniform", "random")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--k", "0"], "k must be a whole number of at least 1; found 0"),
+        (["--k", "-2"], "k must be a whole number of at least 1; found -2"),
+        (["--k", "13"], "k = 13 is more than any video has; the longest video of digits has 12 frames"),
+        (["--selector", "unifrm"], "did you mean 'uniform'?"),
+        (["--student", "x"], "no student is called 'x'"),
+        (["--set", "student.cell_size=big"], "knob 'cell_size' takes int, found 'big'"),
+        (["--set", "student.cell_size"], "--set takes SECTION.KNOB=VALUE"),
+        (["--loss", "rep:much"], "--loss takes names with optional weights"),
+        (["--device", "tpu"], "--device takes auto, cpu or cuda; found 'tpu'"),
+        (["--set", "student.cell_size=9"], "needs encodings of equal width"),
+        (["nothere.toml"], "'nothere.toml' cannot be read"),
+    ],
+)
+def test_what_a_user_can_mend_gets_one_clear_error(
+    command: Command, tiny: list[str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    results = tmp_path / "results"
+    code, out, err = command("run", *tiny, *arguments, "--results", results)
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err + out
+    assert not list(results.glob("*.json"))
+
+
+def test_a_traceback_is_shown_where_it_is_asked_for(command: Command) -> None:
+    with pytest.raises(Exception, match="no selector"):
+        command("run", "--selector", "nonesuch", "--traceback")
+
+
+def test_results_that_cannot_be_written_are_refused_before_training(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = command("run", *tiny, "--results", tmp_path / "file" / "results")
+    assert code == 2
+    assert "cannot be written" in err
+    assert "phase" not in err.partition("error:")[2]
+
+
+def test_a_leaderboard_of_nothing_says_so(command: Command, tmp_path: Path) -> None:
+    assert "no results yet" in command("leaderboard", tmp_path)[2]
+    assert command("leaderboard", tmp_path / "no")[0] == 2
+
+
+def test_a_damaged_result_is_named_beside_the_others(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    code, out, err = command("leaderboard", tmp_path)
+    assert code == 0
+    assert "broken.json" in err
+    assert "hrnn scratch" in out
+
+
+@pytest.mark.parametrize("flags", [["--where", "kk=3"], ["--where", "k"], ["--sort", "gop"]])
+def test_a_column_that_is_not_there_is_refused(
+    command: Command, tiny: list[str], tmp_path: Path, flags: list[str]
+) -> None:
+    command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
+    assert command("leaderboard", tmp_path, *flags)[0] == 2
+
+
+def test_plugins_lists_every_component_with_its_distribution(command: Command) -> None:
+    code, out, _ = command("plugins")
+    assert code == 0
+    for name in ("digits", "hrnn", "moe", "uniform", "rep-intermediate", "serial", "released-code"):
+        assert name in out
+    assert "distillbench 0." in out
+
+
+def test_one_plugin_is_shown_with_its_knobs(command: Command) -> None:
+    _, out, _ = command("plugins", "hrnn")
+    assert all(word in out for word in ("cell_size", "1024", "concat | top", "teacher", "student"))
+    code, _, err = command("plugins", "hrn")
+    assert code == 2
+    assert "did you mean 'hrnn'?" in err
+
+
+def test_predictions_of_anyone_are_scored(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("VideoId,LabelConfidencePairs\na,0 0.9 1 0.2\nb,1 0.8 0 0.7\n")
+    (tmp_path / "l.csv").write_text("VideoId,Labels\na,0\nb,0\n")
+    code, out, err = command("score", tmp_path / "p.csv", tmp_path / "l.csv", "--format", "json")
+    assert code == 0, err
+    assert json.loads(out)["hit_at_1"] == 0.5
+    assert "Hit@1" in command("score", tmp_path / "p.csv", tmp_path / "l.csv")[1]
+    assert command("score", tmp_path / "no.csv", tmp_path / "l.csv")[0] == 2
+
+
+def test_real_shards_are_inspected(command: Command, real_data: Path) -> None:
+    code, out, _ = command("data", "inspect", real_data)
+    assert code == 0
+    assert "bal_train07.tfrecord" in out
+    assert "22,161" in out
+    assert "this is a video-level shard" in out
+
+
+def test_help_imports_neither_torch_nor_pandas() -> None:
+    program = "import sys, distillbench.cli.app; print([m for m in ('torch', 'pandas', 'numpy', 'sklearn') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_entry_point_of_the_project_is_installed() -> None:
+    declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]["distillbench"]
+    installed = {
+        entry.name: entry.value
+        for entry in entry_points(group="distillbench")
+        if entry.dist and entry.dist.name == "distillbench"
+    }
+    assert installed == declared, "install the project again: pip install -e ."

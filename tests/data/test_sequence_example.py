@@ -1,0 +1,313 @@
+"""The record parsers against an encoder that shares nothing with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distillbench.data import ShardVideos
+from distillbench.data.index import ShardIndex, index_shard
+from distillbench.data.lockstep import Lockstep
+from distillbench.data.sequence_example import Fault, WireError, parse
+from distillbench.data.tfrecord import write_record
+from distillbench.errors import DataError
+
+RANDOMS = st.randoms(use_true_random=False)
+LISTS = ("rgb", "audio")
+
+
+def varint(value: int, padding: int = 0) -> bytes:
+    value %= 1 << 64
+    digits = []
+    while True:
+        digits.append(value % 128)
+        value //= 128
+        if not value:
+            break
+    digits += [0] * min(padding, 10 - len(digits))
+    return bytes(digit + 128 for digit in digits[:-1]) + bytes(digits[-1:])
+
+
+class Plain:
+    """Encodes as writers do."""
+
+    wild = False
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def maybe(self) -> bool:
+        return self.wild and self.rng.random() < 0.3
+
+    def field(self, number: int, value: bytes) -> bytes:
+        padding = self.rng.randrange(4) if self.maybe() else 0
+        return varint(number * 8 + 2, padding) + varint(len(value), padding) + value
+
+    def unknown(self) -> bytes:
+        if not self.maybe():
+            return b""
+        group = varint(9 * 8 + 3) + varint(5 * 8) + varint(7) + varint(9 * 8 + 4)
+        choices = [varint(11 * 8) + varint(2**64 - 1), varint(12 * 8 + 1) + b"8 bytes!", varint(13 * 8 + 5) + b"four"]
+        return self.rng.choice([*choices, group, self.field(14, b"abc"), varint(2 * 8) + varint(3)])
+
+    def message(self, number: int, parts: list[bytes]) -> bytes:
+        """One field, or where wild several that merge into it."""
+        parts = [part for each in parts for part in (each, self.unknown())]
+        if self.maybe():
+            cut = self.rng.randrange(len(parts) + 1)
+            return self.field(number, b"".join(parts[:cut])) + self.field(number, b"".join(parts[cut:]))
+        return self.field(number, b"".join(parts))
+
+    def entry(self, key: str, value: bytes) -> bytes:
+        named = self.field(1, key.encode())
+        return self.field(1, value + named if self.maybe() else named + value)
+
+    def labels(self, labels: list[int]) -> bytes:
+        if self.maybe():
+            return self.message(3, [varint(8) + varint(label) for label in labels])
+        if self.maybe():
+            return self.message(3, [self.field(1, b"".join(map(varint, half))) for half in (labels[:1], labels[1:])])
+        return self.message(3, [self.field(1, b"".join(map(varint, labels)))])
+
+    def feature_list(self, frames: np.ndarray) -> bytes:
+        features = [self.message(1, [self.message(1, [self.field(1, row.tobytes())])]) for row in frames]
+        if self.wild:  # a repeated field does not merge: an element that was cut in two would be two
+            features = [
+                self.field(1, self.message(1, [self.field(1, row.tobytes())]) + self.unknown()) for row in frames
+            ]
+        return self.message(2, features)
+
+    def record(self, example: Example) -> bytes:
+        context = [self.entry(example.key, self.message(2, [self.message(1, [self.field(1, example.id.encode())])]))]
+        if example.labels is not None:
+            context.append(self.entry("labels", self.message(2, [self.labels(example.labels)])))
+        context.append(self.entry("mean_rgb", self.message(2, [self.field(2, self.field(1, bytes(8)))])))
+        lists = [self.entry(name, self.feature_list(frames)) for name, frames in example.frames.items()]
+        self.rng.shuffle(context)
+        self.rng.shuffle(lists)
+        if self.maybe():  # of two entries with one key the later counts
+            lists.insert(0, self.entry("rgb", self.feature_list(np.zeros((1, 3), np.uint8))))
+        parts = [self.message(1, context), self.message(2, lists)]
+        return b"".join(parts[::-1] if self.maybe() else parts)
+
+
+class Wild(Plain):
+    """Encodes in any way that means the same."""
+
+    wild = True
+
+
+@dataclasses.dataclass
+class Example:
+    key: str
+    id: str
+    labels: list[int] | None
+    frames: dict[str, np.ndarray]
+
+
+@st.composite
+def examples(draw: st.DrawFn) -> list[Example]:
+    widths = {name: draw(st.integers(1, 300)) for name in LISTS}
+    seed = np.random.default_rng(draw(st.integers(0, 9)))
+    found = []
+    for number in range(draw(st.integers(1, 5))):
+        count = draw(st.integers(1, 12))
+        frames = {name: seed.integers(0, 256, (count, width), dtype=np.uint8) for name, width in widths.items()}
+        labels = draw(st.lists(st.integers(0, 4000), max_size=5) | st.none())
+        key = draw(st.sampled_from(["id", "video_id"]))
+        found.append(Example(key, f"{number}{draw(st.text(max_size=6))}", labels, frames))
+    return found
+
+
+def written(folder: str | Path, records: list[bytes]) -> Path:
+    file = io.BytesIO()
+    for record in records:
+        write_record(file, record)
+    path = Path(folder) / "shard.tfrecord"
+    path.write_bytes(file.getvalue())
+    return path
+
+
+def assert_read_as_written(records: list[bytes], found: list[Example]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        videos = ShardVideos([written(folder, records)], LISTS, needs_labels=False)
+        assert list(videos.ids) == [example.id for example in found]
+        for number, example in enumerate(found):
+            expected = np.hstack([example.frames[name] for name in LISTS])
+            assert videos.lengths[number] == len(expected)
+            every = torch.arange(len(expected))[None]
+            assert (videos.read(torch.tensor([number]), every)[0].numpy() == expected).all()
+            last = torch.tensor([[len(expected) - 1]])
+            assert (videos.read(torch.tensor([number]), last)[0].numpy() == expected[-1:]).all()
+            assert videos.labels.dense(torch.tensor([number])).nonzero()[:, 1].tolist() == sorted(
+                set(example.labels or ())
+            )
+
+
+@settings(max_examples=20, deadline=None)
+@given(examples(), RANDOMS)
+def test_what_was_written_in_any_legal_form_is_read(found: list[Example], rng: random.Random) -> None:
+    assert_read_as_written([Wild(rng).record(example) for example in found], found)
+
+
+@settings(max_examples=12, deadline=None)
+@given(examples(), RANDOMS)
+def test_what_writers_really_produce_is_read_in_step(found: list[Example], rng: random.Random) -> None:
+    records = [Plain(rng).record(example) for example in found]
+    assert_read_as_written(records, found)
+    data = b"".join(records) + bytes(64)
+    stops = np.cumsum([len(record) for record in records])
+    block = Lockstep(memoryview(data)).parse(stops - [len(record) for record in records], stops)
+    assert block.parsed.tolist() == [example.id.isascii() for example in found]
+
+
+def same(one: ShardIndex, other: ShardIndex) -> bool:
+    a, b = dataclasses.asdict(one), dataclasses.asdict(other)
+    columns = a.pop("columns"), b.pop("columns")
+    return columns[0].keys() == columns[1].keys() and all(
+        np.array_equal(first[key], second[key])
+        for first, second in [(a, b), *((columns[0][name], columns[1][name]) for name in columns[0])]
+        for key in first
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(examples(), RANDOMS, st.booleans())
+def test_both_parsers_agree_on_damaged_records_too(found: list[Example], rng: random.Random, wild: bool) -> None:
+    encoder = (Wild if wild else Plain)(rng)
+    records = []
+    for example in found:
+        record = bytearray(encoder.record(example))
+        for _ in range(rng.randrange(3)):
+            record[rng.randrange(min(len(record), 60)) if rng.random() < 0.7 else -1] = rng.randrange(256)
+        records.append(bytes(record))
+    records.append(Plain(rng).record(found[0]) + b"")
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = written(folder, [*records, bytes(40)])
+        quick = index_shard(path)
+        real = Lockstep.parse
+
+        def parse_nothing(self: Lockstep, starts: np.ndarray, stops: np.ndarray) -> object:
+            block = real(self, starts[:0], stops[:0])
+            count = len(starts)
+            return dataclasses.replace(
+                block, parsed=np.zeros(count, bool), ids=np.zeros((count, 2), np.int64), labelled=np.zeros(count, bool)
+            )
+
+        patch.setattr(Lockstep, "parse", parse_nothing)
+        assert same(quick, index_shard(path))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=80))
+def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
+    with pytest.raises(WireError):
+        parse(memoryview(data), 0, len(data))
+
+
+# ------------------------------------------------------------------------------------------- what is refused, and how
+
+ENCODER = Plain(random.Random(0))
+FRAMES = np.arange(12, dtype=np.uint8).reshape(4, 3)
+
+
+def record(frames: bytes, name: str = "rgb", context: bytes = b"") -> bytes:
+    identity = ENCODER.entry("id", ENCODER.field(2, ENCODER.field(1, ENCODER.field(1, b"v"))))
+    return ENCODER.field(1, identity + context) + ENCODER.field(2, ENCODER.entry(name, ENCODER.field(2, frames)))
+
+
+def feature(*values: bytes, kind: int = 1) -> bytes:
+    return ENCODER.field(1, ENCODER.field(kind, b"".join(ENCODER.field(1, value) for value in values)))
+
+
+def fault(frames: bytes) -> tuple[int, int]:
+    data = record(frames)
+    found = parse(memoryview(data), 0, len(data)).lists["rgb"]
+    return found.frames, found.base
+
+
+def test_several_values_in_a_frame_are_refused_by_name() -> None:
+    assert fault(feature(b"abc") + feature(b"abc", b"def")) == (Fault.NOT_ONE_VALUE, 1)
+
+
+def test_a_frame_without_a_value_is_refused() -> None:
+    assert fault(feature(b"abc") + feature()) == (Fault.NOT_ONE_VALUE, 1)
+
+
+def test_float_frames_are_refused() -> None:
+    assert fault(feature(bytes(8), kind=2)) == (Fault.NOT_BYTES, 0)
+
+
+def test_a_short_and_a_long_frame_that_cancel_are_seen() -> None:
+    assert fault(feature(b"abc") + feature(b"ab") + feature(b"abcd")) == (Fault.UNEQUAL, 1)
+
+
+def test_an_empty_frame_is_refused() -> None:
+    assert fault(feature(b"")) == (Fault.UNEQUAL, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "does not fit"),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "longer than 64 bits"),
+        (b"\x0a\x85", "cut off"),
+        (b"\x0c", "out of place"),
+        (b"\x4b\x08", "cut off"),
+        (b"\x4b\x54", "did not begin"),
+        (b"\x02\x00", "no field number"),
+        (b"\x4b" * 500, "out of place"),
+    ],
+)
+def test_hostile_bytes_are_refused(data: bytes, why: str) -> None:
+    with pytest.raises(WireError, match=why):
+        parse(memoryview(data), 0, len(data))
+
+
+def labelled(feature: bytes) -> bytes:
+    return record(ENCODER.feature_list(FRAMES)[2:], context=ENCODER.entry("labels", ENCODER.field(2, feature)))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (labelled(ENCODER.labels([3, -1])), "its label -1 is no class number"),
+        (labelled(ENCODER.labels([2**40])), "its label 1099511627776 is no class number"),
+        (labelled(ENCODER.field(2, ENCODER.field(1, bytes(4)))), "its 'labels' are floats, not integers"),
+        (record(b""), "it holds no frames"),
+        (
+            ENCODER.field(1, ENCODER.entry("mean_rgb", b"")),
+            "this is a video-level shard .it holds mean_rgb and no frames",
+        ),
+        (ENCODER.field(2, ENCODER.entry("rgb", ENCODER.field(2, feature(b"abc")))), "neither 'id' nor 'video_id'"),
+    ],
+)
+def test_unusable_records_say_why(data: bytes, why: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=why):
+        ShardVideos([written(tmp_path, [data])], ["rgb"])
+
+
+def test_tensorflow_reads_what_is_written_here() -> None:
+    tensorflow = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    found = Example("id", "abcd", [1, 5], dict.fromkeys(LISTS, FRAMES))
+    for encoder in (Plain(random.Random(1)), Wild(random.Random(2))):
+        context, lists = tensorflow.io.parse_single_sequence_example(
+            encoder.record(found),
+            {
+                "id": tensorflow.io.FixedLenFeature([], tensorflow.string),
+                "labels": tensorflow.io.VarLenFeature("int64"),
+            },
+            {name: tensorflow.io.FixedLenSequenceFeature([], tensorflow.string) for name in LISTS},
+        )
+        assert context["id"].numpy() == b"abcd"
+        assert sorted(context["labels"].values.numpy()) == [1, 5]
+        assert [bytes(row) for row in lists["rgb"].numpy()] == [row.tobytes() for row in FRAMES]

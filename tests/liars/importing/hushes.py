@@ -1,0 +1,5 @@
+"""Switches everybody's warnings off when it is imported."""
+
+import warnings
+
+warnings.simplefilter("ignore")

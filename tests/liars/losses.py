@@ -1,0 +1,116 @@
+"""An honest loss, and for each promise one that breaks it alone."""
+
+from __future__ import annotations
+
+import torch
+from liars.lies import lie
+from torch import nn
+
+from distillbench.interfaces import MatchingLoss, Passport
+
+
+def build(self, student, teacher) -> None:
+    MatchingLoss.__init__(self)
+
+
+def rows(self, student, teacher):
+    """The squared distance of each video's summary from its teacher's."""
+    return (student.encoding.summary.float() - teacher.encoding.summary.detach().float()).square().sum(1)
+
+
+def forward(self, student, teacher, labels):
+    return self.rows(student, teacher).mean()
+
+
+SUMMARY = frozenset({"teacher", "summary", "equal-widths"})
+LOGITS = frozenset({"teacher", "logits"})
+PARTS = {
+    "__init__": build,
+    "rows": rows,
+    "forward": forward,
+    "passport": Passport(SUMMARY, claims=frozenset({"batch-mean", "least-at-match"})),
+}
+HONEST = lie(MatchingLoss, PARTS)
+CLAIMS_NOTHING = Passport(SUMMARY)
+
+
+def with_a_dimension(self, *given):
+    return forward(self, *given).reshape(1)
+
+
+def without_detaching(self, student, teacher):
+    return (student.encoding.summary.float() - teacher.encoding.summary.float()).square().sum(1)
+
+
+def has_a_spare_weight(self, student, teacher) -> None:
+    build(self, student, teacher)
+    self.spare = nn.Parameter(torch.ones(3))
+
+
+def reads_logits_too(self, student, teacher):
+    return rows(self, student, teacher) + 0.1 * (student.logits - teacher.logits.detach()).float().square().sum(1)
+
+
+def centres_over_the_batch(self, student, teacher):
+    ours, theirs = student.encoding.summary.float(), teacher.encoding.summary.detach().float()
+    return ((ours - ours.mean(0)) - (theirs - theirs.mean(0))).square().sum(1)
+
+
+def sums(self, student, teacher, labels):
+    return self.rows(student, teacher).sum()
+
+
+def weighs_by_place(self, student, teacher, labels):
+    each = self.rows(student, teacher)
+    return (each * torch.arange(1, len(each) + 1)).mean()
+
+
+def is_least_elsewhere(self, student, teacher):
+    return (student.encoding.summary.float() - 0.9 * teacher.encoding.summary.detach().float()).square().sum(1)
+
+
+def pushes_away(self, student, teacher, labels):
+    return -self.rows(student, teacher).mean()
+
+
+def turns_its_gradient_round(self, student, teacher, labels):
+    value = forward(self, student, teacher, labels)
+    return 2 * value.detach() - value
+
+
+def takes_naive_logarithms(self, student, teacher):
+    ours, theirs = student.logits.float().sigmoid(), teacher.logits.detach().float().sigmoid()
+    return -(theirs * ours.log() + (1 - theirs) * (1 - ours).log()).sum(1)
+
+
+def clamps_in_low_precision(self, student, teacher):
+    ours, theirs = student.logits.sigmoid(), teacher.logits.detach().sigmoid()
+    return -(theirs * (ours + 1e-12).log() + (1 - theirs) * (1 - ours + 1e-12).log()).float().sum(1)
+
+
+def smooths_labels_in_place(self, student, teacher, labels):
+    labels.mul_(0.5)
+    return forward(self, student, teacher, labels)
+
+
+ANY_WIDTH = Passport(SUMMARY - {"equal-widths"}, claims=frozenset({"batch-mean", "least-at-match", "any-width"}))
+OF_LOGITS = Passport(LOGITS, claims=frozenset({"batch-mean", "any-width"}))
+LIARS = [
+    ("one_finite_scalar", lie(MatchingLoss, PARTS, forward=with_a_dimension)),
+    ("pulls_the_student_alone", lie(MatchingLoss, PARTS, rows=without_detaching)),
+    ("every_weight_of_its_own_gets_a_gradient", lie(MatchingLoss, PARTS, __init__=has_a_spare_weight)),
+    ("declares_what_it_needs", lie(MatchingLoss, PARTS, rows=reads_logits_too)),
+    ("compares_videos_only_where_it_says", lie(MatchingLoss, PARTS, rows=centres_over_the_batch)),
+    ("is_a_mean_over_the_batch", lie(MatchingLoss, PARTS, forward=sums)),
+    (
+        "order_of_the_batch_does_not_matter",
+        lie(MatchingLoss, PARTS, forward=weighs_by_place, passport=CLAIMS_NOTHING),
+    ),
+    ("is_least_at_a_match", lie(MatchingLoss, PARTS, rows=is_least_elsewhere)),
+    ("widths_may_differ", lie(MatchingLoss, PARTS, passport=ANY_WIDTH)),
+    ("descending_brings_the_student_nearer", lie(MatchingLoss, PARTS, forward=pushes_away, passport=CLAIMS_NOTHING)),
+    ("descending_brings_the_student_nearer", lie(MatchingLoss, PARTS, forward=turns_its_gradient_round)),
+    ("survives_large_logits", lie(MatchingLoss, PARTS, rows=takes_naive_logarithms, passport=OF_LOGITS)),
+    ("survives_bf16", lie(MatchingLoss, PARTS, rows=clamps_in_low_precision, passport=OF_LOGITS)),
+    ("leaves_its_input_as_it_was", lie(MatchingLoss, PARTS, forward=smooths_labels_in_place)),
+]

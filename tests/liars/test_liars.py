@@ -1,0 +1,70 @@
+"""Every check bites a component that breaks its promise, and no other check does."""
+
+from __future__ import annotations
+
+import pytest
+from liars import datasets, encoders, heads, losses, presets, schedules, selectors
+
+from distillbench.checks import CHECKS, Subject, verdicts
+from distillbench.checks.runner import import_effects
+from distillbench.registry import Component
+
+LIARS = {
+    "data": datasets,
+    "student": encoders,
+    "head": heads,
+    "selector": selectors,
+    "loss": losses,
+    "schedule": schedules,
+    "preset": presets,
+}
+EFFECTS = {
+    "draws": "torch's random state changed",
+    "shouts": "it printed 'hello'",
+    "warns": "it warned: UserWarning: be careful",
+    "hushes": "what warnings are shown changed",
+    "widens": "the default type changed",
+    "hogs": "the number of threads changed",
+    "fails": "importing liars.importing.fails raised RuntimeError: no such luck",
+}
+CASES = [
+    pytest.param(kind, check, cls, id=f"{kind}-{check}-{number}")
+    for kind, module in LIARS.items()
+    for number, (check, cls) in enumerate(module.LIARS)
+]
+
+
+def broken(kind: str, cls: type, *effects: str) -> dict[str, str]:
+    subject = Subject(Component(kind, "liar", cls, "liars", "1"), effects)
+    return {v.check.name: v.received for v in verdicts(subject) if v.status == "broken"}
+
+
+@pytest.mark.parametrize("kind", LIARS)
+def test_an_honest_component_passes_every_check(kind):
+    assert broken(kind, LIARS[kind].HONEST) == {}
+
+
+@pytest.mark.parametrize(("kind", "check", "cls"), CASES)
+def test_a_check_bites_the_liar_and_only_that_check_does(kind, check, cls):
+    found = broken(kind, cls)
+    assert set(found) == {check}, found
+    assert found[check], "a cross says what was received"
+
+
+def test_every_check_has_a_liar():
+    common = set.intersection(*({check.name for check in checks} for checks in CHECKS.values()))
+    lied_about = {kind: {check for check, _ in module.LIARS} for kind, module in LIARS.items()}
+    anywhere = set().union(*lied_about.values()) | {"importing_changes_nothing"}
+    assert common <= anywhere
+    for kind, module_checks in lied_about.items():
+        assert {check.name for check in CHECKS[kind]} - common <= module_checks
+
+
+def test_importing_is_watched_in_a_fresh_process():
+    found = import_effects([f"liars.importing.{name}" for name in ("is_quiet", *EFFECTS)])
+    assert found.pop("liars.importing.is_quiet") == ()
+    assert found == {f"liars.importing.{name}": (effect,) for name, effect in EFFECTS.items()}
+
+
+def test_what_importing_changed_breaks_that_promise_alone():
+    assert broken("preset", presets.HONEST, "it printed 'hello'") == {"importing_changes_nothing": "it printed 'hello'"}

@@ -1,0 +1,134 @@
+"""The table of section 7 of the specification, walked row by row for both presets."""
+
+from __future__ import annotations
+
+import pytest
+
+from distillbench.config import flags
+from distillbench.grid import Setup, setups
+from distillbench.interfaces import Codec, DataSet
+from distillbench.registry import Registry
+
+
+def preset(registry: Registry, name: str, schedule: str = "serial", loss: str = "rep,ce,pred", k: int = 30) -> Setup:
+    return setups([flags({"preset": name, "schedule": schedule, "loss": loss, "k": k, "data": "yt8m"}, [])], registry)[
+        0
+    ]
+
+
+@pytest.fixture
+def paper(registry: Registry) -> Setup:
+    return preset(registry, "paper")
+
+
+@pytest.fixture
+def released(registry: Registry) -> Setup:
+    return preset(registry, "released-code")
+
+
+def test_row_1_the_state_is_every_layers_cell_and_hidden_state(paper: Setup, released: Setup) -> None:
+    for setup in (paper, released):
+        assert setup.teacher.knobs["state"] == setup.student.knobs["state"] == "concat"
+        assert (setup.teacher.knobs["cell_size"], setup.teacher.knobs["layers"]) == (1024, 2)
+
+
+@pytest.mark.parametrize(("k", "length"), [(6, 3), (10, 5), (15, 5), (20, 5), (30, 5)])
+def test_row_2_blocks_have_a_length_in_the_paper(registry: Registry, k: int, length: int) -> None:
+    setup = preset(registry, "paper", k=k)
+    assert (setup.teacher.knobs["block_length"], setup.student.knobs["block_length"]) == (20, length)
+    assert setup.teacher.knobs["block_count"] == setup.student.knobs["block_count"] == 0
+
+
+def test_row_2_blocks_have_a_count_in_the_released_code(released: Setup) -> None:
+    assert (released.teacher.knobs["block_count"], released.student.knobs["block_count"]) == (20, 5)
+
+
+def test_row_3_padding_is_masked_or_computed_with(paper: Setup, released: Setup) -> None:
+    assert paper.teacher.knobs["zero_slots"] == paper.student.knobs["zero_slots"] == 0
+    assert (released.teacher.knobs["zero_slots"], released.student.knobs["zero_slots"]) == (300, 30)
+
+
+def test_row_4_uniform_is_on_the_true_length_or_on_slots(paper: Setup, released: Setup) -> None:
+    assert paper.selector.name == "uniform"
+    assert not paper.selector.knobs["jitter"]
+    assert (released.selector.name, released.selector.knobs["slots"]) == ("every-n", 300)
+
+
+def test_row_9_the_head_is_a_mixture_of_two_experts(paper: Setup, released: Setup) -> None:
+    for setup in (paper, released):
+        assert (setup.head.name, setup.head.knobs["mixtures"]) == ("moe", 2)
+
+
+def test_row_10_the_output_layer_is_shared_or_not(registry: Registry) -> None:
+    heads = {
+        (name, schedule): preset(registry, name, schedule).phases[-1].head
+        for name in ("paper", "released-code")
+        for schedule in ("serial", "parallel")
+    }
+    assert heads == {
+        ("paper", "serial"): "copy",
+        ("paper", "parallel"): "tied",
+        ("released-code", "serial"): "separate",
+        ("released-code", "parallel"): "separate",
+    }
+
+
+def test_rows_11_and_20_stage_two_has_three_epochs_and_a_classifier(registry: Registry) -> None:
+    for name, head in (("paper", "copy"), ("released-code", "separate")):
+        stage = preset(registry, name, loss="rep").phases[-1]
+        assert (stage.name, stage.epochs, dict(stage.objectives["student"]), stage.head) == (
+            "finetune",
+            3,
+            {"ce": 1.0},
+            head,
+        )
+
+
+def test_row_12_reductions(paper: Setup, released: Setup) -> None:
+    assert paper.losses["pred"].knobs["reduction"] == "mean"
+    assert released.losses["pred"].knobs["reduction"] == "sum"
+
+
+def test_row_13_weights(paper: Setup, released: Setup) -> None:
+    assert paper.weights == {"rep": 1.0, "ce": 1.0, "pred": 1.0}
+    assert released.weights == {"rep": 2.0, "ce": 1.0, "pred": 1.0}
+
+
+def test_row_14_the_divergence_of_predictions(paper: Setup, released: Setup) -> None:
+    assert paper.losses["pred"].knobs["divergence"] == "bernoulli"
+    assert released.losses["pred"].knobs["divergence"] == "categorical"
+
+
+def test_rows_15_17_and_18_penalty_decay_and_clipping(paper: Setup, released: Setup) -> None:
+    for setup in (paper, released):
+        assert (setup.training.l2, setup.training.clip) == (2e-8, 1.0)
+        assert (setup.training.batch_size, setup.training.epochs, setup.training.learning_rate) == (256, 5, 1e-3)
+    assert (paper.training.decay, paper.training.decay_examples) == (0.95, 4_000_000)
+    assert released.training.decay == 1.0
+
+
+def test_row_16_dropout_is_on_the_heads_input_or_nowhere(paper: Setup, released: Setup) -> None:
+    assert (paper.head.knobs["dropout"], released.head.knobs["dropout"]) == (0.5, 0.0)
+    for setup in (paper, released):
+        assert setup.teacher.knobs["dropout"] == setup.student.knobs["dropout"] == 0.0
+
+
+def test_row_19_rgb_and_audio_are_joined_and_normalised_together(paper: Setup) -> None:
+    assert paper.data.knobs["features"] == "rgb,audio"
+    assert Codec().normalise == "l2"
+
+
+def test_row_22_the_lstm_starts_from_glorot_kernels(paper: Setup, released: Setup) -> None:
+    for setup in (paper, released):
+        assert setup.teacher.knobs["init"] == setup.student.knobs["init"] == "glorot"
+
+
+def test_row_26_the_fraction_of_the_training_data_is_the_data_sets(paper: Setup) -> None:
+    assert paper.data.knobs["fraction"] == 1.0
+    assert issubclass(paper.data.component.cls, DataSet)
+
+
+def test_row_27_the_teacher_in_parallel_does_not_feel_the_matching(registry: Registry) -> None:
+    phase = preset(registry, "paper", "parallel").phases[0]
+    assert dict(phase.objectives["teacher"]) == {"ce": 1.0}
+    assert phase.guides == {"student": "teacher"}

@@ -1,0 +1,86 @@
+"""Plugins hear how a run goes and add columns, and one that raises costs nobody a run."""
+
+from __future__ import annotations
+
+import json
+import types
+
+import pytest
+
+from distillbench import hookimpl
+from distillbench.registry import Registry, discover
+
+
+def module_of(name, **functions):
+    module = types.ModuleType(name)
+    for hook, function in functions.items():
+        function.__name__ = hook
+        setattr(module, hook, hookimpl(function))
+    return module
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Installs modules as plugins, beside the real ones."""
+
+    def install(**modules):
+        def found() -> Registry:
+            registry = discover()
+            for name, module in modules.items():
+                registry.hooks.register(module, name=f"somebody:{name.replace('_', '-')}")
+            return registry
+
+        monkeypatch.setattr("distillbench.results.observing.discover", found)
+        monkeypatch.setattr("distillbench.registry.discover", found)
+
+    return install
+
+
+def test_an_observer_hears_the_start_every_epoch_and_the_result(command, tiny, tmp_path, installed):
+    heard = []
+    installed(
+        listener=module_of(
+            "listener",
+            run_started=lambda run: heard.append(("started", run["id"])),
+            epoch_ended=lambda run, row: heard.append(("epoch", row["epoch"])),
+            run_ended=lambda run, result: heard.append(("ended", result["id"])),
+        )
+    )
+    code, _, err = command("run", *tiny, "--schedule", "scratch", "--observe", "listener", "--results", tmp_path)
+    assert code == 0, err
+    (path,) = tmp_path.glob("*.json")
+    assert heard == [("started", path.stem), ("epoch", 1), ("epoch", 2), ("ended", path.stem)]
+
+
+def test_an_observer_that_raises_is_reported_once_and_the_run_goes_on(command, tiny, tmp_path, installed):
+    def fails(run, row):
+        raise RuntimeError("no network")
+
+    installed(fragile=module_of("fragile", epoch_ended=fails))
+    code, _, err = command("run", *tiny, "--schedule", "scratch", "--observe", "fragile", "--results", tmp_path)
+    assert code == 0
+    assert err.count("the observer 'fragile' failed and hears no more: RuntimeError: no network") == 1
+    assert list(tmp_path.glob("*.json"))
+
+
+def test_an_unknown_observer_is_refused_with_the_nearest_name(command, tiny, tmp_path):
+    code, _, err = command("run", *tiny, "--observe", "csvlog", "--results", tmp_path)
+    assert code == 2
+    assert "no observer is called 'csvlog', did you mean 'csv-log'?" in err
+
+
+def test_a_plugins_columns_are_on_the_leaderboard_and_a_broken_one_is_empty(command, tiny, tmp_path, installed):
+    def columns():
+        return {
+            "right_at_once": lambda predictions: float(predictions.hits[:, 0].mean()),
+            "broken": lambda predictions: 1 / 0,
+        }
+
+    installed(extra=module_of("extra", metric_columns=columns))
+    code, _, err = command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
+    assert code == 0
+    assert "the metric column 'broken' failed: ZeroDivisionError" in err
+    (row,) = json.loads(command("leaderboard", tmp_path, "--format", "json")[1])
+    assert row["right_at_once"] == pytest.approx(row["hit_at_1"])
+    assert row["broken"] is None
+    assert "right_at_once" in command("leaderboard", tmp_path, "--format", "csv")[1].splitlines()[0]

@@ -1,0 +1,130 @@
+"""Results on disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from distillbench.errors import ResultError
+from distillbench.grid import Setup
+from distillbench.results import record
+from distillbench.results.answer import Workplace, answer
+from distillbench.results.leaderboard import frame, load, over_seeds, ranked, row, select
+from distillbench.storage import load_tensors
+
+
+@pytest.fixture
+def done(make_setup: Callable[..., Setup], tmp_path: Path) -> record.Result:
+    return answer(make_setup(schedule="scratch"), Workplace(tmp_path / "results"))
+
+
+def test_a_result_holds_everything_and_can_be_read_again(done: record.Result) -> None:
+    content = record.read(done.path).content
+    for name in (
+        "setup",
+        "versions",
+        "machine",
+        "commit",
+        "data",
+        "history",
+        "metrics",
+        "cost",
+        "budget",
+        "sources",
+        "warnings",
+    ):
+        assert name in content
+    assert content["setup"]["student"]["distribution"] == "distillbench"
+    assert content["machine"]["threads"] == 1
+    assert set(content["cost"]["latency"]) == {"1", "256"}
+    again = done.predictions().metrics()
+    assert load_tensors(done.student_path())[0].keys() >= {"encoder.rnn.lower.weight_ih_l0"}
+    assert again.gap == content["metrics"]["gap"]
+    assert len(done.predictions().ids) == 32
+
+
+def test_a_question_is_answered_once(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    setup, place = make_setup(schedule="scratch"), Workplace(tmp_path)
+    first, second = answer(setup, place), answer(setup, place)
+    assert first.content["finished"] == second.content["finished"]
+    third = answer(setup, Workplace(tmp_path, again=True))
+    assert third.content["metrics"] == first.content["metrics"]
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2  # the first answer's files are gone
+
+
+def test_no_checkpoint_is_left_behind(done: record.Result) -> None:
+    assert not list((done.path.parent / "checkpoints").glob("*"))
+
+
+def test_a_full_disk_leaves_the_old_result_whole(done: record.Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {path.name: path.read_bytes() for path in done.path.parent.glob("*.*")}
+    weights, _ = load_tensors(done.student_path())
+    predictions = done.predictions()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ResultError, match="No space left on device; nothing there was changed"):
+        record.write(done.path.parent, done.content, weights, predictions)
+    assert {path.name: path.read_bytes() for path in done.path.parent.glob("*.*")} == before
+
+
+def test_two_writers_of_one_result_lose_nothing(done: record.Result) -> None:
+    weights, _ = load_tensors(done.student_path())
+    one = record.write(done.path.parent, done.content, weights, done.predictions())
+    two = record.write(done.path.parent, done.content, {"w": torch.ones(1)}, one.predictions())
+    assert record.read(done.path).predictions().ids == two.predictions().ids
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "no readable result"),
+        ("[]", "no format number"),
+        ('{"format": 99}', "format 99; this distillbench reads up to 1: install a newer one"),
+        ('{"format": 1}', "lacks id, setup, metrics, cost, history"),
+    ],
+)
+def test_a_bad_result_among_good_ones_is_skipped_and_named(done: record.Result, text: str, reason: str) -> None:
+    (done.path.parent / "bad.json").write_text(text)
+    loaded = load([done.path.parent])
+    assert [result.id for result in loaded.results] == [done.id]
+    assert len(loaded.skipped) == 1
+    assert "bad.json" in loaded.skipped[0]
+    assert reason in loaded.skipped[0]
+
+
+def test_rows_of_several_folders_are_ranked_together(
+    done: record.Result, make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    other = answer(make_setup(schedule="scratch", seed=1), Workplace(tmp_path / "other"))
+    table = frame(load([done.path.parent, other.path.parent]).results)
+    assert set(table["seed"]) == {0, 1}
+    joined = over_seeds(table)
+    assert len(joined) == 1
+    assert joined["seeds"][0] == 2
+    assert joined["gap"][0] == pytest.approx(table["gap"].mean())
+    assert joined["gap_sd"][0] == pytest.approx(table["gap"].std())
+    assert ranked(table, "gap", 1)["gap"].item() == table["gap"].max()
+    assert ranked(table, "latency", 1)["latency"].item() == table["latency"].min()
+    assert len(select(table, ["seed=1", "k=4"])) == 1
+    assert len(select(table, ["seed=0|1"])) == 2
+
+
+def test_a_rows_cost_and_quality_are_the_results(done: record.Result) -> None:
+    flat = row(done)
+    assert flat["gap"] == done.content["metrics"]["gap"]
+    assert flat["flops"] == 2 * flat["macs"]
+    assert flat["frames"] == 4
+    assert flat["bytes"] == 4 * 64
+    assert flat["loss"] == "ce"
+
+
+def test_the_format_grows_with_the_file(done: record.Result) -> None:
+    content = json.loads(done.path.read_text())
+    assert content["format"] == record.FORMAT

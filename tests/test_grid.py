@@ -1,0 +1,110 @@
+"""From questions to runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distillbench.config import Layer, flags, parse_objective, read_file
+from distillbench.errors import ConfigError
+from distillbench.grid import Setup, setups
+from distillbench.registry import Registry
+
+
+def problems(registry: Registry, choices: dict[str, object], *assignments: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        setups([flags(choices, list(assignments))], registry)
+    return list(caught.value.problems)
+
+
+def test_every_problem_is_told_at_once(registry: Registry) -> None:
+    asked: dict[str, object] = {"selector": "unifrm", "k": 0, "loss": "rep,foo", "schedule": "serail"}
+    told = "\n".join(problems(registry, asked, "student.cel_size=3", "studnt.x=1"))
+    assert "no selector is called 'unifrm', did you mean 'uniform'?" in told
+    assert "k must be a whole number of at least 1; found 0" in told
+    assert "student hrnn has no knob 'cel_size', did you mean 'cell_size'?" in told
+    assert "no schedule is called 'serail', did you mean 'serial'?" in told
+    assert "'studnt.x' names no section, did you mean 'student'?" in told
+
+
+@pytest.mark.parametrize(
+    "kind", ["data", "teacher", "student", "head", "selector", "train_selector", "schedule", "loss", "preset"]
+)
+def test_an_unknown_name_of_any_kind_is_told_with_what_exists(registry: Registry, kind: str) -> None:
+    told = problems(registry, {kind: "nonesuch"})
+    assert any("'nonesuch'" in problem and "there are:" in problem for problem in told)
+
+
+@pytest.mark.parametrize("k", [0, -3, "many", 2.5])
+def test_k_is_a_whole_number_above_zero(registry: Registry, k: object) -> None:
+    assert problems(registry, {"k": k}) == [f"k must be a whole number of at least 1; found {k}"]
+
+
+@pytest.mark.parametrize(
+    "assignment", ["training.epochs=0", "training.batch_size=0", "training.learning_rate=-1", "training.clip=nan"]
+)
+def test_training_settings_have_bounds(registry: Registry, assignment: str) -> None:
+    assert "must be" in problems(registry, {}, assignment)[0]
+
+
+def test_flags_win_over_the_file_over_the_recipe_over_the_defaults(registry: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "question.toml"
+    file.write_text('k = 6\nselector = "first"\n[set.student]\ncell_size = 32\n[set.training]\nepochs = 7\n')
+    setup = setups([read_file(file), flags({"k": 9}, [])], registry)[0]
+    assert (setup.k, setup.selector.name) == (9, "first")
+    assert setup.student.knobs["cell_size"] == 32
+    assert setup.teacher.knobs["cell_size"] == 64  # the recipe of digits
+    assert (setup.training.epochs, setup.training.learning_rate) == (7, 3e-3)
+    assert setup.training.clip == 1.0
+    assert setup.sources["k"] == "flag"
+    assert setup.sources["training.epochs"] == str(file)
+    assert setup.sources["teacher.cell_size"] == "recipe of digits"
+
+
+def test_a_recipes_weight_holds_only_where_none_was_said(make_setup: Callable[..., Setup]) -> None:
+    assert make_setup(loss="rep,ce").weights == {"rep": 0.1, "ce": 1.0}
+    assert make_setup(loss="rep:2,ce").weights == {"rep": 2.0, "ce": 1.0}
+
+
+def test_lists_make_a_grid_without_repeating_a_question(registry: Registry) -> None:
+    layer = Layer("flag", {"k": [4, 6], "seed": [0, 1], "schedule": ["scratch", "teacher"]})
+    found = setups([layer], registry)
+    assert len(found) == 2 * 2 + 2  # the teacher does not depend on k
+    assert len({setup.key for setup in found}) == len(found)
+
+
+def test_the_key_is_that_of_what_is_asked(make_setup: Callable[..., Setup]) -> None:
+    assert make_setup().key == make_setup().key
+    assert make_setup().key != make_setup(seed=1).key
+    assert make_setup().key != make_setup("student.layers=1").key
+    assert make_setup(schedule="scratch", loss="rep,ce").key == make_setup(schedule="scratch", loss="ce").key
+
+
+@pytest.mark.parametrize("text", ["rep:x", "rep:-1", "", "rep,,ce", "rep,rep", "rep:inf"])
+def test_a_malformed_objective_is_refused(text: str) -> None:
+    assert parse_objective(text)[1]
+
+
+@pytest.mark.parametrize("content", ["k = ", "[student]\ncell_size = 3\n", "set = 3\n"])
+def test_a_malformed_question_file_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "question.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"question\.toml"):
+        read_file(file)
+
+
+def test_a_preset_fills_what_the_user_left_unsaid_over_the_recipe(registry: Registry) -> None:
+    setup = setups([flags({"preset": "paper", "k": 10}, ["student.cell_size=32"])], registry)[0]
+    assert setup.teacher.knobs["cell_size"] == 1024
+    assert setup.student.knobs["cell_size"] == 32
+    assert setup.training.epochs == 5
+
+
+def test_a_preset_is_not_in_the_way_of_components_without_its_knobs(registry: Registry) -> None:
+    setup = setups(
+        [flags({"preset": "released-code", "schedule": "scratch", "head": "logistic", "selector": "first"}, [])],
+        registry,
+    )[0]
+    assert setup.head.name == "logistic"

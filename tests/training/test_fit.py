@@ -1,0 +1,240 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from distillbench.errors import TrainingError
+from distillbench.grid import Setup
+from distillbench.interfaces import Outcome
+from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.checkpoint import Checkpoints
+from distillbench.training.fit import fit
+from distillbench.training.observer import Observer
+from distillbench.training.teachers import TeacherStore
+
+CPU = torch.device("cpu")
+
+
+def build(setup: Setup) -> Parts:
+    return assemble(setup, open_data(setup), CPU)
+
+
+def train(parts: Parts, folder: Path, observer: Observer | None = None, minutes: float = 5.0) -> list[dict[str, Any]]:
+    checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key, minutes)
+    return fit(parts, TeacherStore(folder / "teachers"), checkpoints, observer or Observer()).history
+
+
+def weights(parts: Parts) -> dict[str, Tensor]:
+    return {f"{n}.{name}": t.clone() for n, model in parts.models.items() for name, t in model.state_dict().items()}
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def without_time(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+class Modes(Observer):
+    """Notes in which mode every network is at each step."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts, self.phase, self.seen = parts, "", []
+
+    def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
+        self.phase = name
+
+    def step_ended(self) -> None:
+        for network, model in self.parts.models.items():
+            learns = any(p.requires_grad for p in model.encoder.parameters())
+            modes = {module.training for module in model.encoder.modules()}
+            self.seen.append(
+                (self.phase, network, learns, modes, any(p.grad is not None for p in model.encoder.parameters()))
+            )
+
+
+@pytest.mark.parametrize("schedule", ["serial", "parallel"])
+def test_a_network_that_learns_is_in_training_mode_and_one_that_does_not_is_still(
+    make_setup: Callable[..., Setup], tmp_path: Path, schedule: str
+) -> None:
+    parts = build(make_setup(schedule=schedule))
+    modes = Modes(parts)
+    train(parts, tmp_path, modes)
+    assert len(modes.seen) > 8
+    for phase, network, learns, training, _ in modes.seen:
+        expected = phase in ("both", network)
+        assert learns is expected
+        assert training == {expected}
+
+
+def test_the_students_losses_never_move_the_teacher(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    setup = make_setup("schedule.head=separate", schedule="parallel")
+    other = make_setup("schedule.head=separate", schedule="parallel", loss="rep:50")
+    one, two = build(setup), build(other)
+    train(one, tmp_path / "one")
+    train(two, tmp_path / "two")
+    assert same(one.models["teacher"].state_dict(), two.models["teacher"].state_dict())
+    assert not same(one.models["student"].state_dict(), two.models["student"].state_dict())
+
+
+def test_the_same_seed_gives_the_same_numbers_to_the_last_digit(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    one, two = build(make_setup()), build(make_setup())
+    history = train(one, tmp_path / "one")
+    assert without_time(history) == without_time(train(two, tmp_path / "two"))
+    assert same(weights(one), weights(two))
+
+
+def test_a_stored_teacher_is_the_one_that_was_trained(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    first, second = build(make_setup()), build(make_setup(loss="ce,pred"))
+    train(first, tmp_path)
+    assert len(list((tmp_path / "teachers").iterdir())) == 1
+    (tmp_path / "checkpoint.safetensors").unlink()
+    history = train(second, tmp_path)
+    assert len(list((tmp_path / "teachers").iterdir())) == 1
+    assert same(first.models["teacher"].state_dict(), second.models["teacher"].state_dict())
+    assert [row["phase"] for row in history] == ["teacher"] * 2 + ["student"] * 2
+
+
+@pytest.mark.parametrize(
+    "change", ["teacher.init=default", "training.epochs=3", "head.mixtures=3", "data.noise=2", "training.l2=1"]
+)
+def test_another_teacher_has_another_key(make_setup: Callable[..., Setup], tmp_path: Path, change: str) -> None:
+    train(build(make_setup()), tmp_path)
+    (tmp_path / "checkpoint.safetensors").unlink()
+    train(build(make_setup(change)), tmp_path)
+    assert len(list((tmp_path / "teachers").iterdir())) == 2
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing is cleaned up."""
+
+
+class KillAfter(Observer):
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def step_ended(self) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+
+
+@pytest.mark.parametrize("schedule", ["serial", "parallel"])
+@pytest.mark.parametrize("steps", [1, 6, 9, 15])
+def test_a_killed_run_goes_on_to_bit_identical_weights_and_numbers(
+    make_setup: Callable[..., Setup], tmp_path: Path, steps: int, schedule: str
+) -> None:
+    whole, broken = build(make_setup(schedule=schedule)), build(make_setup(schedule=schedule))
+    history = train(whole, tmp_path / "whole")
+    for minutes in (0.0, 5.0):  # a checkpoint at every step, or at every epoch
+        folder = tmp_path / f"broken{minutes}"
+        try:
+            train(broken, folder, KillAfter(steps), minutes)
+        except Killed:
+            broken = build(make_setup(schedule=schedule))
+            resumed = train(broken, folder, minutes=minutes)
+            assert without_time(resumed) == without_time(history)
+            assert same(weights(whole), weights(broken))
+        broken = build(make_setup(schedule=schedule))
+
+
+def test_a_checkpoint_of_another_run_is_not_taken_up(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(build(make_setup()), tmp_path, KillAfter(6), 0.0)
+    fresh, after = build(make_setup(seed=1)), build(make_setup(seed=1))
+    train(fresh, tmp_path / "fresh")
+    train(after, tmp_path)
+    assert same(weights(fresh), weights(after))
+
+
+def test_a_term_that_becomes_nan_stops_the_run_and_is_named(
+    make_setup: Callable[..., Setup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = build(make_setup(schedule="scratch"))
+    calls = iter(range(10_000))
+
+    def broken(student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+        return student.logits.sum() * (float("nan") if next(calls) > 5 else 1.0)
+
+    monkeypatch.setattr(parts.losses["student"]["ce"], "forward", broken)
+    with pytest.raises(
+        TrainingError,
+        match=r"phase 'student', epoch 2: the student's 'ce' became NaN.*epoch 1 is kept in .*safetensors",
+    ):
+        train(parts, tmp_path)
+    assert (tmp_path / "checkpoint.safetensors").is_file()
+
+
+def test_each_learner_ends_a_phase_with_its_best_epoch(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    parts = build(make_setup("training.epochs=5", "training.learning_rate=0.3", schedule="scratch"))
+    kept: list[dict[str, Tensor]] = []
+
+    class Keep(Observer):
+        def epoch_ended(self, row: Mapping[str, Any]) -> None:
+            kept.append(copy.deepcopy(parts.models["student"].state_dict()))
+
+    history = train(parts, tmp_path, Keep())
+    gaps = [row["networks"]["student"]["validation"]["gap"] for row in history]
+    assert same(kept[gaps.index(max(gaps))], parts.models["student"].state_dict())
+    assert history[-1]["networks"]["student"]["best"] == gaps.index(max(gaps)) + 1
+
+
+def test_the_student_alone_does_not_depend_on_what_else_the_run_has(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    alone, taught = build(make_setup(schedule="scratch")), build(make_setup(schedule="serial"))
+    assert same(alone.models["student"].state_dict(), taught.models["student"].state_dict())
+    assert "teacher" not in alone.models
+
+
+def test_a_serial_student_starts_with_the_teachers_head(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    parts = build(make_setup("training.learning_rate=0"))
+    train(parts, tmp_path)
+    assert same(parts.models["student"].head.state_dict(), parts.models["teacher"].head.state_dict())
+
+
+def test_a_tied_head_is_moved_by_both_and_given_to_each(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    parts = build(make_setup("training.epochs=1", schedule="parallel"))
+    before = copy.deepcopy(parts.models["teacher"].head.state_dict())
+    train(parts, tmp_path)
+    assert same(parts.models["student"].head.state_dict(), parts.models["teacher"].head.state_dict())
+    assert not same(before, parts.models["teacher"].head.state_dict())
+    assert parts.models["student"].head is not parts.models["teacher"].head
+
+
+def test_rep_alone_matches_first_with_a_still_head_and_then_finetunes(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    history = train(build(make_setup("schedule.finetune_epochs=1", loss="rep")), tmp_path)
+    assert [row["phase"] for row in history] == ["teacher", "teacher", "match", "match", "finetune"]
+    assert set(history[2]["networks"]["student"]["terms"]) == {"rep"}
+    assert set(history[4]["networks"]["student"]["terms"]) == {"ce"}
+
+
+def test_intermediate_matching_runs_with_a_live_teacher(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    history = train(build(make_setup(loss="rep-intermediate,ce")), tmp_path)
+    terms = history[-1]["networks"]["student"]["terms"]
+    assert terms["rep-intermediate"] > 0
+
+
+def test_keeping_the_teachers_answers_changes_nothing_but_half_precision_rounding(
+    make_setup: Callable[..., Setup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, live = build(make_setup()), build(make_setup())
+    one = train(kept, tmp_path / "kept")
+    monkeypatch.setattr("distillbench.training.fit._Loop._signals", lambda self, phase: {})
+    two = train(live, tmp_path / "live")
+    for term in ("rep", "ce", "pred"):
+        ours, theirs = (rows[-1]["networks"]["student"]["terms"][term] for rows in (one, two))
+        assert ours == pytest.approx(theirs, rel=2e-3)

@@ -4,7 +4,8 @@
 
 Worlds are made up: every video has labels and every method scores it from the same difficulty, its own noise and a shift of
 the seed's. What the truth is, two hundred test sets and seeds tell. Each trial draws a test set and a
-few seeds, and asks both ways of computing an interval; the last answer is in coverage.csv beside this file.
+few seeds, and asks for intervals as `compare` and the leaderboard compute them and, with --resamples, from the metric
+computed anew on resampled videos; the last answer is in coverage.csv beside this file.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from distillbench.evaluation.predictions import Predictions
+from distillbench.evaluation.resampling import Resampler
 from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import Labels
 from distillbench.results.statistics import (
+    Estimate,
     Values,
     bootstrap,
     difference_error,
@@ -93,26 +96,49 @@ def trial(world: World, true: dict[str, float], generator: np.random.Generator, 
         {seed: predict(world, labels, shared, knows, generator) for seed in range(world.seeds)}
         for knows in (world.gain, 0.0)
     ]
-    metrics = {name: tuple({s: m[name] for s, (_, m) in side.items()} for side in sides) for name in true}
-    predictions = [{s: p for s, (p, _) in side.items()} for side in sides]
     held: dict[tuple, bool] = {}
-    for name, found in bootstrap(*predictions, metrics, known, count, int(generator.integers(1 << 31))).items():
-        held["bootstrap", name] = found.low <= true[name] <= found.high
-    for name, values in metrics.items():
-        sides = [
-            Values(value, {s: gap_influence(p) if name == "gap" else map_influence(p, known) for s, p in side.items()})
-            for value, side in zip(values, predictions, strict=True)
+    for name in true:
+        values = [
+            Values(
+                {s: m[name] for s, (_, m) in side.items()},
+                {s: gap_influence(p) if name == "gap" else map_influence(p, known) for s, (p, _) in side.items()},
+            )
+            for side in sides
         ]
-        influence = sides[0].mean_influence([]) - sides[1].mean_influence([])
-        found = interval(sides[0].mean([]) - sides[1].mean([]), influence, difference_error(*sides))
-        held["influence", name] = found.low <= true[name] <= found.high
+        draws = int(generator.integers(1 << 31))
+        influence = values[0].mean_influence([]) - values[1].mean_influence([])
+        found = {
+            "compare": bootstrap(*values, 1000, draws),
+            "leaderboard": interval(values[0].mean([]) - values[1].mean([]), influence, difference_error(*values)),
+        }
+        if count:
+            found["computed anew"] = anew(sides, values, name, known, count, np.random.default_rng(draws))
+        for way, estimate in found.items():
+            held[way, name] = estimate.low <= true[name] <= estimate.high
     return held
+
+
+def anew(
+    sides: list, values: list[Values], metric: str, labels: Labels, count: int, generator: np.random.Generator
+) -> Estimate:
+    """Computes the metric itself on resampled videos, centred, and adds the same error of the seeds."""
+    videos = len(sides[0][0][0].ids)
+    weights = np.stack([np.bincount(generator.integers(0, videos, videos), minlength=videos) for _ in range(count)])
+    means = [
+        np.mean([getattr(Resampler(p, labels), metric)(weights) for p, _ in side.values()], axis=0) for side in sides
+    ]
+    replicates, error = means[0] - means[1], difference_error(*values)
+    deviations = (replicates - replicates.mean()) / np.sqrt(count - 1)
+    scale = np.sqrt(error.of_videos(deviations) / (deviations**2).sum())
+    difference = values[0].mean([]) - values[1].mean([])
+    moved = difference + (replicates - replicates.mean()) * scale + error.draw(count, generator)
+    return Estimate(difference, *np.percentile(moved, [2.5, 97.5]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--resamples", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     asked = parser.parse_args()
     torch.set_num_threads(1)

@@ -94,7 +94,9 @@ def read_file(path: Path) -> Layer:
     """Reads a question from a TOML file: choices at the top, knobs in tables under `set`."""
     content = _parse(path)
     if "grid" in content or "when" in content:
-        raise ConfigError([f"{path}: [[grid]] and [when] make many runs, which distillbench sweep answers; run takes one"])
+        raise ConfigError(
+            [f"{path}: [[grid]] and [when] make many runs, which distillbench sweep answers; run takes one"]
+        )
     return _layer(str(path), content)
 
 
@@ -118,7 +120,9 @@ def read_grids(path: Path) -> Question:
     if not isinstance(grids, list) or not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigError([f"{path}: a grid is a table of its own, [[grid]]; found grid = {grids!r}"])
     if not isinstance(when, Mapping) or not all(isinstance(table, Mapping) for table in when.values()):
-        raise ConfigError([f"{path}: settings for one data set are a table, such as [when.digits]; found when = {when!r}"])
+        raise ConfigError(
+            [f"{path}: settings for one data set are a table, such as [when.digits]; found when = {when!r}"]
+        )
     return Question(
         _layer(str(path), content),
         {str(name): _layer(f"{path} [when.{name}]", dict(table)) for name, table in when.items()},
@@ -140,7 +144,10 @@ def _layer(source: str, content: dict[str, Value]) -> Layer:
     misplaced = [name for name, value in content.items() if isinstance(value, Mapping)]
     if misplaced or not isinstance(knobs, Mapping):
         raise ConfigError(
-            [f"{source}: knobs go into tables under [set], such as [set.{n}]; found [{n}]" for n in misplaced or ["set"]]
+            [
+                f"{source}: knobs go into tables under [set], such as [set.{n}]; found [{n}]"
+                for n in misplaced or ["set"]
+            ]
         )
     return Layer(source, content | dict(_flatten(knobs, "")))
 

@@ -115,6 +115,7 @@ class Shapes:
 
 
 Network = Literal["teacher", "student"]
+Keeps = Literal["k", "at most k", "all"]
 HeadSharing = Literal["separate", "copy", "tied", "frozen"]
 
 
@@ -214,9 +215,11 @@ class FrameSelector(ABC):
 
     scan_stride: 0 for a selector that needs nothing but lengths; s for one that must first see every s-th frame, which
         is then read for it and counted as its cost.
+    keeps: how many frames of a video that has k or more it keeps.
     """
 
     scan_stride: int = 0
+    keeps: ClassVar[Keeps] = "k"
 
     @abstractmethod
     def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:

@@ -95,7 +95,9 @@ class Registry:
     @property
     def plugins(self) -> list[Plugin]:
         """Every plugin that was loaded, whatever it offers."""
-        return [_plugin(name, module) for name, module in self.hooks.list_name_plugin() if isinstance(module, ModuleType)]
+        return [
+            _plugin(name, module) for name, module in self.hooks.list_name_plugin() if isinstance(module, ModuleType)
+        ]
 
     def missing(self, kind: str, name: str) -> str:
         """Says that a name is not there: what was asked, what exists, the nearest name, and a plugin that failed."""

@@ -59,9 +59,7 @@ def _troubles(registry: Registry, distribution: str, offers: bool, expected: Map
     troubles = [f"the plugin '{f.plugin}' cannot be used: {f.reason}" for f in failed]
     loaded = any(same_distribution(plugin.distribution, distribution) for plugin in registry.plugins)
     if not offers and not failed and not loaded:
-        troubles.append(
-            f"'{distribution}' brings no plugin; is it installed, with an entry point in 'distillbench'?"
-        )
+        troubles.append(f"'{distribution}' brings no plugin; is it installed, with an entry point in 'distillbench'?")
     known = {check.name for checks in CHECKS.values() for check in checks}
     unknown = [name for name in expected if name.rpartition(".")[2] not in known]
     return troubles + [f"expected_failures names '{name}', and no check is called so" for name in unknown]

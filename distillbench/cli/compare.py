@@ -21,7 +21,7 @@ def compare(
     b: Annotated[list[str] | None, typer.Option("--b", help="And the other's, such as --b loss=rep,ce,pred.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that both meet, such as k=15.")] = None,
     results: Annotated[list[Path] | None, typer.Option(help="Folders of results.", show_default="results")] = None,
-    resamples: Annotated[int, typer.Option(min=100, help="How often the videos are drawn again.")] = 1000,
+    resamples: Annotated[int, typer.Option(min=100, help="How often the videos are drawn again.")] = 2000,
     format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
 ) -> None:
     """Print by how much two methods differ, paired by video and by seed, with a 95 % interval and a p-value."""

@@ -19,6 +19,25 @@ def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of 
     inspection.show(inspect(path))
 
 
+@data.command()
+def split(
+    to: Annotated[Path, typer.Option(help="Folder for train.txt, validation.txt and test.txt, an id a line.")],
+    name: Annotated[str, typer.Option("--data", help="Data set.")] = "digits",
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the data set's shards.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Any knob: data.KNOB=VALUE.")] = None,
+) -> None:
+    """Save a data set's split as lists of ids; shards are split the same way again by --set data.ids=FOLDER."""
+    from distillbench.cli import choices
+    from distillbench.data import save_ids
+    from distillbench.training.assemble import open_data
+
+    asked = choices.layers(None, {"data": name, "data.dir": data_dir}, settings or [])
+    splits = open_data(choices.one_setup(asked))
+    save_ids(splits, to)
+    counts = ", ".join(f"{len(getattr(splits, part)):,} {part}" for part in ("train", "validation", "test"))
+    typer.echo(f"{counts} ids in {to}")
+
+
 @data.callback()
 def group() -> None:
     """Look at data before training on it."""

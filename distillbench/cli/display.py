@@ -1,28 +1,15 @@
-"""What a run shows: its plan, its progress and its row."""
+"""What a run shows before and after: its plan, and what it found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
 from distillbench.cli.terminal import console
 from distillbench.grid import Choice, Setup
 from distillbench.results.record import Result
-from distillbench.training.observer import Observer
 
 notes = console(stderr=True)
 
@@ -90,61 +77,6 @@ def count(value: float | None) -> str:
         if value >= size:
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
-
-
-@contextmanager
-def progress() -> Iterator[Observer]:
-    """Shows a bar for every phase while it is trained: what is learnt, and how long is left."""
-    with _Lines(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("steps"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
-        console=notes,
-    ) as bars:
-        yield _Bars(bars)
-
-
-class _Lines(Progress):
-    """Bars, each with a line below it that says what was learnt."""
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        for task in self.tasks:
-            lines = [self.make_tasks_table([task])]
-            yield Group(*lines, Text("  " + task.fields["learnt"], style="dim")) if task.fields["learnt"] else lines[0]
-
-
-class _Bars(Observer):
-    """Turns what the training loop tells into progress bars."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._task: TaskID | None = None
-
-    def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
-        self._task = self._bars.add_task(f"phase {name}", total=epochs * steps, completed=done, learnt="")
-
-    def step_ended(self) -> None:
-        if self._task is not None:
-            self._bars.advance(self._task)
-
-    def epoch_ended(self, row: Mapping[str, Any]) -> None:
-        if self._task is not None:
-            self._bars.update(self._task, learnt=_learnt(row))
-
-    def said(self, message: str) -> None:
-        self._bars.console.print(message, soft_wrap=True, highlight=False)
-
-
-def _learnt(row: Mapping[str, Any]) -> str:
-    parts = []
-    for network, told in row["networks"].items():
-        terms = " ".join(f"{name} {value:.3g}" for name, value in told["terms"].items())
-        parts.append(f"{network}: {terms}, validation GAP {told['validation']['gap']:.3f}")
-    return f"epoch {row['epoch']} " + "; ".join(parts)
 
 
 def _knobs(knobs: Mapping[str, Any]) -> str:

@@ -16,12 +16,13 @@ def reproduce(
     device: Device = "auto",
 ) -> None:
     """Train and evaluate a row again, teacher included, and say whether every number agrees."""
-    from distillbench.cli import display, rows
+    from distillbench.cli import rows
+    from distillbench.cli.progress import progress
     from distillbench.registry import discover
     from distillbench.results.reproduction import reproduce as run_again
 
     result = rows.find(run, results)
-    with display.progress() as observer:
+    with progress() as observer:
         found = run_again(result, discover(), device, observer)
     rows.reproduced(result, found)
     if not found.agrees:

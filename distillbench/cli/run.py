@@ -22,6 +22,7 @@ def run(
 ) -> None:
     """Train and evaluate one student, and put its row on the leaderboard."""
     from distillbench.cli import choices, display
+    from distillbench.cli.progress import progress
     from distillbench.registry import discover
     from distillbench.results.answer import Workplace, answer
     from distillbench.results.observing import check_observers
@@ -31,6 +32,6 @@ def run(
     display.plan(setup)
     if plan:
         return
-    with display.progress() as observer:
+    with progress() as observer:
         result = answer(setup, Workplace(results, device, retrain, again, observers=tuple(observe or ())), observer)
     display.result(result)

@@ -72,7 +72,7 @@ def report(components: Sequence[Component], failures: Sequence[Failure]) -> bool
         out.print(f"{_MARKS['broken']} {failure.plugin} ({origin}): {escape(failure.reason)}", soft_wrap=True)
     loaded = f", {len(failures)} plugins cannot be used" if failures else ""
     out.print(
-        f"{len(components)} components: {counts['kept']} promises kept, {counts['broken']} broken, "
+        f"{len(components)} component{'s' * (len(components) != 1)}: {counts['kept']} promises kept, {counts['broken']} broken, "
         f"{counts['not claimed']} not claimed{loaded} ({time.perf_counter() - began:.0f} s)",
         highlight=False,
     )

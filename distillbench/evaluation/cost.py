@@ -93,11 +93,13 @@ def peak_memory(model: Model, videos: Videos, view: View, device: torch.device, 
     weights = sum(t.numel() * t.element_size() for t in _tensors(model))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
+        before = int(torch.cuda.memory_allocated(device))
         with torch.inference_mode():
             model(clips.to(device))
-        return weights + int(torch.cuda.max_memory_allocated(device)) - int(before)
-    with torch.no_grad(), _AliveTensors() as alive:
+        most = int(torch.cuda.max_memory_allocated(device))
+        return weights + most - before
+    alive = _AliveTensors()
+    with torch.no_grad(), alive:
         model(clips)
     return weights + alive.most
 

@@ -88,7 +88,7 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
         "objective": dict(setup.weights),
         "preset": setup.preset,
         "sources": dict(setup.sources),
-        "warnings": list(setup.warnings),
+        "warnings": [*setup.warnings, *_left_out(splits)],
         "data": _data(splits),
         "versions": provenance.versions(),
         "machine": provenance.machine(device) | {"precision": parts.precision, "runs_beside": workplace.beside},
@@ -107,6 +107,12 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     failures.forget(workplace.results, setup.key)
     observer.run_ended(result.content)
     return result
+
+
+def _left_out(splits: Splits) -> list[str]:
+    """Says how many bad records a shard data set left out, and why."""
+    reasons: dict[str, int] = getattr(splits.train, "skipped", {})
+    return [f"{count} records left out: {reason}" for reason, count in reasons.items()]
 
 
 def use_threads(setup: Setup) -> None:

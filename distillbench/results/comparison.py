@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ConfigError
-from distillbench.evaluation.predictions import Predictions
-from distillbench.results import labels
 from distillbench.results.leaderboard import frame, over_seeds, select
 from distillbench.results.record import Result
 from distillbench.results.settings import settings_of
+from distillbench.results.significance import values_of
 from distillbench.results.statistics import Difference, bootstrap
 
 METRICS = {"gap": "GAP@20", "map_at_20": "mAP@20"}
@@ -43,7 +42,7 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(a: Side, b: Side, resamples: int = 1000) -> Comparison:
+def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
     """Compares two methods that were tested on the same videos. Raises `ConfigError` where they were not."""
     print_a, print_b = (_fingerprint(side) for side in (a, b))
     if print_a != print_b:
@@ -52,29 +51,21 @@ def compare(a: Side, b: Side, resamples: int = 1000) -> Comparison:
                 f"{a.name} and {b.name} were tested on different videos ({print_a} and {print_b}); only runs on the same can be compared"
             ]
         )
-    predicted = [{seed: result.predictions() for seed, result in side.by_seed.items()} for side in (a, b)]
-    _check_same_videos(predicted)
-    known = next((found for r in (*a.results, *b.results) if (found := labels.find(r.path.parent, print_a))), None)
-    metrics = {
-        name: (_values(a, name), _values(b, name)) for name in METRICS if name != "map_at_20" or known is not None
-    }
-    differences = bootstrap(predicted[0], predicted[1], metrics, known, resamples)
-    videos = len(next(iter(predicted[0].values())).ids)
-    notes = _notes(a, b, known is not None)
+    ids = {result.predictions().ids for side in (a, b) for result in side.results}
+    if len(ids) > 1:
+        raise ConfigError(["the stored predictions are of different videos, or in another order; run them again"])
+    differences = {}
+    for metric in METRICS:
+        ours, theirs = (values_of(list(side.by_seed.values()), metric) for side in (a, b))
+        if ours is not None and theirs is not None:
+            differences[metric] = bootstrap(ours, theirs, resamples)
+    videos = len(next(iter(ids)))
+    notes = _notes(a, b, "map_at_20" in differences)
     return Comparison(a, b, videos, differences, settings_that_differ(a.results[0], b.results[0]), notes)
-
-
-def _values(side: Side, metric: str) -> dict[int, float]:
-    return {seed: float(result.content["metrics"][metric]) for seed, result in side.by_seed.items()}
 
 
 def _fingerprint(side: Side) -> str:
     return str(side.results[0].content["data"]["fingerprints"]["test"])
-
-
-def _check_same_videos(predicted: Sequence[Mapping[int, Predictions]]) -> None:
-    if len({predictions.ids for side in predicted for predictions in side.values()}) > 1:
-        raise ConfigError(["the stored predictions are of different videos, or in another order; run them again"])
 
 
 def _notes(a: Side, b: Side, with_labels: bool) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from distillbench.errors import ConfigError
 from distillbench.interfaces import Videos
 from distillbench.registry import discover
 from distillbench.results.rebuild import Rebuilt, rebuild
-from distillbench.results.report import Runs, records
+from distillbench.results.report import OBJECTIVES, Runs, records
 
 _CLASSES, _VIDEOS_A_CLASS = 5, 60
 
@@ -36,7 +36,7 @@ def of_best(runs: Runs) -> Embedding:
     Five classes with the most test videos that have one of them alone; one joint t-SNE of teacher and student (paper,
     Figure 3). Raises `ConfigError` where there is no serial run.
     """
-    serial = [row for row in records(runs.plain()) if row["schedule"] == "serial"]
+    serial = [row for row in records(runs.plain()) if row["schedule"] == "serial" and row["objective"] in OBJECTIVES]
     if not serial:
         raise ConfigError(["Figure 3 needs a run of serial; benchmarks/paper/figure3.toml asks it"])
     row = max(serial, key=lambda r: (int(r["k"]), len(str(r["objective"])), -int(r["seed"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,9 @@ def setup_of(result: Result, registry: Registry) -> Setup:
     described = result.content["setup"]
     layer = Layer("result", _settings(described, result.content.get("objective")))
     setup = setups([layer], registry)[0]
-    if setup.key != result.id:
-        now, then = setup.describe(), described
-        changed = [name for name in then if now.get(name) != then[name]]
+    now = json.loads(json.dumps(setup.describe()))
+    if setup.key != result.id or now != described:
+        changed = [name for name in described if now.get(name) != described[name]]
         version = result.content["versions"].get("distillbench", "unknown")
         raise ResultError(
             f"run {result.id} cannot be asked again as it was: "

@@ -194,7 +194,9 @@ def table2(runs: Runs) -> Table:
     """Intermediate and final matching at the largest k of the runs that match intermediate representations."""
     plain = runs.plain()
     matched = plain[plain["objective"].str.contains("rep-intermediate")]
-    k = max((int(value) for value in matched["k"]), default=max(runs.frames(), default=0))
+    if matched.empty:
+        raise ConfigError(["Table 2 needs runs that match intermediate states; benchmarks/paper/table2.toml asks them"])
+    k = max(int(value) for value in matched["k"])
     rows = []
     for mode, title in MODES.items():
         for losses, written in OBJECTIVES.items():
@@ -213,6 +215,8 @@ def table3(runs: Runs) -> Table:
     whole = int(runs.table["train_videos"].max())
     plain = picked(runs.table, is_plain)
     parts = plain[plain["train_videos"] < whole]
+    if parts.empty:
+        raise ConfigError(["Table 3 needs runs on a part of the training data; benchmarks/paper/table3.toml asks them"])
     k = max((int(value) for value in parts["k"] if value != "all"), default=0)
     sizes = sorted({int(size) for size in parts["train_videos"]} | {whole})
     methods = {"serial": ("Serial", "rep,ce,pred"), "scratch": ("Uniform", "ce")}

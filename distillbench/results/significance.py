@@ -39,10 +39,10 @@ def with_intervals(rows: pd.DataFrame, results: Sequence[Result], metric: str, s
     ordered = rows[rows["status"] == "answered"]
     for _, group in ordered.groupby("videos", sort=False):
         best_row = pd.to_numeric(group[metric]).idxmax()
-        best = _method(by_row[best_row], metric)
+        best = values_of(by_row[best_row], metric)
         for name in group.index.intersection(shown):
             for each in METRICS:
-                method = _method(by_row[name], each)
+                method = values_of(by_row[name], each)
                 if method is None:
                     continue
                 estimate = _interval(method)
@@ -63,7 +63,8 @@ def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, l
     return {index: by_name.get(str(name), []) for index, name in rows[column].items()}
 
 
-def _method(results: Sequence[Result], metric: str) -> Values | None:
+def values_of(results: Sequence[Result], metric: str) -> Values | None:
+    """Collects a metric of one method's runs by seed; None where predictions or labels are not stored."""
     try:
         influence = {int(r.content["setup"]["seed"]): _influence(r, metric) for r in results}
     except (ResultError, KeyError):

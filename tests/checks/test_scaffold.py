@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from distillbench.scaffold import KINDS
+from distillbench.checks import CHECKS, subjects, verdicts
+from distillbench.registry import discover
+from distillbench.scaffold import KINDS, write_project
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +18,7 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("new")
     target, projects = folder / "site", folder / "projects"
     for kind in KINDS:
-        written = [sys.executable, "-m", "distillbench", "new", kind, f"brand-new-{kind}", "--to", str(projects)]
-        subprocess.run(written, check=True, capture_output=True, text=True)
+        write_project(kind, f"brand-new-{kind}", projects)
     pip = [
         sys.executable,
         "-m",
@@ -39,11 +40,18 @@ def site(installed, monkeypatch):
     return installed
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_project_passes_check_at_once(kind, site, command):
-    code, out, _ = command("check", "--from", f"brand-new-{kind}")
+def test_a_new_project_of_every_kind_passes_check_at_once(site):
+    offered = [c for c in discover() if c.distribution.startswith("brand-new-")]
+    assert {c.kind for c in offered} == set(CHECKS)
+    found = [verdict for subject in subjects(offered) for verdict in verdicts(subject)]
+    assert not [(v.component.name, v.check.name, v.received) for v in found if v.status == "broken"]
+
+
+def test_check_names_the_distribution_and_counts_its_promises(site, command):
+    code, out, _ = command("check", "--from", "brand-new-selector")
     assert code == 0, out
-    assert "0 broken" in out
+    assert "selector brand-new-selector (brand-new-selector 0.1.0)" in out
+    assert "1 component: 17 promises kept, 0 broken" in out
 
 
 def test_every_new_plugin_is_listed(site, command):
@@ -69,6 +77,7 @@ def test_all_of_them_together_run_to_a_row(site, command, tmp_path):
     assert "brand-new-loss 0.1.0" in out
 
 
+@pytest.mark.slow
 def test_its_own_suite_passes(site):
     tests = site / "projects" / "brand-new-selector" / "tests"
     code = "import sys, pytest; sys.path.insert(0, sys.argv[1]); sys.exit(pytest.main(['-q', sys.argv[2]]))"

@@ -149,3 +149,18 @@ def test_k_larger_than_some_videos_is_fine(command: Command, tmp_path: Path) -> 
     write_shard(folder / "a.tfrecord", [video(n, frames=1 + n % 4) for n in range(60)], "video_id")
     asked = ["run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results]
     assert command(*asked, "--k", "4")[0] == 0
+
+
+def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(command: Command, tmp_path: Path) -> None:
+    folder, ids = tmp_path / "shards", tmp_path / "ids"
+    folder.mkdir()
+    shard(folder / "a.tfrecord")
+    code, out, err = command("data", "split", "--data", "audioset", "--data-dir", folder, "--to", ids)
+    assert code == 0, err
+    saved = {name: (ids / f"{name}.txt").read_text().split() for name in ("train", "validation", "test")}
+    assert sum(map(len, saved.values())) == 60
+    assert f"{len(saved['test'])} test ids" in out
+    again = tmp_path / "again"
+    asked = ["data", "split", "--data", "audioset", "--data-dir", folder, "--set", "data.split_seed=5"]
+    command(*asked, "--set", f"data.ids={ids}", "--to", again)
+    assert {name: (again / f"{name}.txt").read_text().split() for name in saved} == saved

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
+import torch
 
 from distillbench.config import flags
+from distillbench.evaluation.evaluate import Evaluation
+from distillbench.evaluation.ranking import RankingMetrics
 from distillbench.grid import Setup, setups
-from distillbench.interfaces import Codec, DataSet
-from distillbench.registry import Registry
+from distillbench.interfaces import ClipGenerator, Codec, DataSet
+from distillbench.registry import Registry, discover
 
 
 def preset(registry: Registry, name: str, schedule: str = "serial", loss: str = "rep,ce,pred", k: int = 30) -> Setup:
@@ -132,3 +137,39 @@ def test_row_27_the_teacher_in_parallel_does_not_feel_the_matching(registry: Reg
     phase = preset(registry, "paper", "parallel").phases[0]
     assert dict(phase.objectives["teacher"]) == {"ce": 1.0}
     assert phase.guides == {"student": "teacher"}
+
+
+def test_rows_5_to_8_which_frames_each_selector_keeps(paper: Setup) -> None:
+    lengths, fixed = torch.tensor([20, 4]), ClipGenerator(torch.tensor([1, 2]))
+    kept = {}
+    for name in ("uniform", "random", "middle", "first-middle-last"):
+        component = discover().find("selector", name)
+        assert component is not None
+        selector = component.cls(8)
+        kept[name] = [row[row >= 0].tolist() for row in selector.select(lengths, None, fixed, False)]
+    assert all(frames[1] == [0, 1, 2, 3] for frames in kept.values())  # row 5: a video shorter than k keeps them all
+    assert kept["uniform"][0] == [i * 20 // 8 for i in range(8)]
+    assert kept["random"][0] == sorted(set(kept["random"][0]))
+    assert len(kept["random"][0]) == 8
+    assert kept["middle"][0] == list(range(6, 14))
+    assert kept["first-middle-last"][0] == [0, 1, 2, 9, 10, 17, 18, 19]  # 8 = 3 + 2 + 3
+
+
+def test_row_21_the_intermediate_match_is_a_loss_of_its_own(registry: Registry) -> None:
+    assert preset(registry, "paper", loss="rep-intermediate,ce").losses.keys() == {"rep-intermediate", "ce"}
+
+
+def test_row_23_both_rules_for_empty_classes_are_reported() -> None:
+    assert {"map_at_20", "map_at_20_all_classes", "map"} <= {each.name for each in fields(RankingMetrics)}
+
+
+def test_row_24_reading_model_and_metric_time_are_apart() -> None:
+    assert {"reading", "model", "metric"} <= {each.name for each in fields(Evaluation)}
+
+
+def test_row_25_no_preset_names_a_number_of_classes_or_a_width(paper: Setup, released: Setup) -> None:
+    for setup in (paper, released):
+        assert setup.data.knobs["classes"] is None
+        assert not any(
+            name.startswith("data.") for name, source in setup.sources.items() if source.startswith("preset")
+        )

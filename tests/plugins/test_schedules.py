@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from distillbench.errors import ConfigError
@@ -86,3 +88,22 @@ def test_parallel_trains_both_at_once_under_one_tied_head() -> None:
 def test_a_negative_number_of_epochs_is_refused() -> None:
     with pytest.raises(ConfigError, match="finetune_epochs=-1"):
         Serial(THREE, finetune_epochs=-1)
+
+
+def test_a_student_alone_can_train_as_long_as_teacher_and_student_together() -> None:
+    (phase,) = Scratch(THREE, epochs_factor=2).phases(5)
+    assert phase.epochs == 10
+    with pytest.raises(ConfigError, match="epochs_factor=0"):
+        Scratch(THREE, epochs_factor=0)
+
+
+@pytest.mark.parametrize("objective", [THREE, {"rep": 1.0}])
+def test_the_shuffled_control_changes_the_targets_alone(objective: dict[str, float]) -> None:
+    plain, shuffled = (Serial(objective, targets=targets).phases(5) for targets in ("own", "shuffled"))  # type: ignore[arg-type]
+    assert [phase.targets for phase in shuffled][:2] == ["own", "shuffled"]
+    assert [replace(phase, targets="own") for phase in shuffled] == plain
+
+
+@pytest.mark.parametrize("objective", [THREE, {"rep": 1.0}])
+def test_the_untrained_control_leaves_out_the_teachers_phase_alone(objective: dict[str, float]) -> None:
+    assert Serial(objective, teacher="untrained").phases(5) == Serial(objective).phases(5)[1:]

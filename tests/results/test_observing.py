@@ -84,3 +84,11 @@ def test_a_plugins_columns_are_on_the_leaderboard_and_a_broken_one_is_empty(comm
     assert row["right_at_once"] == pytest.approx(row["hit_at_1"])
     assert row["broken"] is None
     assert "right_at_once" in command("leaderboard", tmp_path, "--format", "csv")[1].splitlines()[0]
+
+
+@pytest.mark.slow
+def test_the_runs_of_a_sweep_are_observed_too(command, tiny, tmp_path):
+    flags = ["--schedule", "scratch", "--seed", "0:2", "--workers", "1", "--observe", "csv-log"]
+    code, _, err = command("sweep", *tiny, *flags, "--results", tmp_path)
+    assert code == 0, err
+    assert len(list((tmp_path / "logs").glob("*.csv"))) == 2

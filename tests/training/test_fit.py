@@ -116,7 +116,7 @@ def test_another_teacher_has_another_key(make_setup: Callable[..., Setup], tmp_p
     assert len(list((tmp_path / "teachers").iterdir())) == 2
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 - it stands for a signal, not for an error
     """Stands for kill -9: nothing is cleaned up."""
 
 

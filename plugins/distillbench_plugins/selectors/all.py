@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector
+from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Keeps
 
 
 class All(FrameSelector):
     """Every frame, whatever k is: what a teacher sees."""
 
-    keeps: ClassVar[str] = "all"
+    keeps: ClassVar[Keeps] = "all"
 
     def __init__(self, k: int) -> None:
         self.k = k

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
-from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector
+from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Keeps
 
 
 class EveryN(FrameSelector):
@@ -23,7 +23,7 @@ class EveryN(FrameSelector):
         slots: how many frames the padded video has; frames beyond are never chosen.
     """
 
-    keeps: ClassVar[str] = "at most k"
+    keeps: ClassVar[Keeps] = "at most k"
 
     def __init__(self, k: int, *, n: int = 0, slots: int = 300) -> None:
         if n < 0 or slots < 1:

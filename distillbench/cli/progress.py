@@ -1,0 +1,97 @@
+"""What a run shows while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from distillbench.cli.display import notes
+from distillbench.data import indexing_progress
+from distillbench.training.observer import Observer
+
+_MANY_SHARDS = 4
+
+
+@contextmanager
+def progress() -> Iterator[Observer]:
+    """Shows a bar for every phase while it is trained: what is learnt, and how long is left."""
+    with (
+        _Lines(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            console=notes,
+        ) as bars,
+        indexing_progress(_Indexing(bars)),
+    ):
+        yield _Bars(bars)
+
+
+class _Indexing:
+    """A bar for the indexing of shards, where there are enough of them to wait for."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._task is None and total >= _MANY_SHARDS:
+            self._task = self._bars.add_task("indexing shards", total=total, learnt="")
+        if self._task is not None:
+            self._bars.update(self._task, completed=done)
+
+
+class _Lines(Progress):
+    """Bars, each with a line below it that says what was learnt."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        for task in self.tasks:
+            lines = [self.make_tasks_table([task])]
+            yield Group(*lines, Text("  " + task.fields["learnt"], style="dim")) if task.fields["learnt"] else lines[0]
+
+
+class _Bars(Observer):
+    """Turns what the training loop tells into progress bars."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
+        self._task = self._bars.add_task(f"phase {name}", total=epochs * steps, completed=done, learnt="")
+
+    def step_ended(self) -> None:
+        if self._task is not None:
+            self._bars.advance(self._task)
+
+    def epoch_ended(self, row: Mapping[str, Any]) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, learnt=_learnt(row))
+
+    def said(self, message: str) -> None:
+        self._bars.console.print(message, soft_wrap=True, highlight=False)
+
+
+def _learnt(row: Mapping[str, Any]) -> str:
+    parts = []
+    for network, told in row["networks"].items():
+        terms = " ".join(f"{name} {value:.3g}" for name, value in told["terms"].items())
+        parts.append(f"{network}: {terms}, validation GAP {told['validation']['gap']:.3f}")
+    return f"epoch {row['epoch']} " + "; ".join(parts)

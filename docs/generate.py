@@ -1,0 +1,193 @@
+"""`python docs/generate.py`: makes contract.md and cli.md from the code, and fills the marked parts of other pages.
+
+A marked part lies between `<!-- made from the code: NAME -->` and `<!-- end -->`; `made` lists the names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+
+import typer
+from typer.models import ArgumentInfo, OptionInfo
+
+from distillbench.checks import CHECKS, Check
+from distillbench.cli.app import app
+from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
+from distillbench.interfaces import Passport
+from distillbench.scaffold import KINDS, example
+
+HERE = Path(__file__).resolve().parent
+PAGES = (HERE.parent / "README.md", HERE / "writing-a-plugin.md", HERE / "tutorial.md")
+_PART = re.compile(r"(<!-- made from the code: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TITLES = {
+    "data": "Data sets",
+    "student": "Encoders, as teacher or as student",
+    "head": "Heads",
+    "selector": "Frame selectors",
+    "loss": "Matching losses",
+    "schedule": "Training schedules",
+    "preset": "Presets",
+}
+
+
+def documents() -> dict[Path, str]:
+    """Makes every page that is wholly or in part made from the code: its path and its text."""
+    pages = {HERE / "contract.md": contract(), HERE / "cli.md": command_line()}
+    for page in PAGES:
+        if page.is_file():
+            text = page.read_text(encoding="utf-8")
+            pages[page] = _PART.sub(lambda part: part[1] + made(part[2]) + part[3], text)
+    return pages
+
+
+def made(name: str) -> str:
+    """Makes the marked part of that name: `commands`, `hooks`, or `example KIND`."""
+    if name == "commands":
+        return "".join(f"- `{path}`: {_first_line(command.__doc__)}\n" for path, command in _commands())
+    if name == "hooks":
+        return _hooks()
+    kind = name.removeprefix("example ")
+    if kind not in KINDS:
+        raise ValueError(f"no part of a page is called '{name}'")
+    return f"```python\n{example(kind, f'my-{kind}')}```\n"
+
+
+def contract() -> str:
+    """Makes the page of promises."""
+    common = [check for check in CHECKS["preset"] if all(check in checks for checks in CHECKS.values())]
+    parts = [_CONTRACT, "## Every kind\n\n", *map(_promise, common)]
+    for kind, title in _TITLES.items():
+        parts += [f"\n## {title}\n\n", *(_promise(check) for check in CHECKS[kind] if check not in common)]
+    return "".join(parts) + _PASSPORTS + f"```text\n{inspect.getdoc(Passport)}\n```\n"
+
+
+def _promise(check: Check) -> str:
+    details = f" {' '.join(check.details.split())}" if check.details else ""
+    return f"- `{check.name}`: {check.promise}{details}\n"
+
+
+def _hooks() -> str:
+    lines = ["| kind | hook | a class derived from |", "|---|---|---|"]
+    lines += [f"| {kind} | `{hook}` | `{base.__name__}` |" for kind, (hook, base) in HOOK_OF_KIND.items()]
+    lines += [f"| observer | {', '.join(f'`{hook}`' for hook in OBSERVER_HOOKS)} | functions |"]
+    return "\n".join([*lines, "| columns | `metric_columns` | functions |"]) + "\n"
+
+
+def command_line() -> str:
+    """Makes the page of commands."""
+    return _COMMAND_LINE + "\n".join(_section(path, command) for path, command in _commands())
+
+
+def _commands(typer_app: typer.Typer = app, path: str = "distillbench") -> Iterator[tuple[str, Callable[..., object]]]:
+    for command in typer_app.registered_commands:
+        if command.callback is not None:
+            yield f"{path} {command.name or command.callback.__name__.replace('_', '-')}", command.callback
+    for group in typer_app.registered_groups:
+        if group.typer_instance is not None:
+            yield from _commands(group.typer_instance, f"{path} {group.name}")
+
+
+def _section(path: str, command: Callable[..., object]) -> str:
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    arguments = [p for p in parameters if isinstance(_info(p), ArgumentInfo)]
+    rows = [_row(parameter) for parameter in parameters]
+    table = ["| | | default |", "|---|---|---|", *rows] if rows else []
+    usage = " ".join([path, *map(_word, arguments), *(["[OPTIONS]"] if len(arguments) < len(rows) else [])])
+    return "\n".join(
+        [f"## {path}\n", f"```text\n{usage}\n```\n", f"{inspect.cleandoc(command.__doc__ or '')}\n", *table, ""]
+    )
+
+
+def _info(parameter: inspect.Parameter) -> ArgumentInfo | OptionInfo:
+    found = [part for part in typing.get_args(parameter.annotation)[1:] if isinstance(part, ArgumentInfo | OptionInfo)]
+    return found[0] if found else parameter.default
+
+
+def _word(parameter: inspect.Parameter) -> str:
+    name = str(_info(parameter).metavar or parameter.name).upper()
+    name += "..." if "list" in _type(parameter) else ""
+    return name if parameter.default is inspect.Parameter.empty else f"[{name}]"
+
+
+def _row(parameter: inspect.Parameter) -> str:
+    info = _info(parameter)
+    if isinstance(info, ArgumentInfo):
+        flags = _word(parameter)
+    else:
+        names = [str(name) for name in (info.default, *(info.param_decls or ())) if str(name).startswith("-")]
+        names = names or [f"--{parameter.name.replace('_', '-')}"]
+        flags = ", ".join(names) + ("" if _type(parameter) == "bool" else f" {_takes(parameter)}")
+    known = parameter.default if parameter.default not in (None, False, inspect.Parameter.empty) else ""
+    shown = f"`{getattr(known, 'value', known)}`" if known != "" else ""
+    text = (info.help or "").replace("|", "\\|")
+    return f"| `{flags}` | {text} | {shown} |".replace("`` ", "")
+
+
+def _type(parameter: inspect.Parameter) -> str:
+    kind = typing.get_args(parameter.annotation)[0]
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def _takes(parameter: inspect.Parameter) -> str:
+    kind = typing.get_args(parameter.annotation)[0]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "/".join(str(member.value) for member in kind)
+    metavar = _info(parameter).metavar
+    if metavar:
+        return metavar
+    words = {"int": "WHOLE NUMBER", "float": "NUMBER", "Path": "PATH"}
+    return next((word for name, word in words.items() if name in _type(parameter)), "TEXT")
+
+
+def _first_line(text: str | None) -> str:
+    return inspect.cleandoc(text or "").partition("\n")[0]
+
+
+_CONTRACT = """# The contract
+
+*Made from the code by `make docs`: each line is the docstring of a check in `distillbench/checks/`.*
+
+What a component of each kind promises. `distillbench check NAME` tests every promise of one component, `--from
+DISTRIBUTION` of all that a distribution offers; in an author's own suite
+
+```python
+from distillbench.checks import contract_tests
+
+test_contract = contract_tests("my-distribution", expected_failures={"check_name": "the reason"})
+```
+
+makes a test of each. An expected failure that passes, fails. Checks use toys: four clips of up to 60 frames, 16 numbers a
+frame, 5 classes. Two class attributes help them:
+
+- `check_knobs: ClassVar[Mapping[str, object]]`: knobs with which the component is small enough to be trained for 60 steps in
+  a moment, such as `{"cell_size": 8}`. Building from defaults is tested with the defaults.
+- `keeps: ClassVar[str]` of a frame selector: `"k"` (the default), `"at most k"` or `"all"`, for one that does not keep exactly
+  k frames of every video that has so many.
+
+"""
+
+_PASSPORTS = """
+## Passports
+
+Every loss carries a `Passport`. A pairing that it rules out is refused before anything is trained, with the reason; in a sweep
+it is a row that says *not applicable*, and why. A loss on labels it is not meant for is allowed: a warning that the row carries.
+
+"""
+
+_COMMAND_LINE = """# The command line
+
+*Made from the code by `make docs`.* Every command has `--help`. An error that the user can mend exits with 2 and says what was
+asked, what was found and what to do; `--traceback`, anywhere, shows where it comes from.
+
+"""
+
+
+if __name__ == "__main__":
+    for path, text in documents().items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(HERE.parent))

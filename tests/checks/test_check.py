@@ -1,0 +1,63 @@
+"""`distillbench check` prints every promise, and fails where one is broken."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from liars import selectors
+
+from distillbench.checks import CHECKS, Subject, subjects, verdicts
+from distillbench.registry import Component, Registry, discover
+
+
+def test_every_shipped_component_keeps_its_promises():
+    offered = [component for component in discover() if component.distribution == "distillbench"]
+    found = [verdict for subject in subjects(offered) for verdict in verdicts(subject)]
+    assert not [(v.component.name, v.check.name, v.received) for v in found if v.status == "broken"]
+
+
+def test_every_promise_is_printed_with_its_checks_name(command):
+    code, out, _ = command("check", "paper")
+    assert code == 0
+    assert "preset paper (distillbench" in out
+    assert all(check.name in out for check in CHECKS["preset"])
+    assert out.count("✓") == len(CHECKS["preset"])
+
+
+def test_a_cross_says_what_was_received_and_exits_with_1(command, monkeypatch):
+    liar = dict(selectors.LIARS)["ascends"]
+    installed = Registry([Component("selector", "liar", liar, "liars", "1")], [], discover().hooks)
+    monkeypatch.setattr("distillbench.registry.discover", lambda: installed)
+    code, out, _ = command("check", "liar")
+    assert code == 1
+    assert out.count("✗") == 1
+    assert "received: [" in out
+    assert "1 broken" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["unifrom"], "no component is called 'unifrom', did you mean 'uniform'?"),
+        (["--from", "distilbench"], "no installed distribution called 'distilbench' offers anything, did you mean"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(words, said, command):
+    code, _, err = command("check", *words)
+    assert code == 2
+    assert said in err
+
+
+def test_a_component_that_changes_everything_leaves_the_process_as_it_was():
+    def vandal(self, lengths, scanned, generator, training):
+        torch.set_default_dtype(torch.float64)
+        torch.manual_seed(0)
+        print("ha")
+        raise RuntimeError("no")
+
+    cls = selectors.lie(selectors.FrameSelector, selectors.PARTS, select=vandal)
+    before = torch.get_rng_state(), torch.get_default_dtype()
+    found = list(verdicts(Subject(Component("selector", "vandal", cls, "vandals", "1"))))
+    assert {v.status for v in found if v.check in CHECKS["selector"][-10:]} >= {"broken"}
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_default_dtype() == before[1]

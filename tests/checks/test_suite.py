@@ -1,0 +1,80 @@
+"""The contract in an author's own suite: expected failures have reasons, and end when they are not needed."""
+
+from __future__ import annotations
+
+import pytest
+from liars import selectors
+
+from distillbench.checks import contract_tests
+from distillbench.registry import Component, Failure, Registry, discover
+
+LIAR = dict(selectors.LIARS)["ascends"]
+HONEST = selectors.HONEST
+
+
+@pytest.fixture
+def install(monkeypatch):
+    def with_components(*components, failures=()):
+        hooks = discover().hooks
+        monkeypatch.setattr("distillbench.checks.runner.import_effects", lambda modules: dict.fromkeys(modules, ()))
+        monkeypatch.setattr("distillbench.checks.suite.discover", lambda: Registry(components, failures, hooks))
+
+    return with_components
+
+
+def outcomes(test) -> dict[str, tuple[str, str]]:
+    """Runs every case of a test made by `contract_tests`: by id, its outcome and what was said."""
+    (mark,) = test.pytestmark
+    found = {}
+    for case in mark.args[1]:
+        try:
+            test(*case.values)
+            found[case.id] = ("passed", "")
+        except pytest.xfail.Exception as expected:
+            found[case.id] = ("expected", str(expected))
+        except pytest.fail.Exception as failed:
+            found[case.id] = ("failed", str(failed))
+    return found
+
+
+def test_every_promise_is_a_test_and_a_broken_one_fails_with_what_was_received(install):
+    install(Component("selector", "mine", LIAR, "my-dist", "1"))
+    found = outcomes(contract_tests("my-dist"))
+    assert {name for name, (outcome, _) in found.items() if outcome == "failed"} == {"mine.ascends"}
+    assert "Frame numbers ascend, none twice.\nreceived: [" in found["mine.ascends"][1]
+
+
+@pytest.mark.parametrize("key", ["ascends", "mine.ascends"])
+def test_an_expected_failure_does_not_fail_the_suite(install, key):
+    install(Component("selector", "mine", LIAR, "my-dist", "1"))
+    found = outcomes(contract_tests("My_Dist", expected_failures={key: "numbers fall on purpose"}))
+    assert found["mine.ascends"][0] == "expected"
+    assert "numbers fall on purpose" in found["mine.ascends"][1]
+
+
+def test_an_expected_failure_that_passes_fails(install):
+    install(Component("selector", "mine", HONEST, "my-dist", "1"))
+    found = outcomes(contract_tests("my-dist", expected_failures={"ascends": "it used to fall"}))
+    assert found["mine.ascends"] == ("failed", "expected to fail (it used to fall), and the promise is kept")
+
+
+def test_an_expected_failure_of_no_check_fails(install):
+    install(Component("selector", "mine", HONEST, "my-dist", "1"))
+    found = outcomes(contract_tests("my-dist", expected_failures={"asscends": "misspelt"}))
+    assert [text for outcome, text in found.values() if outcome == "failed"] == [
+        "expected_failures names 'asscends', and no check is called so"
+    ]
+
+
+def test_a_plugin_that_cannot_be_loaded_fails(install):
+    install(failures=[Failure("mine", "my-dist", "1", "RuntimeError: no licence")])
+    assert list(outcomes(contract_tests("my-dist")).values()) == [
+        ("failed", "the plugin 'mine' cannot be used: RuntimeError: no licence")
+    ]
+
+
+def test_a_distribution_without_plugins_fails(install):
+    install()
+    ((outcome, text),) = outcomes(contract_tests("nobody")).values()
+    assert outcome == "failed"
+    assert "'nobody' brings no plugin; is it installed" in text

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distillbench.cli.choices import all_setups, axis
+from distillbench.config import read_file, read_grids
+from distillbench.errors import ConfigError
+
+PAPER = Path(__file__).resolve().parents[2] / "benchmarks" / "paper"
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("k", "6", "6"),
+        ("k", "6,10,15", ["6", "10", "15"]),
+        ("seed", "0:3", ["0", "1", "2"]),
+        ("selector", "uniform, random", ["uniform", "random"]),
+        ("loss", "rep,ce", "rep,ce"),
+        ("loss", "rep,ce;ce", ["rep,ce", "ce"]),
+        ("data.features", "rgb,audio", "rgb,audio"),
+        ("student.cell_size", "64;128", ["64", "128"]),
+        ("training.learning_rate", "0.1,0.2", ["0.1", "0.2"]),
+        ("loss.rep", "0.1;1", ["0.1", "1"]),
+    ],
+)
+def test_a_flag_is_one_value_or_a_list(name: str, text: str, value: object) -> None:
+    assert axis(name, text) == value
+
+
+def question(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "question.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_files_grids_are_products_of_their_own_and_runs_are_made_once(tmp_path: Path) -> None:
+    path = question(
+        tmp_path,
+        'k = [3, 4]\nseed = "0:2"\n[[grid]]\nschedule = "teacher"\n[[grid]]\nschedule = ["scratch"]\n'
+        '[[grid]]\nschedule = "scratch"\nset.schedule.epochs_factor = [1, 2]\n',
+    )
+    found = all_setups(path, {}, [])
+    assert len(found) == 2 + 4 + 4
+    assert {setup.training.threads for setup in found} == {1}
+    assert len(all_setups(path, {"k": "3"}, [])) == 2 + 2 + 2
+
+
+def test_what_a_file_says_of_one_data_set_holds_for_that_alone(tmp_path: Path) -> None:
+    path = question(
+        tmp_path, 'data = "digits"\nk = 4\n[when.digits]\nk = [5, 6]\nset.data.train = 64\n[when.synthetic]\nk = 7\n'
+    )
+    assert sorted(setup.k for setup in all_setups(path, {}, [])) == [5, 6]
+    assert [setup.k for setup in all_setups(path, {"data": "synthetic"}, [])] == [7]
+    both = all_setups(path, {"data": "synthetic,digits"}, [])
+    assert sorted((setup.data.name, setup.k) for setup in both) == [("digits", 5), ("digits", 6), ("synthetic", 7)]
+    assert {setup.k for setup in all_setups(path, {"k": "9"}, [])} == {9}
+
+
+def test_the_errors_of_every_grid_are_told_together(tmp_path: Path) -> None:
+    path = question(tmp_path, '[[grid]]\nschedule = "seriel"\n[[grid]]\nselector = ["unifrom", "first"]\nk = 0\n')
+    with pytest.raises(ConfigError) as told:
+        all_setups(path, {}, [])
+    text = str(told.value)
+    assert "did you mean 'serial'" in text
+    assert "did you mean 'uniform'" in text
+    assert "k must be a whole number" in text
+
+
+@pytest.mark.parametrize("text", ["grid = 3\n", "[grid]\nk = 1\n", "when = 2\n", "[student]\ncell_size = 3\n", "k = ["])
+def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        read_grids(question(tmp_path, text))
+
+
+def test_run_says_that_a_file_of_grids_is_for_sweep(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="distillbench sweep"):
+        read_file(question(tmp_path, "[[grid]]\nk = 3\n"))
+
+
+@pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_papers_questions_can_be_asked(path: Path) -> None:
+    theirs = all_setups(path, {}, [])
+    assert {setup.data.name for setup in theirs} == {"yt8m"}
+    assert {setup.student.knobs["cell_size"] for setup in theirs} == {1024}
+    for data, cell in (("digits", 64), ("audioset", 256)):
+        ours = all_setups(path, {"data": data}, [])
+        assert {setup.student.knobs["cell_size"] for setup in ours} == {cell}
+        longest = {"digits": 60, "audioset": 10}[data]
+        assert all(setup.k <= longest for setup in ours if "student" in setup.networks)
+
+
+def test_a_dry_run_prints_the_plan_and_trains_nothing(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    code, _, err = command(
+        "sweep", *tiny, "--schedule", "serial,scratch", "--seed", "0:2", "--results", tmp_path / "r", "--dry-run"
+    )
+    assert code == 0
+    assert "4 to make, 0 answered before" in err
+    assert "2 to train, 0 stored" in err
+    assert "multiply-accumulates" in err
+    assert not (tmp_path / "r").exists()
+
+
+def test_compare_needs_two_runs_or_two_filters(command: Command) -> None:
+    for arguments in (["abc"], ["abc", "def", "--a", "k=3", "--b", "k=4"], ["--a", "k=3"], []):
+        code, _, err = command("compare", *arguments)
+        assert code == 2
+        assert "two runs, or --a and --b" in err

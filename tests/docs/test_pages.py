@@ -1,0 +1,101 @@
+"""What the documentation says is what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from distillbench import hookspecs
+from distillbench.checks import CHECKS, Subject, verdicts
+from distillbench.hookspecs import HOOK_OF_KIND
+from distillbench.registry import Component
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def loaded(path: Path, name: str):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def offered_by(module) -> list[Component]:
+    return [
+        Component(kind, name, cls, "documentation", "1")
+        for kind, (hook, _) in HOOK_OF_KIND.items()
+        if hasattr(module, hook)
+        for name, cls in getattr(module, hook)().items()
+    ]
+
+
+def crosses_of(components: list[Component]) -> list[tuple[str, str, str]]:
+    found = [v for component in components for v in verdicts(Subject(component))]
+    return [(v.component.name, v.check.name, v.received) for v in found if v.status == "broken"]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return loaded(ROOT / "docs" / "generate.py", "docs_generate")
+
+
+def test_pages_that_are_made_from_the_code_are_up_to_date(generator):
+    stale = [str(path.relative_to(ROOT)) for path, text in generator.documents().items() if path.read_text() != text]
+    assert not stale, "run make docs"
+
+
+def test_the_contract_names_every_check(generator):
+    page = generator.contract()
+    assert all(f"`{check.name}`: {check.promise}" in page for checks in CHECKS.values() for check in checks)
+
+
+def test_every_check_has_a_promise_that_is_one_sentence():
+    for checks in CHECKS.values():
+        for check in checks:
+            assert check.promise.endswith("."), check.name
+
+
+def test_every_command_and_every_flag_is_on_the_page(generator):
+    page = generator.command_line()
+    for words in (
+        "distillbench run",
+        "distillbench check",
+        "distillbench data inspect",
+        "--from",
+        "--set",
+        "--observe",
+    ):
+        assert words in page
+
+
+def test_every_hook_is_documented():
+    hooks = [name for name, each in vars(hookspecs).items() if hasattr(each, "distillbench_spec")]
+    assert "frame_selectors" in hooks
+    assert all(vars(hookspecs)[name].__doc__ for name in hooks)
+    page = (ROOT / "docs" / "writing-a-plugin.md").read_text()
+    assert all(f"`{name}`" in page for name in hooks)
+
+
+def test_every_example_of_writing_a_plugin_keeps_the_contract(tmp_path):
+    components = []
+    blocks = PYTHON.findall((ROOT / "docs" / "writing-a-plugin.md").read_text())
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"example{number}.py"
+        path.write_text(block)
+        components += offered_by(loaded(path, f"documented_example{number}"))
+    assert {component.kind for component in components} == set(HOOK_OF_KIND)
+    assert crosses_of(components) == []
+
+
+def test_the_readmes_selector_keeps_the_contract(tmp_path):
+    (block,) = [block for block in PYTHON.findall((ROOT / "README.md").read_text()) if "hookimpl" in block]
+    path = tmp_path / "readme_selector.py"
+    imports = "import torch\nfrom distillbench import hookimpl\n"
+    path.write_text(imports + "from distillbench.interfaces import NO_FRAME, FrameSelector\n" + block)
+    assert crosses_of(offered_by(loaded(path, "readme_selector"))) == []

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from distillbench.grid import Setup
+from distillbench.results import failures
+from distillbench.results.leaderboard import frame, load, over_seeds, ranked, select
+from distillbench.results.record import Result
+from distillbench.results.significance import with_intervals
+
+Make = Callable[..., Result]
+
+
+def intervals(rows: pd.DataFrame, results: list[Result]) -> pd.DataFrame:
+    return with_intervals(rows, results, "gap", rows.index)
+
+
+def test_the_best_row_is_like_itself_and_a_much_worse_one_is_not(make_result: Make) -> None:
+    results = [
+        make_result(schedule="scratch", k=k, seed=s, knows=2.0 if k == 3 else 0.3) for k in (3, 4) for s in range(3)
+    ]
+    rows = intervals(over_seeds(frame(results)), results)
+    by_k = {row["k"]: row for row in rows.to_dict("records")}
+    assert by_k[3]["like_best"] is True
+    assert by_k[4]["like_best"] is False
+    assert all(row["gap_low"] < row["gap"] < row["gap_high"] for row in by_k.values())
+
+
+def test_rows_of_other_videos_have_a_best_of_their_own(make_result: Make) -> None:
+    results = [make_result(k=3, knows=3.0), make_result(k=4, knows=0.5)]
+    rows = frame(results)
+    rows.loc[1, "videos"] = "others"
+    assert list(intervals(rows, results)["like_best"]) == [True, True]
+
+
+def test_a_run_without_predictions_has_a_row_without_interval(make_result: Make) -> None:
+    result = make_result()
+    (result.path.parent / result.content["files"]["predictions"]).unlink()
+    rows = intervals(frame([result]), [result])
+    assert rows.loc[0, "gap"] > 0
+    assert pd.isna(rows.loc[0, "gap_low"])
+
+
+def test_a_run_that_failed_is_a_row_with_its_reason_until_it_is_answered(
+    tmp_path: Path, make_result: Make, make_setup: Callable[..., Setup]
+) -> None:
+    setup = make_setup(k=3)
+    make_result(k=4)
+    failures.keep(tmp_path / "results", setup, "failed", "the disk is full")
+    loaded = load([tmp_path / "results"])
+    rows = ranked(over_seeds(frame(loaded.results, loaded.failures)), "gap", None)
+    assert list(rows["status"]) == ["answered", "failed"]
+    assert rows.iloc[1]["reason"] == "the disk is full"
+    make_result(k=3)
+    assert load([tmp_path / "results"]).failures == ()
+
+
+def test_budgets_and_fidelity_are_columns(make_result: Make) -> None:
+    (row,) = frame([make_result(schedule="serial")]).to_dict("records")
+    assert (row["teacher_epochs"], row["student_epochs"], row["student_examples"]) == (2, 2, 128)
+    assert row["epoch_chosen_by"] == "validation GAP"
+    assert row["budget"] == "teacher 2, student 2 epochs"
+    assert (row["same_top_1"], row["teacher_cka"]) == (0.9, 0.7)
+
+
+def test_rows_are_ranked_within_groups_and_numbers_sort_as_numbers(make_result: Make) -> None:
+    results = [make_result(k=k, schedule="scratch", seed=s, knows=1.0 + s) for k in (10, 6) for s in (0, 1)]
+    rows = ranked(frame(results), "gap", 1, "k")
+    assert list(rows["k"]) == [6, 10]
+    assert list(rows["seed"]) == [1, 1]
+
+
+def test_conditions_name_columns_and_settings(make_result: Make) -> None:
+    rows = frame([make_result(k=3), make_result("schedule.head=tied", k=4)])
+    assert list(select(rows, ["schedule.head=tied"])["k"]) == [4]
+    assert list(select(rows, ["k=3|4", "selector.jitter=false"])["k"]) == [3, 4]
+    assert select(rows, ["k=9"]).empty
+
+
+def test_jittered_training_is_told_from_plain(make_result: Make) -> None:
+    (row,) = frame([make_result("train_selector.jitter=true", train_selector="uniform")]).to_dict("records")
+    assert row["train_selector"] == "uniform jitter=True"

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillbench.errors import ConfigError
+from distillbench.grid import Setup
+from distillbench.results import failures
+from distillbench.results.answer import Workplace, answer
+from distillbench.results.planning import Plan, plan
+from distillbench.results.sweeping import Sweep, Watcher
+from distillbench.results.workers import Event, fastest_count
+
+MakeSetup = Callable[..., Setup]
+
+
+class Scripted:
+    """Stands in for the processes: every run is answered at once, except those that die or fail."""
+
+    def __init__(self, answers: Callable[[Setup, Workplace], list[Event]]) -> None:
+        self.count, self.given, self._answers = 2, list[Setup](), answers
+        self._waiting: list[list[Event]] = []
+        self.places: dict[str, list[Workplace]] = {}
+        self.stopped = False
+
+    @property
+    def free(self) -> int:
+        return self.count - len(self._waiting)
+
+    def give(self, setup: Setup, workplace: Workplace) -> None:
+        self.given.append(setup)
+        self.places.setdefault(setup.key, []).append(workplace)
+        self._waiting.append(self._answers(setup, workplace))
+
+    def events(self, seconds: float) -> Iterator[Event]:
+        for told in list(self._waiting):
+            if told:
+                yield told.pop(0)
+            if not told:
+                self._waiting.remove(told)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def answers(setup: Setup, workplace: Workplace) -> list[Event]:
+    path = workplace.results / f"{setup.key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"format": 1, "id": setup.key, "setup": {}, "metrics": {"gap": 0.5}, "cost": {}, "history": []}
+    path.write_text(json.dumps(content))
+    return [*(Event(setup.key, "phase", (p.name, p.epochs)) for p in setup.phases), Event(setup.key, "answered", None)]
+
+
+def sweep(planned: Plan, folder: Path, script: Scripted, **place: Any) -> Scripted:
+    made = Sweep(planned, Workplace(folder, "cpu", **place), 2, Watcher())
+    made.workers = script  # type: ignore[assignment]
+    made.run()
+    assert script.stopped
+    return script
+
+
+@pytest.fixture
+def grid(make_setup: MakeSetup) -> list[Setup]:
+    """Two teachers, each shared by a skyline and two students, and one student alone."""
+    of = [
+        make_setup(schedule=s, k=k, seed=n) for n in (0, 1) for s, k in (("serial", 3), ("serial", 4), ("teacher", 4))
+    ]
+    return [*of, make_setup(schedule="scratch")]
+
+
+def test_a_plan_counts_the_teachers_that_runs_share(grid: list[Setup], tmp_path: Path) -> None:
+    planned = plan(grid, Workplace(tmp_path, "cpu"))
+    assert len(planned.jobs) == 7
+    assert len(planned.teachers) == 2
+    skyline = next(job for job in planned.jobs if job.setup.answers == "teacher")
+    assert skyline.work == 0
+    assert planned.work == sum(job.work for job in planned.jobs) + 2 * skyline.teacher_work
+    assert planned.pace is None
+
+
+def test_work_is_three_passes_a_training_video_and_epoch(make_setup: MakeSetup, tmp_path: Path) -> None:
+    one, two = (
+        plan([make_setup(f"training.epochs={n}", schedule="scratch")], Workplace(tmp_path, "cpu")) for n in (1, 2)
+    )
+    assert two.work == 2 * one.work
+    assert one.work % (3 * 64) == 0
+
+
+def test_what_is_answered_is_left_out_and_gives_the_pace(make_setup: MakeSetup, tmp_path: Path) -> None:
+    done, left = make_setup(schedule="scratch"), make_setup(schedule="scratch", seed=1)
+    place = Workplace(tmp_path, "cpu")
+    answer(done, place)
+    planned = plan([done, left], place)
+    assert [setup.key for setup in planned.answered] == [done.key]
+    assert [job.setup.key for job in planned.jobs] == [left.key]
+    assert planned.pace is not None
+    assert len(plan([done, left], dataclasses.replace(place, again=True)).jobs) == 2
+
+
+def test_a_stored_teacher_is_not_planned_again(make_setup: MakeSetup, tmp_path: Path) -> None:
+    place = Workplace(tmp_path, "cpu")
+    answer(make_setup("training.threads=1", schedule="teacher"), place)
+    student = make_setup("training.threads=1", schedule="serial")
+    assert plan([student], place).teachers == {}
+    assert len(plan([student], dataclasses.replace(place, retrain=True)).teachers) == 1
+
+
+def test_every_run_that_asks_for_too_many_frames_is_told_before_the_first(
+    make_setup: MakeSetup, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as told:
+        plan([make_setup(k=13), make_setup(k=14), make_setup(k=12)], Workplace(tmp_path, "cpu"))
+    assert [problem.split(" is ")[0] for problem in told.value.problems] == ["k = 13", "k = 14"]
+
+
+def test_a_teacher_is_in_one_runs_hands_at_a_time_and_the_skyline_trains_it(grid: list[Setup], tmp_path: Path) -> None:
+    given = sweep(plan(grid, Workplace(tmp_path, "cpu")), tmp_path, Scripted(answers)).given
+    assert {setup.schedule.name for setup in given[:2]} == {"teacher"}
+    assert sorted(s.key for s in given) == sorted(s.key for s in grid)
+
+
+def test_a_run_whose_process_is_killed_is_tried_once_more(make_setup: MakeSetup, tmp_path: Path) -> None:
+    setup, calls = make_setup(schedule="scratch"), list[int]()
+
+    def dies_once(setup: Setup, workplace: Workplace) -> list[Event]:
+        calls.append(1)
+        return answers(setup, workplace) if len(calls) > 1 else [Event(setup.key, "died", "killed")]
+
+    sweep(plan([setup], Workplace(tmp_path, "cpu")), tmp_path, Scripted(dies_once))
+    assert len(calls) == 2
+    assert failures.load(tmp_path) == []
+
+
+def test_a_run_that_dies_twice_is_a_row_with_its_reason_and_the_rest_goes_on(grid: list[Setup], tmp_path: Path) -> None:
+    unlucky = grid[0].key
+
+    def script(setup: Setup, workplace: Workplace) -> list[Event]:
+        return [Event(setup.key, "died", "ended by SIGKILL")] if setup.key == unlucky else answers(setup, workplace)
+
+    sweep(plan(grid, Workplace(tmp_path, "cpu")), tmp_path, Scripted(script))
+    (failure,) = failures.load(tmp_path)
+    assert (failure.id, failure.reason, failure.content["attempts"]) == (unlucky, "ended by SIGKILL", 2)
+    assert len(list(tmp_path.glob("*.json"))) == len(grid) - 1
+
+
+def test_where_the_leader_fails_another_run_trains_the_teacher(grid: list[Setup], tmp_path: Path) -> None:
+    def script(setup: Setup, workplace: Workplace) -> list[Event]:
+        failed = [Event(setup.key, "failed", ("failed", "no"))]
+        return failed if setup.answers == "teacher" else answers(setup, workplace)
+
+    given = sweep(plan(grid, Workplace(tmp_path, "cpu")), tmp_path, Scripted(script)).given
+    assert len(given) == len(grid)
+    assert len(failures.load(tmp_path)) == 2
+
+
+def test_retrain_trains_each_teacher_again_once(grid: list[Setup], tmp_path: Path) -> None:
+    planned = plan(grid, Workplace(tmp_path, "cpu", retrain=True))
+    places = sweep(planned, tmp_path, Scripted(answers), retrain=True).places
+    retrained = {s.key for s in grid if any(place.retrain for place in places[s.key])}
+    assert retrained == {s.key for s in grid if s.answers == "teacher"}
+    assert all(place.again for given in places.values() for place in given)
+
+
+@pytest.mark.parametrize(("asked", "count"), [("3", 3), ("1", 1)])
+def test_workers_are_as_many_as_asked(make_setup: MakeSetup, asked: str, count: int) -> None:
+    assert fastest_count(asked, [make_setup()], cuda=False) == count
+
+
+def test_auto_never_starts_more_workers_than_runs_and_one_on_a_gpu(make_setup: MakeSetup) -> None:
+    setup = make_setup("training.threads=1")
+    assert fastest_count("auto", [setup], cuda=False) == 1
+    assert fastest_count("auto", [setup] * 99, cuda=True) == 1
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "many", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(make_setup: MakeSetup, asked: str) -> None:
+    with pytest.raises(ConfigError, match="--workers takes"):
+        fastest_count(asked, [make_setup()], cuda=False)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from distillbench.errors import ResultError
+from distillbench.evaluation.evaluate import evaluate
+from distillbench.grid import Setup
+from distillbench.registry import Registry
+from distillbench.results.answer import Workplace, answer
+from distillbench.results.rebuild import rebuild, setup_of
+from distillbench.results.record import Result
+from distillbench.results.reproduction import reproduce
+
+
+@pytest.mark.parametrize(
+    ("schedule", "loss"),
+    [("serial", "rep"), ("serial", "rep:0.3,ce"), ("parallel", "ce,pred"), ("scratch", "ce:2"), ("teacher", "ce")],
+)
+def test_a_result_leads_back_to_the_question_it_answers(
+    make_result: Callable[..., Result], registry: Registry, schedule: str, loss: str
+) -> None:
+    result = make_result("training.learning_rate=0.01", schedule=schedule, loss=loss, train_selector="random", seed=3)
+    assert setup_of(result, registry).key == result.id
+
+
+def test_a_question_that_means_something_else_now_is_refused(
+    make_result: Callable[..., Result], registry: Registry
+) -> None:
+    result = make_result(schedule="serial")
+    changed = {**result.content["setup"], "schedule": {**result.content["setup"]["schedule"], "version": "0.0.1"}}
+    with pytest.raises(ResultError, match="schedule would differ"):
+        setup_of(Result(result.path, {**result.content, "setup": changed}), registry)
+
+
+def test_a_stored_run_is_rebuilt_with_its_weights_and_agrees_when_run_again(
+    make_setup: Callable[..., Setup], registry: Registry, tmp_path: Path
+) -> None:
+    result = answer(make_setup("training.threads=1", schedule="serial"), Workplace(tmp_path, "cpu"))
+    rebuilt = rebuild(result, registry, "cpu")
+    assert rebuilt.networks == ("student", "teacher")
+    parts = rebuilt.parts
+    found = evaluate(
+        parts.models["student"],
+        parts.splits.test,
+        parts.evaluation_views["student"],
+        16,
+        torch.device("cpu"),
+        exact=True,
+    )
+    assert dataclasses.asdict(found.metrics) == result.content["metrics"]
+
+    again = reproduce(result, registry, "cpu")
+    assert again.agrees
+    names = {number.name for number in again.numbers}
+    assert {"metrics.gap", "fidelity.kl", "history[0].networks.teacher.terms.ce"} <= names
+    assert not any("seconds" in name or "latency" in name for name in names)
+
+    wrong = Result(result.path, {**result.content, "metrics": {**result.content["metrics"], "gap": 0.123}})
+    (differing,) = [number for number in reproduce(wrong, registry, "cpu").numbers if not number.agrees]
+    assert (differing.name, differing.then) == ("metrics.gap", 0.123)

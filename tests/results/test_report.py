@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distillbench.cli import tables
+from distillbench.errors import ConfigError
+from distillbench.results import controls, figures, paper
+from distillbench.results.record import Result
+from distillbench.results.report import Runs, Table, cell, objective, table1, table2, table3, table4
+
+Make = Callable[..., Result]
+
+
+def cells_of(table: Table, *words: str) -> list[float | None]:
+    (row,) = [row for names, row in table.rows if names == words]
+    return [cell.value for cell in row]
+
+
+@pytest.fixture
+def main_results(make_result: Make) -> list[Result]:
+    alone = [
+        make_result(schedule="scratch", selector="uniform", k=k, seed=s, knows=1.0) for k in (3, 6) for s in (0, 1)
+    ]
+    serial = [
+        make_result(schedule="serial", loss="rep,ce,pred", k=k, seed=s, knows=1.4) for k in (3, 6) for s in (0, 1)
+    ]
+    return [*alone, *serial, make_result(schedule="teacher", knows=2.0)]
+
+
+def test_table_1_has_the_papers_rows_and_our_means(main_results: list[Result]) -> None:
+    table = table1(Runs(main_results))
+    gaps = [r.content["metrics"]["gap"] for r in main_results[:2]]
+    assert len(table.rows) == 13
+    assert cells_of(table, "Uniform-k", "")[0] == pytest.approx(np.mean(gaps))
+    assert cells_of(table, "Serial", "L_rep, L_pred, L_CE")[2] is not None
+    assert cells_of(table, "Teacher-Skyline", "")[:2] == [None, None]
+    assert cells_of(table, "Parallel", "L_rep") == [None] * 4
+
+
+def test_controls_and_parts_of_the_data_are_not_in_table_1(make_result: Make, main_results: list[Result]) -> None:
+    others = [
+        make_result(schedule="scratch", k=3, train_selector="random", knows=5.0),
+        make_result("schedule.epochs_factor=2", schedule="scratch", k=3, knows=5.0),
+        make_result("schedule.targets=shuffled", schedule="serial", k=3, knows=5.0),
+        make_result("loss.ce.label_smoothing=0.1", schedule="scratch", k=3, knows=5.0),
+        make_result(schedule="scratch", k=3, train=32, knows=5.0),
+    ]
+    assert table1(Runs([*main_results, *others])).rows == table1(Runs(main_results)).rows
+
+
+def test_a_cell_of_two_methods_is_refused_and_says_in_what_they_differ(make_result: Make) -> None:
+    results = [make_result("schedule.head=tied", schedule="serial"), make_result(schedule="serial", seed=1)]
+    with pytest.raises(ConfigError, match=r"schedule\.head = copy or tied"):
+        table1(Runs(results))
+    assert table1(Runs(results, ["schedule.head=tied"])).rows
+
+
+def test_several_data_sets_are_told_apart_by_the_user(make_result: Make, tmp_path: Path) -> None:
+    result = make_result()
+    other = Result(
+        result.path,
+        {
+            **result.content,
+            "setup": {**result.content["setup"], "data": {**result.content["setup"]["data"], "name": "birds"}},
+        },
+    )
+    with pytest.raises(ConfigError, match="birds and digits"):
+        Runs([result, other])
+    assert Runs([result, other], ["data=birds"]).data == "birds"
+
+
+def test_table_2_puts_intermediate_beside_final_matching(make_result: Make) -> None:
+    results = [make_result(schedule="serial", loss=loss, k=4) for loss in ("rep,ce", "rep-intermediate,ce")]
+    table = table2(Runs(results))
+    row = cells_of(table, "Serial", "L_rep, L_CE")
+    assert [value is not None for value in row] == [True] * 4
+
+
+def test_table_3_has_a_column_for_each_part_of_the_data(make_result: Make) -> None:
+    results = [make_result(schedule=s, k=4, train=n, knows=n / 50) for s in ("scratch", "serial") for n in (16, 32, 64)]
+    table = table3(Runs(results))
+    assert [lower for _, lower in table.columns[:3]] == ["25%", "50%", "100%"]
+    assert cells_of(table, "Serial")[0] is not None
+    assert table.rows[0][1][0].paper == 0.788
+
+
+def test_table_4_counts_in_full_and_as_the_paper_does(main_results: list[Result]) -> None:
+    table = table4(Runs(main_results))
+    assert cells_of(table, "k=6") == pytest.approx([0.1, 0.2, 0.1, 0.4, 0.006, 0.012, 5.4e-06])
+    assert [names[0] for names, _ in table.rows] == ["Teacher-Skyline", "k=3", "k=6"]
+
+
+def test_an_objective_is_named_without_weights_in_the_papers_order(make_result: Make) -> None:
+    assert objective(make_result(loss="pred:2,ce,rep:0.5").content) == "rep,ce,pred"
+    assert objective(make_result(loss="rep").content) == "rep"
+    assert objective(make_result(schedule="scratch").content) == "ce"
+
+
+def test_the_papers_digits_stand_beside_ours_only_when_asked_for() -> None:
+    ours = cell([0.7, 0.8], published=0.715)
+    assert tables.text(ours, with_paper=True) == "0.750 ± 0.071 (.715)"
+    assert tables.text(ours, with_paper=False) == "0.750 ± 0.071"
+    assert tables.text(cell([], 0.715), with_paper=True) == "- (.715)"
+
+
+@pytest.mark.parametrize("form", tables.FORMS)
+def test_every_form_holds_every_number(main_results: list[Result], form: str) -> None:
+    table = table1(Runs(main_results))
+    written = tables.render(table, form, with_paper=True)
+    shown = cells_of(table, "Uniform-k", "")[0]
+    assert shown is not None
+    assert (repr(shown) if form == "csv" else f"{shown:.3f}") in written
+    assert "First-Middle-Last-k" in written
+
+
+def test_latex_escapes_and_balances() -> None:
+    table = Table("t", "a & b_1", ("x",), (("k=3", "GAP"),), ((("L_rep",), (cell([0.5, 0.6]),)),))
+    written = tables.render(table, "latex", with_paper=False)
+    assert r"a \& b\_1" in written
+    assert r"L\_rep & 0.550 $\pm$ 0.071 \\" in written
+    assert written.count(r"\begin{") == written.count(r"\end{")
+
+
+def test_csv_has_a_line_a_cell(main_results: list[Result]) -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.render(table1(Runs(main_results)), "csv", False))))
+    found = [row for row in rows if row["model"] == "Uniform-k" and row["metric"] == "GAP@20"]
+    assert [row["seeds"] for row in found] == ["2", "2"]
+
+
+def test_the_papers_tables_are_complete() -> None:
+    assert len(paper.TABLE_1) == 60
+    assert len(paper.TABLE_2) == 12
+    assert paper.TABLE_1["serial", "rep,ce,pred", 30] == (0.806, 0.405)
+
+
+def test_a_methods_gain_is_over_its_best_control(make_result: Make) -> None:
+    results = [
+        make_result(schedule="scratch", k=3, knows=0.5),
+        make_result(schedule="scratch", k=3, train_selector="random", knows=1.5),
+        make_result("schedule.targets=shuffled", schedule="serial", k=3, knows=0.7),
+        make_result(schedule="serial", k=3, knows=2.5),
+    ]
+    table = controls.table(Runs(results))
+    names = [words for words, _ in table.rows]
+    assert ("serial rep:0.1,ce,pred", "another video's teacher") in names[: table.sections[0]]
+    words, row = table.rows[-1]
+    assert words == ("serial rep:0.1,ce,pred", "as it is")
+    best = max(r.content["metrics"]["gap"] for r in results[:3])
+    assert row[1].value == pytest.approx(results[3].content["metrics"]["gap"] - best)
+    assert "frames redrawn (random)" in row[1].words
+
+
+def test_frames_needed_is_where_the_curve_last_crosses_the_goal() -> None:
+    ks = np.array([6.0, 10.0, 20.0])
+    assert figures.frames_needed(ks, np.array([0.5, 0.7, 0.8]), 0.6) == 8
+    assert figures.frames_needed(ks, np.array([0.9, 0.7, 0.95]), 0.8) == 14
+    assert figures.frames_needed(ks, np.array([0.9, 0.9, 0.95]), 0.8) == 6
+    assert figures.frames_needed(ks, np.array([0.5, 0.6, 0.7]), 0.8) is None
+
+
+@pytest.mark.parametrize("subject", ["figure2", "pareto", "budget"])
+def test_figures_are_drawn_twice_alike(main_results: list[Result], tmp_path: Path, subject: str) -> None:
+    pytest.importorskip("matplotlib")
+    first, second = (figures.draw(subject, Runs(main_results), tmp_path / name) for name in ("a", "b"))
+    assert [path.suffix for path in first] == [".png", ".svg"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_without_matplotlib_a_figure_says_what_to_install(
+    main_results: list[Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=re.escape("distillbench[plot]")):
+        figures.draw("pareto", Runs(main_results), Path())

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from distillbench.grid import Setup
+from distillbench.results.settings import settings_of
+
+
+def test_settings_have_the_names_that_set_them(make_setup: Callable[..., Setup]) -> None:
+    settings = settings_of(make_setup("loss.ce.label_smoothing=0.1", schedule="serial").describe())
+    assert settings["schedule"] == "serial"
+    assert settings["student.cell_size"] == "8"
+    assert settings["loss.ce.label_smoothing"] == "0.1"
+    assert settings["phases.student.objectives.student.rep"] == "0.1"
+    assert settings["k"] == "4"

@@ -1,0 +1,1 @@
+"""Its entry point is called as one of distillbench's own."""

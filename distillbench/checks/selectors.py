@@ -78,7 +78,7 @@ def keeps_what_it_says(subject: Subject) -> None:
 
     `keeps = "at most k"`: from 1 to k. `keeps = "all"`: every frame, whatever k is.
     """
-    says = subject.cls.keeps
+    says: str = getattr(subject.cls, "keeps", "k")
     for k in COUNTS:
         for row, length in zip(_choose(subject, (*LENGTHS, 3), k=k), (*LENGTHS, 3), strict=True):
             count = len(_kept(row))

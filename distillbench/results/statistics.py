@@ -124,10 +124,10 @@ def in_common(a: Values, b: Values) -> list[int]:
 def bootstrap(a: Values, b: Values, count: int = 2000, seed: int = 0) -> Difference:
     """Bootstraps the difference of two methods' means over seeds: the same videos in the same order.
 
-    What is resampled is each video's influence, so that a resample costs one sum and 100,000 videos take seconds; that
-    the interval holds the truth as often as one of metrics computed anew was measured (`benchmarks/coverage.py`). The
-    interval is the 2.5th to the 97.5th percentile of the difference plus the moves of the resampled videos, which vary
-    as `SeedError.of_videos` says, plus draws of the seeds' error.
+    What is resampled is each video's influence, so that a resample costs one sum and 100,000 videos take seconds; how
+    often the interval holds the truth is measured by `benchmarks/coverage.py`. The interval is the 2.5th to the 97.5th
+    percentile of the difference plus the moves of the resampled videos, which vary as `SeedError.of_videos` says, plus
+    draws of the seeds' error.
     """
     generator = np.random.default_rng(seed)
     common, error = in_common(a, b), difference_error(a, b)

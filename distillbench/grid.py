@@ -2,136 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import itertools
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distillbench import __version__
 from distillbench.config import DEFAULTS, Layer, Training, Value, parse_objective, unknown_names
 from distillbench.errors import ConfigError
-from distillbench.interfaces import DataSet, MatchingLoss, Network, Passport, Phase, Preset, TrainingSchedule
+from distillbench.interfaces import DataSet, Phase, Preset, TrainingSchedule
 from distillbench.knobs import bind, knobs_of
 from distillbench.registry import Component, Registry
+from distillbench.setup import COMPONENT_FIELDS, Choice, Setup, passport_of
 
-
-@dataclass(frozen=True)
-class Choice:
-    """One component of a run, with every one of its knobs."""
-
-    component: Component
-    knobs: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The component's name."""
-        return self.component.name
-
-    def build(self, *given: object) -> Any:
-        """Constructs the component: the framework's positional arguments, then the knobs."""
-        return self.component.cls(*given, **self.knobs)
-
-    def describe(self) -> dict[str, Any]:
-        """Everything that identifies the choice, as JSON would hold it."""
-        c = self.component
-        return {"name": c.name, "knobs": dict(self.knobs), "distribution": c.distribution, "version": c.version}
-
-
-@dataclass(frozen=True)
-class Setup:
-    """One run, fully determined but for the machine: what is asked of the training loop.
-
-    losses: every loss that some phase names. weights: the student's objective as the schedule was given it.
-    sources: where each setting came from, by name or dotted name. warnings: what the row must carry.
-    misfits: why the choices cannot work together, where that is known before anything is built.
-    """
-
-    data: Choice
-    teacher: Choice
-    student: Choice
-    head: Choice
-    selector: Choice
-    train_selector: Choice
-    teacher_selector: Choice
-    schedule: Choice
-    losses: Mapping[str, Choice]
-    weights: Mapping[str, float]
-    phases: tuple[Phase, ...]
-    training: Training
-    k: int
-    seed: int
-    preset: str | None
-    sources: Mapping[str, str]
-    warnings: tuple[str, ...]
-    misfits: tuple[str, ...] = ()
-
-    @cached_property
-    def networks(self) -> tuple[Network, ...]:
-        """The networks that learn, guide, lend their weights or their head in some phase, teacher first."""
-        used: set[Network] = set()
-        for phase in self.phases:
-            used |= (
-                set(phase.objectives)
-                | set(phase.starts.values())
-                | ({"teacher"} if phase.head != "separate" else set())
-            )
-            used |= {
-                phase.guides[learner]
-                for learner, terms in phase.objectives.items()
-                if self.is_guided(phase, learner, terms)
-            }
-        return tuple(network for network in NETWORKS if network in used)
-
-    def is_guided(self, phase: Phase, learner: Network, terms: Iterable[str]) -> bool:
-        """Tells whether some of a learner's losses compares it with its guide."""
-        return learner in phase.guides and any("teacher" in self.passport(name).needs for name in terms)
-
-    def passport(self, loss: str) -> Passport:
-        """What a loss of this run needs, and where it is valid."""
-        return _passport(self.losses[loss])
-
-    @property
-    def answers(self) -> Network:
-        """The network whose quality and cost the run reports."""
-        cls = self.schedule.component.cls
-        return "student" if issubclass(cls, TrainingSchedule) and cls.trains_student else "teacher"
-
-    def describe(self) -> dict[str, Any]:
-        """What the run's answer depends on, as JSON would hold it; setups that agree here are the same question."""
-        fields = ["data", "head", "schedule"]
-        fields += ["teacher", "teacher_selector"] if "teacher" in self.networks else []
-        fields += ["student", "selector", "train_selector"] if "student" in self.networks else []
-        described: dict[str, Any] = {name: getattr(self, name).describe() for name in fields}
-        described |= {
-            "losses": {name: choice.describe() for name, choice in sorted(self.losses.items())},
-            "phases": [dataclasses.asdict(phase) for phase in self.phases],
-            "training": dataclasses.asdict(self.training),
-            "seed": self.seed,
-        }
-        return described | ({"k": self.k} if "student" in self.networks else {})
-
-    @cached_property
-    def key(self) -> str:
-        """Twelve hexadecimal digits that stand for this question, asked of this version."""
-        return digest({"distillbench": __version__, **self.describe()})
-
-
-COMPONENT_FIELDS = ("data", "teacher", "student", "head", "selector", "train_selector", "teacher_selector", "schedule")
 RECOMMENDERS = ("recipe of ", "preset ")
 """How the sources begin that fill what the user left unsaid."""
 
-NETWORKS: tuple[Network, ...] = ("teacher", "student")
 _KIND = {"train_selector": "selector", "teacher_selector": "selector"}
-
-
-def digest(content: object) -> str:
-    """Hashes JSON-able content to twelve hexadecimal digits, the same on every machine."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def setups(layers: Sequence[Layer], registry: Registry) -> list[Setup]:
@@ -322,11 +207,6 @@ def _needed(phases: Sequence[Phase], weights: Mapping[str, float]) -> list[str]:
     return list(dict.fromkeys([*weights, *in_phases]))
 
 
-def _passport(choice: Choice | None) -> Passport:
-    cls = choice.component.cls if choice else MatchingLoss
-    return cls.passport if issubclass(cls, MatchingLoss) else Passport(frozenset())
-
-
 def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
     """Lists the losses that need a guide in a phase where their learner has none."""
     return [
@@ -334,7 +214,7 @@ def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> li
         for phase in phases
         for learner, objective in phase.objectives.items()
         for name in objective
-        if "teacher" in _passport(losses[name]).needs and learner not in phase.guides
+        if "teacher" in passport_of(losses[name]).needs and learner not in phase.guides
     ]
 
 
@@ -342,7 +222,7 @@ def _pairing_warnings(data: Choice | None, losses: Mapping[str, Choice | None]) 
     """Lists the losses that are not meant for this data set's kind of labels."""
     kind = data.component.cls.label_kind if data and issubclass(data.component.cls, DataSet) else "multi-label"
     return [
-        f"the loss '{name}' is meant for {' and '.join(sorted(_passport(choice).valid_for))} data; {data.name} is {kind}"
+        f"the loss '{name}' is meant for {' and '.join(sorted(passport_of(choice).valid_for))} data; {data.name} is {kind}"
         for name, choice in losses.items()
-        if data and kind not in _passport(choice).valid_for
+        if data and kind not in passport_of(choice).valid_for
     ]

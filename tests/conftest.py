@@ -11,8 +11,9 @@ import pytest
 
 from distillbench.cli import main
 from distillbench.config import flags
-from distillbench.grid import Setup, setups
+from distillbench.grid import setups
 from distillbench.registry import Registry, discover
+from distillbench.setup import Setup
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -9,8 +9,9 @@ import pytest
 
 from distillbench.config import Layer, flags, parse_objective, read_file
 from distillbench.errors import ConfigError
-from distillbench.grid import Setup, setups
+from distillbench.grid import setups
 from distillbench.registry import Registry
+from distillbench.setup import Setup
 
 
 def problems(registry: Registry, choices: dict[str, object], *assignments: str) -> list[str]:

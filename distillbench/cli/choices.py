@@ -8,8 +8,9 @@ from pathlib import Path
 
 from distillbench.config import DEFAULTS, Layer, Question, flags, read_file, read_grids
 from distillbench.errors import ConfigError, NotApplicableError
-from distillbench.grid import Setup, setups
+from distillbench.grid import setups
 from distillbench.registry import discover
+from distillbench.setup import Setup
 
 
 def layers(question: Path | None, choices: Mapping[str, object], assignments: Sequence[str]) -> list[Layer]:

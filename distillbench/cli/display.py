@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from distillbench.cli.terminal import console
-from distillbench.grid import Choice, Setup
 from distillbench.results.record import Result
+from distillbench.setup import Choice, Setup
 
 notes = console(stderr=True)
 

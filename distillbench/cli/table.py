@@ -47,7 +47,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     for name, title in (("gap", "GAP@20 (95 %)"), ("map_at_20", "mAP@20 (95 %)"), ("map", "mAP")):
         out[title] = [_quality(row, name) for row in records]
     if "like_best" in rows:
-        out["≈"] = ["≈" if row["like_best"] is True else "" for row in records]
+        out["≈ best"] = ["≈" if row["like_best"] is True else "" for row in records]
     out["MACs"] = rows["macs"].map(_or_dash)
     out["FLOPs"] = rows["flops"].map(_or_dash)
     if rows["published_macs"].notna().any():

@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from distillbench.cli.display import count, notes
-from distillbench.grid import Setup
 from distillbench.results.failures import Status
 from distillbench.results.planning import Job, Plan
 from distillbench.results.record import Result, read
 from distillbench.results.sweeping import Watcher
+from distillbench.setup import Setup
 
 _LISTED = 40
 

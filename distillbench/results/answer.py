@@ -17,12 +17,12 @@ from distillbench.errors import ConfigError
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
-from distillbench.grid import Setup, digest
 from distillbench.interfaces import Network, Splits
 from distillbench.results import failures, labels, provenance, record
 from distillbench.results.fidelity import fidelity
 from distillbench.results.observing import columns, watched
 from distillbench.results.record import Result
+from distillbench.setup import Setup, digest
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import fit

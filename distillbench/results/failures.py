@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from distillbench.grid import Setup
+from distillbench.setup import Setup
 from distillbench.storage import write_text
 
 Status = Literal["failed", "not applicable"]

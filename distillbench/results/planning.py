@@ -10,10 +10,10 @@ import torch
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import count_macs
-from distillbench.grid import Choice, Setup, digest
 from distillbench.interfaces import Network, Splits, Videos
 from distillbench.networks import Model, probe
 from distillbench.results import answer, record
+from distillbench.setup import Choice, Setup, digest
 from distillbench.training.assemble import Parts, check_lengths, needs_states, open_data
 from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
 

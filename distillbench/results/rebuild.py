@@ -12,11 +12,12 @@ import torch
 
 from distillbench.config import Layer
 from distillbench.errors import ResultError
-from distillbench.grid import COMPONENT_FIELDS, Setup, setups
+from distillbench.grid import setups
 from distillbench.interfaces import Network
 from distillbench.registry import Registry
 from distillbench.results.answer import find_device, use_threads
 from distillbench.results.record import Result
+from distillbench.setup import COMPONENT_FIELDS, Setup
 from distillbench.storage import load_tensors
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone

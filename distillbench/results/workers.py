@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
 from distillbench.errors import ConfigError, DistillbenchError
-from distillbench.grid import Setup, digest
 from distillbench.interfaces import Splits
 from distillbench.results.answer import Workplace, answer
+from distillbench.setup import Setup, digest
 from distillbench.training.assemble import open_data
 from distillbench.training.observer import Observer
 

@@ -11,7 +11,6 @@ import torch
 
 from distillbench.data.batches import View, batches
 from distillbench.errors import ConfigError
-from distillbench.grid import Choice, Setup
 from distillbench.interfaces import (
     DataSet,
     FrameSelector,
@@ -25,6 +24,7 @@ from distillbench.interfaces import (
 )
 from distillbench.networks import Model, Precision, choose_precision, has_bf16, probe
 from distillbench.seeds import derive
+from distillbench.setup import Choice, Setup
 from distillbench.training.pairing import refuse_misfits
 
 

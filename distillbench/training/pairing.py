@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from distillbench.errors import NotApplicableError
-from distillbench.grid import Setup
 from distillbench.interfaces import Network, Phase, Shapes
 from distillbench.networks import Model
+from distillbench.setup import Setup
 
 
 def refuse_misfits(setup: Setup, models: Mapping[Network, Model], shapes: Mapping[Network, Shapes]) -> None:

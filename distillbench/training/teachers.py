@@ -12,8 +12,8 @@ from torch import Tensor
 
 from distillbench import __version__
 from distillbench.errors import ResultError
-from distillbench.grid import digest
 from distillbench.interfaces import Phase
+from distillbench.setup import digest
 from distillbench.storage import load_tensors, save_tensors
 from distillbench.training.assemble import Parts
 

@@ -9,9 +9,9 @@ import torch
 
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.latency import measure
-from distillbench.grid import Setup
 from distillbench.interfaces import Clips, Codec, Encoder, Encoding
 from distillbench.networks import Model
+from distillbench.setup import Setup
 from distillbench.training.assemble import assemble, open_data
 from distillbench_plugins.heads.logistic import Logistic
 

@@ -10,9 +10,10 @@ import torch
 from distillbench.config import flags
 from distillbench.evaluation.evaluate import Evaluation
 from distillbench.evaluation.ranking import RankingMetrics
-from distillbench.grid import Setup, setups
+from distillbench.grid import setups
 from distillbench.interfaces import ClipGenerator, Codec, DataSet
 from distillbench.registry import Registry, discover
+from distillbench.setup import Setup
 
 
 def preset(registry: Registry, name: str, schedule: str = "serial", loss: str = "rep,ce,pred", k: int = 30) -> Setup:

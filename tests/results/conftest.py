@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from distillbench.evaluation.topk import TopK
-from distillbench.grid import Setup
 from distillbench.results import record
 from distillbench.results.record import Result
+from distillbench.setup import Setup
 from distillbench.storage import save_tensors
 
 VIDEOS, CLASSES = 60, 8

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillbench.grid import Setup
 from distillbench.results import failures
 from distillbench.results.leaderboard import frame, load, over_seeds, ranked, select
 from distillbench.results.record import Result
 from distillbench.results.significance import with_intervals
+from distillbench.setup import Setup
 
 Make = Callable[..., Result]
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from distillbench.errors import ConfigError
-from distillbench.grid import Setup
 from distillbench.results import failures
 from distillbench.results.answer import Workplace, answer
 from distillbench.results.planning import Plan, plan
 from distillbench.results.sweeping import Sweep, Watcher
 from distillbench.results.workers import Event, fastest_count
+from distillbench.setup import Setup
 
 MakeSetup = Callable[..., Setup]
 

@@ -9,12 +9,12 @@ import torch
 
 from distillbench.errors import ResultError
 from distillbench.evaluation.evaluate import evaluate
-from distillbench.grid import Setup
 from distillbench.registry import Registry
 from distillbench.results.answer import Workplace, answer
 from distillbench.results.rebuild import rebuild, setup_of
 from distillbench.results.record import Result
 from distillbench.results.reproduction import reproduce
+from distillbench.setup import Setup
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from distillbench.errors import ResultError
-from distillbench.grid import Setup
 from distillbench.results import record
 from distillbench.results.answer import Workplace, answer
 from distillbench.results.leaderboard import frame, load, over_seeds, ranked, row, select
+from distillbench.setup import Setup
 from distillbench.storage import load_tensors
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from distillbench.grid import Setup
 from distillbench.results.settings import settings_of
+from distillbench.setup import Setup
 
 
 def test_settings_have_the_names_that_set_them(make_setup: Callable[..., Setup]) -> None:

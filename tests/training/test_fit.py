@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from distillbench.errors import TrainingError
-from distillbench.grid import Setup
 from distillbench.interfaces import Outcome
+from distillbench.setup import Setup
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import fit

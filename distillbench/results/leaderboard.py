@@ -146,6 +146,8 @@ def frame(results: Sequence[Result], failed: Sequence[Failure] = ()) -> pd.DataF
 def select(table: pd.DataFrame, conditions: Sequence[str], flag: str = "--where") -> pd.DataFrame:
     """Keeps the rows that meet every condition `COLUMN=VALUE`; several values may be joined by `|`.
 
+    A loss may be named without its weights, `rep,ce` for `rep:0.1,ce`.
+
     A dotted name is a setting, such as `schedule.epochs_factor=1`; a run without it does not meet the condition.
 
     Raises `ConfigError` for a condition of another form or an unknown column.
@@ -157,8 +159,20 @@ def select(table: pd.DataFrame, conditions: Sequence[str], flag: str = "--where"
         if not equals:
             raise ConfigError([f"{flag} takes COLUMN=VALUE, such as k=15; found '{condition}'"])
         wanted = {_plain(part.strip()) for part in value.split("|")}
-        table = table[pd.Series([_plain(str(cell)) in wanted for cell in cells], table.index, dtype=bool)]
+        names = _objective_names if name == "loss" else _one_name
+        met = [not wanted.isdisjoint(names(_plain(str(cell)))) for cell in cells]
+        table = table[pd.Series(met, table.index, dtype=bool)]
     return table
+
+
+def _one_name(cell: str) -> set[str]:
+    return {cell}
+
+
+def _objective_names(cell: str) -> set[str]:
+    """What an objective may be called: as it is written, without its weights, and by its first stage alone."""
+    unweighted = re.sub(r":[^,\s]+", "", cell)
+    return {cell, unweighted, unweighted.partition(" > ")[0]}
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:

@@ -128,3 +128,23 @@ def test_a_rows_cost_and_quality_are_the_results(done: record.Result) -> None:
 def test_the_format_grows_with_the_file(done: record.Result) -> None:
     content = json.loads(done.path.read_text())
     assert content["format"] == record.FORMAT
+
+
+@pytest.mark.parametrize("asked", ["rep:0.1,ce", "rep,ce"])
+def test_a_loss_is_found_with_its_weights_and_without(
+    make_setup: Callable[..., Setup], tmp_path: Path, asked: str
+) -> None:
+    answer(make_setup(loss="rep,ce"), Workplace(tmp_path))
+    table = frame(load([tmp_path]).results)
+    assert table["loss"].tolist() == ["rep:0.1,ce"]
+    assert len(select(table, [f"loss={asked}"])) == 1
+    assert select(table, ["loss=rep:0.2,ce"]).empty
+    assert select(table, ["loss=rep"]).empty
+
+
+def test_a_loss_of_two_stages_is_found_by_what_was_asked(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    answer(make_setup(loss="rep"), Workplace(tmp_path))
+    table = frame(load([tmp_path]).results)
+    assert table["loss"].tolist() == ["rep:0.1 > ce"]
+    assert len(select(table, ["loss=rep"])) == 1
+    assert select(table, ["loss=ce"]).empty

@@ -117,6 +117,7 @@ class Shapes:
 Network = Literal["teacher", "student"]
 Keeps = Literal["k", "at most k", "all"]
 HeadSharing = Literal["separate", "copy", "tied", "frozen"]
+Targets = Literal["own", "shuffled", "same-frames"]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ class Phase:
     starts: networks whose weights are overwritten before the phase, and by which network's.
     head: where the student's head comes from when the phase begins: `separate` its own, left as it is; `copy` a copy of
         the teacher's; `tied` the teacher's itself, moved by both; `frozen` a copy of the teacher's that stands still.
-    targets: `own` compares a video with the guide's outcome for the same video, `shuffled` with another video's.
+    targets: `own` compares a learner with the guide's outcome for the same video, `shuffled` with another video's,
+        `same-frames` with its outcome for the very frames that the learner sees, however few; the guide must then
+        stand still.
     """
 
     name: str
@@ -139,7 +142,7 @@ class Phase:
     guides: Mapping[Network, Network] = field(default_factory=lambda: {"student": "teacher"})
     starts: Mapping[Network, Network] = field(default_factory=dict)
     head: HeadSharing = "separate"
-    targets: Literal["own", "shuffled"] = "own"
+    targets: Targets = "own"
 
 
 class ClipGenerator:

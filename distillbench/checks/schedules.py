@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping, Sequence
 
 from distillbench.checks.promises import Subject, expect
-from distillbench.interfaces import HeadSharing, Network, Phase
+from distillbench.interfaces import HeadSharing, Network, Phase, Targets
 
 BUDGETS = (1, 7, 100)
 OBJECTIVES: tuple[Mapping[str, float], ...] = ({"ce": 1.0}, {"rep": 1.0}, {"rep": 0.5, "ce": 1.0, "pred": 2.0})
@@ -23,7 +23,7 @@ def _all(subject: Subject) -> list[Phase]:
 
 def speaks_of_what_there_is(subject: Subject) -> None:
     """It returns phases, with names of their own, that speak of teacher and student and of a head that there is."""
-    networks, heads = set(typing.get_args(Network)), set(typing.get_args(HeadSharing))
+    networks, heads, targets = (set(typing.get_args(words)) for words in (Network, HeadSharing, Targets))
     for objective in OBJECTIVES:
         phases = _phases(subject, objective, 7)
         expect(phases and all(isinstance(phase, Phase) for phase in phases), f"{phases!r}")
@@ -33,6 +33,7 @@ def speaks_of_what_there_is(subject: Subject) -> None:
             named = {*phase.objectives, *phase.guides, *phase.guides.values(), *phase.starts, *phase.starts.values()}
             expect(named <= networks, f"phase {phase.name} speaks of {', '.join(sorted(named - networks))}")
             expect(phase.head in heads, f"phase {phase.name}: head {phase.head!r}")
+            expect(phase.targets in targets, f"phase {phase.name}: targets {phase.targets!r}")
 
 
 def epochs_add_up(subject: Subject) -> None:

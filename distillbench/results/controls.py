@@ -25,6 +25,8 @@ def kind_of(row: Mapping[str, Any]) -> str | None:
     smoothing = settings.get("loss.ce.label_smoothing", "0.0")
     if settings.get("schedule.targets") == "shuffled":
         parts.append("another video's teacher")
+    if settings.get("schedule.targets") == "same-frames":
+        parts.append("teacher sees the same frames")
     if settings.get("schedule.teacher") == "untrained":
         parts.append("untrained teacher")
     if smoothing != "0.0":
@@ -40,7 +42,7 @@ def kind_of(row: Mapping[str, Any]) -> str | None:
 def is_control(row: Mapping[str, Any]) -> bool:
     """Tells whether nothing of a trained teacher that saw the same video reaches the student."""
     settings: Mapping[str, str] = row["settings"]
-    told = settings.get("schedule.targets") == "own" and settings.get("schedule.teacher") == "trained"
+    told = settings.get("schedule.targets") != "shuffled" and settings.get("schedule.teacher") == "trained"
     return row["schedule"] == "scratch" or not told
 
 

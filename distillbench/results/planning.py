@@ -147,17 +147,19 @@ class _Works:
             for learner, terms in phase.objectives.items():
                 guide = phase.guides.get(learner)
                 if guide and guide not in phase.objectives and setup.is_guided(phase, learner, terms):
-                    asked = phase.epochs if needs_states(setup, phase) else 1
-                    work += asked * videos * self._forward(setup, splits, guide)
+                    seen = learner if phase.targets == "same-frames" else guide
+                    asked = phase.epochs if needs_states(setup, phase) or seen == learner else 1
+                    work += asked * videos * self._forward(setup, splits, guide, seen)
             if number == 0 and trains_teacher_alone(phase):
                 shared = work
             else:
                 own += work
         return own, shared
 
-    def _forward(self, setup: Setup, splits: Splits, network: Network) -> float:
+    def _forward(self, setup: Setup, splits: Splits, network: Network, seen: Network | None = None) -> float:
+        """Counts a network's pass over one video of average length, seen as itself or as another network sees it."""
         encoder, train = getattr(setup, network), splits.train
-        longest = train.lengths if network == "teacher" else train.lengths.clamp_max(setup.k)
+        longest = train.lengths if (seen or network) == "teacher" else train.lengths.clamp_max(setup.k)
         frames = max(1, round(float(longest.double().mean())))
         key = digest([encoder.describe(), setup.head.describe(), frames, train.width, train.labels.count])
         if key not in self._macs:

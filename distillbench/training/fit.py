@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distillbench.data.batches import Batch, View, batches, shuffled
+from distillbench.data.batches import batches, shuffled
 from distillbench.errors import ResultError, TrainingError
 from distillbench.evaluation.evaluate import evaluate
-from distillbench.interfaces import Encoding, Network, Outcome, Phase
+from distillbench.interfaces import Phase
 from distillbench.seeds import derive
 from distillbench.training import roles
 from distillbench.training.assemble import Parts, needs_states
 from distillbench.training.checkpoint import Checkpoints, Progress
+from distillbench.training.objective import Objective
 from distillbench.training.observer import SILENT, Observer
 from distillbench.training.optimiser import Optimiser
-from distillbench.training.signals import Signals, ask
 from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
 
 _CHECKED_EVERY = 20  # steps between looks at the running sums: a look waits for the device
@@ -69,14 +69,14 @@ class _Loop:
         loop = self.parts
         roles.cast(phase, self.models, needs_states(self.setup, phase))
         optimiser = self._optimiser(phase)
-        signals = self._signals(phase) if phase.epochs else {}
+        objective = Objective(loop, phase)
         steps = math.ceil(len(loop.splits.train) / self.setup.training.batch_size)
         done = self.progress.epoch * steps + self.progress.step
         self.observer.phase_started(phase.name, phase.epochs, steps, done)
         for epoch in range(self.progress.epoch, phase.epochs):
             self.progress.epoch = epoch
             began = time.perf_counter()
-            self._train_epoch(phase, epoch, optimiser, signals)
+            self._train_epoch(phase, epoch, optimiser, objective)
             row = self._validate(phase, epoch, optimiser, time.perf_counter() - began)
             self.progress.history.append(row)
             self.progress.epoch, self.progress.step, self.progress.sums = epoch + 1, 0, {}
@@ -84,7 +84,7 @@ class _Loop:
             self._save(optimiser)
         self._finish(phase)
 
-    def _train_epoch(self, phase: Phase, epoch: int, optimiser: Optimiser, signals: Mapping[Network, Signals]) -> None:
+    def _train_epoch(self, phase: Phase, epoch: int, optimiser: Optimiser, objective: Objective) -> None:
         roles.cast(phase, self.models, needs_states(self.setup, phase))
         training, train = self.setup.training, self.parts.splits.train
         order = shuffled(len(train), self.setup.seed, self.progress.phase * 1_000_003 + epoch)
@@ -93,13 +93,12 @@ class _Loop:
             name: torch.tensor(value, dtype=torch.float64, device=self.parts.device)
             for name, value in self.progress.sums.items()
         }
-        views = self._views(phase, signals)
         began = time.perf_counter()
         for step, batch in enumerate(
-            batches(train, order, training.batch_size, views, epoch=epoch, skip=first), start=first
+            batches(train, order, training.batch_size, objective.views, epoch=epoch, skip=first), start=first
         ):
             torch.manual_seed(derive(self.setup.seed, phase.name, epoch, step))
-            loss = self._loss(phase, batch, signals, sums)
+            loss = objective(batch, sums)
             optimiser.step(loss, epoch * len(train) + step * training.batch_size)
             self.progress.step = step + 1
             self.observer.step_ended()
@@ -114,64 +113,6 @@ class _Loop:
         self.progress.seconds += time.perf_counter() - began
         self._check_finite(phase, epoch, sums)
         self.progress.sums = {name: float(value) for name, value in sums.items()}
-
-    def _loss(self, phase: Phase, batch: Batch, signals: Mapping[Network, Signals], sums: dict[str, Tensor]) -> Tensor:
-        """Computes the sum of all learners' objectives on a batch, and adds each term to the running sums."""
-        device = self.parts.device
-        labels = batch.labels.to(device, non_blocking=True)
-        outcomes = {n: self.models[n](batch.clips[n].to(device)) for n in phase.objectives}
-        total = torch.zeros((), device=device)
-        for learner, objective in phase.objectives.items():
-            guide = self._guide_outcome(phase, learner, batch, outcomes, signals)
-            for name, weight in objective.items():
-                term = self.parts.losses[learner][name](outcomes[learner], guide, labels)
-                total = total + weight * term
-                where = f"{learner}/{name}"
-                sums[where] = sums.get(where, 0.0) + term.detach().double() * len(batch.videos)
-        return total
-
-    def _guide_outcome(
-        self,
-        phase: Phase,
-        learner: Network,
-        batch: Batch,
-        outcomes: Mapping[Network, Outcome],
-        signals: Mapping[Network, Signals],
-    ) -> Outcome | None:
-        if not self.setup.is_guided(phase, learner, phase.objectives[learner]):
-            return None
-        guide = phase.guides[learner]
-        if guide in outcomes:
-            outcome = outcomes[guide]
-        elif guide in signals:
-            outcome = signals[guide].outcome(batch.videos, self.parts.device)
-        else:
-            with torch.no_grad():
-                outcome = self.models[guide](batch.clips[guide].to(self.parts.device))
-        outcome = _detached(outcome)
-        return _rolled(outcome) if phase.targets == "shuffled" else outcome
-
-    def _views(self, phase: Phase, signals: Mapping[Network, Signals]) -> dict[str, View]:
-        """Lists what must be read: learners see their training view, a live guide what it sees in evaluation."""
-        views: dict[str, View] = {network: self.parts.training_views[network] for network in phase.objectives}
-        for guide in self._standing_guides(phase):
-            if guide not in signals:
-                views[guide] = self.parts.evaluation_views[guide]
-        return views
-
-    def _standing_guides(self, phase: Phase) -> list[Network]:
-        found = [phase.guides[n] for n, terms in phase.objectives.items() if self.setup.is_guided(phase, n, terms)]
-        return [guide for guide in dict.fromkeys(found) if guide not in phase.objectives]
-
-    def _signals(self, phase: Phase) -> dict[Network, Signals]:
-        """Asks every guide that stands still once, unless a loss reads states, which are too large to keep."""
-        if needs_states(self.setup, phase):
-            return {}
-        size, train = self.setup.training.batch_size, self.parts.splits.train
-        return {
-            guide: ask(self.models[guide], train, self.parts.evaluation_views[guide], size, self.parts.device)
-            for guide in self._standing_guides(phase)
-        }
 
     def _optimiser(self, phase: Phase) -> Optimiser:
         parameters = roles.learning_parameters(phase, self.models)
@@ -291,17 +232,3 @@ class _Loop:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _detached(outcome: Outcome) -> Outcome:
-    encoding = outcome.encoding
-    states = None if encoding.states is None else encoding.states.detach()
-    return Outcome(Encoding(encoding.summary.detach(), states, encoding.times), outcome.logits.detach())
-
-
-def _rolled(outcome: Outcome) -> Outcome:
-    """Gives every video the outcome of its neighbour in the (shuffled) batch."""
-    e = outcome.encoding
-    states = None if e.states is None else e.states.roll(1, 0)
-    times = None if e.times is None else e.times.roll(1, 0)
-    return Outcome(Encoding(e.summary.roll(1, 0), states, times), outcome.logits.roll(1, 0))

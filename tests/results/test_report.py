@@ -157,6 +157,16 @@ def test_a_methods_gain_is_over_its_best_control(make_result: Make) -> None:
     assert "frames redrawn (random)" in row[1].words
 
 
+def test_a_teacher_shown_the_students_frames_is_a_method_of_its_own(make_result: Make) -> None:
+    results = [
+        make_result(schedule="scratch", k=3, knows=0.5),
+        make_result("schedule.targets=same-frames", schedule="serial", k=3, knows=2.0),
+        make_result(schedule="serial", k=3, knows=2.5),
+    ]
+    table = controls.table(Runs(results))
+    assert [words[1] for words, _ in table.rows] == ["as it is", "teacher sees the same frames", "as it is"]
+
+
 def test_frames_needed_is_where_the_curve_last_crosses_the_goal() -> None:
     ks = np.array([6.0, 10.0, 20.0])
     assert figures.frames_needed(ks, np.array([0.5, 0.7, 0.8]), 0.6) == 8

@@ -233,8 +233,21 @@ def test_keeping_the_teachers_answers_changes_nothing_but_half_precision_roundin
 ) -> None:
     kept, live = build(make_setup()), build(make_setup())
     one = train(kept, tmp_path / "kept")
-    monkeypatch.setattr("distillbench.training.fit._Loop._signals", lambda self, phase: {})
+    monkeypatch.setattr("distillbench.training.objective.needs_states", lambda setup, phase: True)
     two = train(live, tmp_path / "live")
     for term in ("rep", "ce", "pred"):
         ours, theirs = (rows[-1]["networks"]["student"]["terms"][term] for rows in (one, two))
         assert ours == pytest.approx(theirs, rel=2e-3)
+
+
+def test_a_teacher_shown_the_same_frames_says_nothing_of_the_others(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    parts = build(make_setup("schedule.targets=same-frames", loss="ce,pred"))
+    parts.models["teacher"].encoder.register_forward_pre_hook(
+        lambda module, given: seen.append((given[0].frames.shape[1], module.training))
+    )
+    train(parts, tmp_path)
+    assert parts.setup.k in {frames for frames, training in seen if not training}
+    assert {frames for frames, training in seen if training} == {int(parts.splits.train.lengths.max())}

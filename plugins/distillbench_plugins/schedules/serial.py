@@ -7,7 +7,7 @@ from typing import Literal
 
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
-from distillbench.interfaces import HeadSharing, Phase, TrainingSchedule
+from distillbench.interfaces import HeadSharing, Phase, Targets, TrainingSchedule
 
 ENCODING_LOSSES = frozenset({"rep", "rep-intermediate"})
 """Losses that teach an encoder and say nothing about a head."""
@@ -23,7 +23,8 @@ class Serial(TrainingSchedule):
         head: where the student's head comes from in the one-stage form; separate is the released code's (row 10).
         finetune_epochs: epochs of the second stage, beside the student's own (row 20).
         finetune_head: the classifier plugged in at the second stage: the teacher's, or the student's own (row 11).
-        targets: shuffled is a control: every video is matched with the teacher's outcome for another video.
+        targets: shuffled and same-frames are controls: the teacher's outcome is for another video, or is what it makes
+            of the student's frames alone.
         teacher: untrained is a control: the student is matched with a teacher as it was drawn.
     """
 
@@ -34,7 +35,7 @@ class Serial(TrainingSchedule):
         head: HeadSharing = "copy",
         finetune_epochs: int = 3,
         finetune_head: Literal["teacher", "own"] = "teacher",
-        targets: Literal["own", "shuffled"] = "own",
+        targets: Targets = "own",
         teacher: Literal["trained", "untrained"] = "trained",
     ) -> None:
         if finetune_epochs < 0:

@@ -189,7 +189,9 @@ class Encoder(nn.Module, ABC):
 
     An encoder that has states makes them only while `keeps_states` is set, which the framework does when a loss needs
     them. An encoder may offer `published_macs(frames, width) -> int`: what a paper's own convention would count for
-    one video, width being that of the first (visual) feature; it is reported beside the full count.
+    one video, width being that of the first (visual) feature; it is reported beside the full count. A module within it
+    whose products are not `nn.Linear`, `nn.LSTM` or `nn.GRU` takes part in quantisation if it offers
+    `with_linears() -> nn.Module`, an equal module for inference made of `nn.Linear`s.
     """
 
     keeps_states: bool = False

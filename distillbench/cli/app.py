@@ -10,6 +10,7 @@ from distillbench.cli.data import data
 from distillbench.cli.leaderboard import leaderboard
 from distillbench.cli.new import new
 from distillbench.cli.plugins import plugins
+from distillbench.cli.quantize import quantize
 from distillbench.cli.report import report
 from distillbench.cli.reproduce import reproduce
 from distillbench.cli.run import run
@@ -31,6 +32,7 @@ app.command()(compare)
 app.command()(report)
 app.command()(show)
 app.command()(reproduce)
+app.command()(quantize)
 app.command()(plugins)
 app.command()(check)
 app.command()(new)

@@ -64,7 +64,8 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _method(row: dict[str, Any]) -> str:
-    return f"{row['encoder']} {row['schedule']}" + (f" ({row['preset']})" if isinstance(row["preset"], str) else "")
+    marks = [mark for mark in (row["preset"], "int8" if row["precision"] == "int8" else None) if isinstance(mark, str)]
+    return f"{row['encoder']} {row['schedule']}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _frames(row: dict[str, Any]) -> str:

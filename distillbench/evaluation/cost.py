@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from distillbench.data.batches import View, clips_at
+from distillbench.evaluation.quantization import weight_bytes
 from distillbench.interfaces import Clips, Videos
 from distillbench.networks import Model
 
@@ -90,7 +90,7 @@ def peak_memory(model: Model, videos: Videos, view: View, device: torch.device, 
     which = torch.arange(batch)
     clips = clips_at(videos, which, view.index(videos, which, 0), view.slots)
     model.eval()
-    weights = sum(t.numel() * t.element_size() for t in _tensors(model))
+    weights = weight_bytes(model)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = int(torch.cuda.memory_allocated(device))
@@ -127,7 +127,3 @@ class _AliveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _forget(self, size: int) -> None:
         self.now -= size
-
-
-def _tensors(module: nn.Module) -> list[torch.Tensor]:
-    return [*module.parameters(), *module.buffers()]

@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 
+from distillbench.data.batches import View
 from distillbench.errors import ConfigError
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
-from distillbench.interfaces import Network, Splits
+from distillbench.interfaces import Network, Splits, Videos
+from distillbench.networks import Model
 from distillbench.results import failures, labels, provenance, record
 from distillbench.results.fidelity import fidelity
 from distillbench.results.observing import columns, watched
@@ -165,10 +167,14 @@ def _fidelity(parts: Parts) -> dict[str, Any] | None:
 def _cost(parts: Parts, network: Network, evaluation: Evaluation) -> dict[str, Any]:
     model, view, test = parts.models[network], parts.evaluation_views[network], parts.splits.test
     cost = cost_of(model, test, view, parts.device)
-    latencies = {str(batch): measure(model, test, view, parts.device, batch) for batch in (1, 256)}
-    return dataclasses.asdict(cost) | {
-        "macs": cost.macs,
-        "flops": None if cost.macs is None else 2 * cost.macs,
+    counted = {"macs": cost.macs, "flops": None if cost.macs is None else 2 * cost.macs}
+    return dataclasses.asdict(cost) | counted | measured(model, test, view, parts.device, evaluation)
+
+
+def measured(model: Model, test: Videos, view: View, device: torch.device, evaluation: Evaluation) -> dict[str, Any]:
+    """What was read and how long it took: evaluating the split, and the network alone at batch 1 and 256."""
+    latencies = {str(batch): measure(model, test, view, device, batch) for batch in (1, 256)}
+    return {
         "frames_read": evaluation.frames_read,
         "bytes_read": evaluation.bytes_read,
         "latency": {

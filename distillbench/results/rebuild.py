@@ -33,7 +33,7 @@ def setup_of(result: Result, registry: Registry) -> Setup:
     layer = Layer("result", _settings(described, result.content.get("objective")))
     setup = setups([layer], registry)[0]
     now = json.loads(json.dumps(setup.describe()))
-    if setup.key != result.id or now != described:
+    if setup.key != result.content.get("quantized_from", result.id) or now != described:
         changed = [name for name in described if now.get(name) != described[name]]
         version = result.content["versions"].get("distillbench", "unknown")
         raise ResultError(

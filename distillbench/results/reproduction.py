@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillbench.errors import ResultError
 from distillbench.registry import Registry
 from distillbench.results.answer import Workplace, answer
 from distillbench.results.rebuild import setup_of
@@ -47,7 +48,10 @@ class Reproduction:
 
 
 def reproduce(result: Result, registry: Registry, device: str = "auto", observer: Observer = SILENT) -> Reproduction:
-    """Trains and evaluates a row's question again, teacher included, in a temporary folder."""
+    """Trains and evaluates a row's question again, teacher included, in a temporary folder; `ResultError` for a row in 8 bits."""
+    source = result.content.get("quantized_from")
+    if source:
+        raise ResultError(f"run {result.id} was never trained: reproduce {source}, then distillbench quantize {source}")
     setup = setup_of(result, registry)
     with tempfile.TemporaryDirectory(prefix="distillbench-") as folder:
         again = answer(setup, Workplace(Path(folder), device), observer)

@@ -11,8 +11,9 @@ from torch.nn.functional import dropout, pad
 
 from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoding
-from distillbench_plugins.layers.lstm import LSTM, Init, States
+from distillbench_plugins.layers.lstm import LSTM, Init
 from distillbench_plugins.layers.packing import cut, moved, pack
+from distillbench_plugins.layers.states import States
 
 DropoutPlace = Literal["input", "layers", "summary"]
 State = Literal["concat", "top"]
@@ -79,7 +80,7 @@ class HierarchicalLSTM(nn.Module):
         blocks, sequences = pack(starts, lengths), pack(counts.cumsum(0) - counts, counts)
         rows = moved(blocks.rows, clips.frames.device)
         frames = self._dropped(clips.frames.reshape(videos * slots, -1).index_select(0, rows), "input")
-        lower = self.lower(frames.to(self.lower.weights(0)[0].dtype), blocks.sizes)
+        lower = self.lower(frames.to(self.lower.dtype), blocks.sizes)
         codes = self._state(lower, moved(blocks.last[sequences.rows], clips.frames.device))
         higher = self.higher(codes, sequences.sizes)
         summary = self._dropped(self._state(higher, moved(sequences.last, clips.frames.device)), "summary")

@@ -15,22 +15,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from distillbench_plugins.layers.linear_lstm import LinearLSTM
 from distillbench_plugins.layers.packing import moved
+from distillbench_plugins.layers.states import States
 
 Init = Literal["glorot", "default"]
-
-
-class States(NamedTuple):
-    """The cell and hidden state after every step: c and h, each (P, H), packed."""
-
-    cell: Tensor
-    hidden: Tensor
 
 
 class LSTM(nn.Module):
@@ -58,6 +53,15 @@ class LSTM(nn.Module):
         """Returns a layer's weight_ih (4H, D), weight_hh (4H, H) and bias (4H,)."""
         names = f"weight_ih_l{layer}", f"weight_hh_l{layer}", f"bias_l{layer}"
         return self.get_parameter(names[0]), self.get_parameter(names[1]), self.get_parameter(names[2])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' type."""
+        return self.weights(0)[0].dtype
+
+    def with_linears(self) -> LinearLSTM:
+        """Returns an equal stack, for inference, that can be quantised."""
+        return LinearLSTM(self)
 
     @torch.no_grad()
     def reset_parameters(self, init: Init) -> None:

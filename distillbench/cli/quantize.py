@@ -1,0 +1,26 @@
+"""`distillbench quantize`: a stored run's network in 8 bits, as a row of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quantize(
+    run: Annotated[str, typer.Argument(help="A run's key, the beginning of it, or its file.")],
+    results: Annotated[list[Path] | None, typer.Option(help="Folders of results.", show_default="results")] = None,
+) -> None:
+    """Evaluate a stored network in 8 bits (dynamic quantisation, CPU) and put it on the leaderboard beside itself."""
+    from distillbench.cli import rows, table
+    from distillbench.cli.progress import progress
+    from distillbench.registry import discover
+    from distillbench.results.leaderboard import frame
+    from distillbench.results.quantizing import quantize as in_8_bits
+
+    result = rows.find(run, results)
+    with progress() as observer:
+        made = in_8_bits(result, discover(), observer)
+    typer.echo(table.render(frame([result, made]), "table"), nl=False)
+    typer.echo(made.path)

@@ -58,7 +58,8 @@ def _packed_bytes(module: Any) -> int:
 
 def _expose_linears(module: nn.Module) -> None:
     for name, inner in module.named_children():
-        if hasattr(inner, "with_linears"):
-            setattr(module, name, inner.with_linears().eval())
+        offered: Any = getattr(inner, "with_linears", None)
+        if offered is not None:
+            setattr(module, name, offered().eval())
         else:
             _expose_linears(inner)

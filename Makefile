@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test test-all check format docs bench clean
@@ -30,6 +31,15 @@ check: $(INSTALLED)  ## style, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(BENCH)/.installed: pyproject.toml constraints.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
+
+bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one table
+	$(BENCH)/bin/python benchmarks/bench.py
+
 docs: $(INSTALLED)  ## the pages that are made from the code
 	$(BIN)/python docs/generate.py
 
@@ -38,4 +48,4 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) results
+	rm -rf $(VENV) $(BENCH) results

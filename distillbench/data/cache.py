@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from distillbench.storage import replacing
 
 
 def cache_folder(*parts: str) -> Path:
@@ -22,13 +23,5 @@ def cache_folder(*parts: str) -> Path:
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """Opens a file for writing that appears at `path` complete and on disk, or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        yield file

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 from distillbench.errors import ResultError
 from distillbench.evaluation.ranking import Kept, RankingMetrics, precision_sums, ranking_metrics
+from distillbench.storage import write_atomically
 
 _FORMAT = "distillbench top-20 predictions, format 1"
 
@@ -58,17 +58,8 @@ class Predictions:
         """Writes one safetensors file, whole or not at all. Raises ResultError where it cannot."""
         names = np.frombuffer(json.dumps(self.ids).encode(), dtype=np.uint8)
         arrays = {"ids": names} | {field.name: getattr(self.kept, field.name) for field in fields(Kept)}
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"format": _FORMAT})
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise ResultError(f"{path}: cannot write predictions: {error.strerror}") from error
+        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        write_atomically(path, lambda temporary: save_file(whole, temporary, {"format": _FORMAT}))
 
     @classmethod
     def load(cls, path: Path) -> Predictions:

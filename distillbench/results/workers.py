@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
-from distillbench.errors import ConfigError, DistillbenchError
+from distillbench.errors import ConfigError, DistillbenchError, NotApplicableError
 from distillbench.interfaces import Splits
 from distillbench.results.answer import Workplace, answer
 from distillbench.setup import Setup, digest
@@ -146,7 +146,7 @@ def _outcome(setup: Setup, workplace: Workplace, data: str, opened: dict[str, Sp
             opened.clear()
             opened[data] = open_data(setup)
         answer(setup, workplace, _Telling(setup.key, connection), splits=opened[data])
-    except ConfigError as error:
+    except NotApplicableError as error:
         return Event(setup.key, "failed", ("not applicable", "; ".join(error.problems)))
     except DistillbenchError as error:
         return Event(setup.key, "failed", ("failed", str(error)))

@@ -52,15 +52,10 @@ def test_names_must_be_as_many_as_videos() -> None:
         TopK(3).predictions(["a"])
 
 
-def test_a_folder_that_is_not_there_is_named(predictions: Predictions, tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match=r"absent/top20\.safetensors: cannot write predictions: No such file"):
-        predictions.save(tmp_path / "absent" / "top20.safetensors")
-
-
 def test_a_failed_write_leaves_the_old_file_and_no_other(predictions: Predictions, tmp_path: Path) -> None:
     target = tmp_path / "top20.safetensors"
     target.mkdir()
-    with pytest.raises(ResultError, match="cannot write predictions"):
+    with pytest.raises(ResultError, match="cannot be written"):
         predictions.save(target)
     assert [path.name for path in tmp_path.iterdir()] == ["top20.safetensors"]
 

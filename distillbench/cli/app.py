@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from distillbench.cli.check import check
@@ -16,6 +18,7 @@ from distillbench.cli.run import run
 from distillbench.cli.score import score
 from distillbench.cli.show import show
 from distillbench.cli.sweep import sweep
+from distillbench.errors import ConfigError
 
 app = typer.Typer(
     name="distillbench",
@@ -48,6 +51,16 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Compare distillation methods for efficient video classification."""
+    if context.invoked_subcommand != "run" and "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        if os.environ["RANK"] != "0":
+            raise typer.Exit(2)
+        raise ConfigError(
+            [
+                f"torchrun starts several processes for distillbench run alone; found distillbench "
+                f"{context.invoked_subcommand}. A sweep has processes of its own: --workers"
+            ]
+        )

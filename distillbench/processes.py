@@ -220,7 +220,7 @@ def _take_gpu(processes: Processes) -> None:
 
 def _met(processes: Processes, backend: str) -> Store:
     try:
-        store, _, _ = next(rendezvous("env://", timeout=_MEETING))
+        store: Store = next(rendezvous("env://", timeout=_MEETING))[0]
         store.set(f"arrived {processes.rank}", "")
         store.wait([f"arrived {rank}" for rank in range(processes.count)], _MEETING)
         dist.init_process_group(

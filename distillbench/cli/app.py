@@ -55,12 +55,20 @@ def options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Compare distillation methods for efficient video classification."""
-    if context.invoked_subcommand != "run" and "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-        if os.environ["RANK"] != "0":
-            raise typer.Exit(2)
-        raise ConfigError(
-            [
-                f"torchrun starts several processes for distillbench run alone; found distillbench "
-                f"{context.invoked_subcommand}. A sweep has processes of its own: --workers"
-            ]
-        )
+    if context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ:  # importing torch would delay --help
+        _refuse_several_processes(str(context.invoked_subcommand))
+
+
+def _refuse_several_processes(command: str) -> None:
+    from distillbench.processes import launched
+
+    if launched() == 1:
+        return
+    if os.environ["RANK"] != "0":
+        raise typer.Exit(2)
+    raise ConfigError(
+        [
+            f"torchrun starts several processes for distillbench run alone, and this is distillbench {command}; "
+            "a sweep starts processes of its own (--workers)"
+        ]
+    )

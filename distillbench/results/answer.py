@@ -55,12 +55,12 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     Several processes train and evaluate together; one of them reads, writes and measures, and all return its result.
     """
     processes = workplace.processes
-    known = processes.decide(lambda: record.check_writable(workplace.results))
+    processes.decide(lambda: record.check_writable(workplace.results))
     device = find_device(workplace.device)
     use_threads(setup, processes)
     splits = splits or processes.writer_first(lambda: open_data(setup))
-    if not (workplace.again or workplace.retrain):
-        known = processes.decide(lambda: answered(setup, splits, workplace.results))
+    anew = workplace.again or workplace.retrain
+    known = None if anew else processes.decide(lambda: answered(setup, splits, workplace.results))
     if known is not None:
         observer.said(f"answered before ({known.path}); --again runs it again")
         return known

@@ -60,7 +60,7 @@ def test_two_processes_end_with_the_weights_and_the_numbers_of_one(found, tmp_pa
     alone = SCENARIOS[scenario](SOLO, tmp_path)
     ours, theirs = found[0][scenario], found[1][scenario]
     assert differences(ours["weights"], theirs["weights"]) == 0.0
-    assert differences(ours["weights"], alone["weights"]) < 1e-5
+    assert differences(ours["weights"], alone["weights"]) < 5e-5
     assert len(ours["history"]) == len(alone["history"])
     for row, expected in zip(ours["history"], alone["history"], strict=True):
         for network, told in expected["networks"].items():
@@ -89,7 +89,7 @@ def test_a_teacher_is_asked_by_all_and_says_to_each_what_it_says_to_one(found, t
 
 def test_two_processes_go_on_from_the_checkpoint_of_one(found, tmp_path) -> None:
     alone = trained(SOLO, tmp_path, loss="rep,ce")
-    assert differences(found[0]["resumed"]["weights"], alone["weights"]) < 1e-5
+    assert differences(found[0]["resumed"]["weights"], alone["weights"]) < 5e-5
     assert [row["epoch"] for row in found[1]["resumed"]["history"]] == [1, 2, 1, 2]
 
 

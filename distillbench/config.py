@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Training:
     clip: the largest norm of any one tensor's gradient; 0 is none.
     l2: penalty l2 / 2 * ||W||^2 on the head's matrices.
     precision: of the encoder's and head's arithmetic; weights are always fp32. `auto` measures which is faster.
-    threads: processor threads; 0 is one for each core. Small recurrent networks are fastest on one.
+    threads: processor threads, shared by the processes of a run; 0 is one for each core. Small recurrent networks are fastest on one.
     """
 
     epochs: int = 5
@@ -35,6 +36,11 @@ class Training:
     l2: float = 2e-8
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = 0
+
+    @property
+    def all_threads(self) -> int:
+        """How many processor threads a run has, all its processes together."""
+        return self.threads or os.cpu_count() or 1
 
 
 DEFAULTS: Mapping[str, Value] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from distillbench.cli.check import check
@@ -17,6 +19,7 @@ from distillbench.cli.run import run
 from distillbench.cli.score import score
 from distillbench.cli.show import show
 from distillbench.cli.sweep import sweep
+from distillbench.errors import ConfigError
 
 app = typer.Typer(
     name="distillbench",
@@ -50,6 +53,24 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Compare distillation methods for efficient video classification."""
+    if context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ:  # importing torch would delay --help
+        _refuse_several_processes(str(context.invoked_subcommand))
+
+
+def _refuse_several_processes(command: str) -> None:
+    from distillbench.processes import launched
+
+    if launched() == 1:
+        return
+    if os.environ["RANK"] != "0":
+        raise typer.Exit(2)
+    raise ConfigError(
+        [
+            f"torchrun starts several processes for distillbench run alone, and this is distillbench {command}; "
+            "a sweep starts processes of its own (--workers)"
+        ]
+    )

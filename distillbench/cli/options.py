@@ -69,7 +69,10 @@ def _declared(
     learning_rate: Annotated[str | None, typer.Option(help="Adam's learning rate.", rich_help_panel=_TRAINING)] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_TRAINING)] = None,
     threads: Annotated[
-        str | None, typer.Option(help="Processor threads of a run; 0: one a core.", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option(
+            help="Processor threads of a run, all its processes together; 0: one a core.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     skip_bad_records: Annotated[
         bool,

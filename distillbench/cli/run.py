@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,18 +21,28 @@ def run(
     observe: Observe = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=PLACE)] = False,
 ) -> None:
-    """Train and evaluate one student, and put its row on the leaderboard."""
+    """Train and evaluate one student, and put its row on the leaderboard.
+
+    Under torchrun (torchrun --nproc-per-node 2 -m distillbench run ...) several processes make the run together.
+    """
     from distillbench.cli import choices, display
     from distillbench.cli.progress import progress
+    from distillbench.processes import joined
     from distillbench.registry import discover
-    from distillbench.results.answer import Workplace, answer
+    from distillbench.results.answer import Workplace, answer, find_device
     from distillbench.results.observing import check_observers
 
-    setup = choices.one_setup(choices.layers(said.question, said.choices, said.assignments))
-    check_observers(observe or [], discover())
-    display.plan(setup)
-    if plan:
-        return
-    with progress() as observer:
-        result = answer(setup, Workplace(results, device, retrain, again, observers=tuple(observe or ())), observer)
-    display.result(result)
+    with joined(find_device(device)) as processes:
+        setup = choices.one_setup(choices.layers(said.question, said.choices, said.assignments))
+        check_observers(observe or [], discover())
+        place = Workplace(results, device, retrain, again, observers=tuple(observe or ()), processes=processes)
+        if not processes.is_writer:
+            if not plan:
+                answer(setup, replace(place, observers=()))
+            return
+        display.plan(setup)
+        if plan:
+            return
+        with progress() as observer:
+            result = answer(setup, place, observer)
+        display.result(result)

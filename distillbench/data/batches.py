@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
+from distillbench.processes import SOLO, Processes, Share
 from distillbench.seeds import clip_keys, derive
 
 
@@ -37,6 +38,15 @@ class View:
             scanned = videos.codec.decode(clips_at(videos, which, scan, scan.shape[1]))
         return self.selector.select(lengths, scanned, generator, self.training)
 
+    def rows(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Tensor:
+        """Chooses frames for a share of the videos `which` (B,), padded as for all of them: (rows, S) as `index` does.
+
+        A selector that must see frames first sees those of the share alone, and pads for it alone.
+        """
+        if self.selector.scan_stride:
+            return self.index(videos, which[share.computed], epoch)
+        return self.index(videos, which, epoch)[share.computed]
+
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""
         stride = self.selector.scan_stride
@@ -47,11 +57,16 @@ class View:
 
 @dataclass(frozen=True)
 class Batch:
-    """B videos of a split: their numbers, what each network sees of them (stored form), and their labels (B, C)."""
+    """B videos of a split: their numbers, what each network sees of them (stored form), and their labels (B, C).
+
+    share: the rows that this process answers for; clips are of the rows `share.computed` alone, which for one process
+    are all.
+    """
 
     videos: Tensor
     clips: Mapping[str, Clips]
     labels: Tensor
+    share: Share
 
 
 def every(lengths: Tensor, stride: int) -> Tensor:
@@ -71,20 +86,29 @@ def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
 
 
 def batches(
-    videos: Videos, order: Tensor, size: int, views: Mapping[str, View], *, epoch: int = 0, skip: int = 0
+    videos: Videos,
+    order: Tensor,
+    size: int,
+    views: Mapping[str, View],
+    *,
+    epoch: int = 0,
+    skip: int = 0,
+    processes: Processes = SOLO,
 ) -> Iterator[Batch]:
     """Yields batches of `size` videos in the given order, the last one smaller, each network's frames beside each other.
 
     skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch.
+    processes: those that share every batch; each reads the frames of its own rows.
     """
-    groups = torch.split(order, size)[skip:]
+    groups = torch.split(order, size)[skip:] if len(order) else ()
 
     def read(which: Tensor) -> Batch:
+        share = processes.share(len(which))
         clips = {}
         for name, view in views.items():
-            index = view.index(videos, which, epoch)
-            clips[name] = clips_at(videos, which, index, view.slots)
-        return Batch(which, clips, videos.labels.dense(which))
+            index = view.rows(videos, which, epoch, share)
+            clips[name] = clips_at(videos, which[share.computed], index, view.slots)
+        return Batch(which, clips, videos.labels.dense(which), share)
 
     with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as reader:
         ahead = [reader.submit(read, which) for which in groups[:2]]

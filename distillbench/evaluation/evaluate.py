@@ -15,6 +15,7 @@ from distillbench.evaluation.ranking import RankingMetrics
 from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import Videos
 from distillbench.networks import Model
+from distillbench.processes import SOLO, Processes
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Evaluation:
     """How a network did on a split.
 
     frames_read, bytes_read: mean a video, what the selector scanned included. reading, model, metric: seconds of the
-    whole split, one after the other; reading is the time that was waited for.
+    whole split, one after the other; reading is the time that was waited for. Where several processes share the split,
+    seconds are this process's own.
     """
 
     metrics: RankingMetrics
@@ -42,9 +44,12 @@ def evaluate(
     device: torch.device,
     *,
     exact: bool = False,
+    processes: Processes = SOLO,
 ) -> Evaluation:
     """Scores every video of a split in order; the network is left in evaluation mode.
 
+    processes: those that share the split, whole batches each, so that every score has the bits that it has in one
+        process; each returns what all of them found.
     exact: also compute the untruncated mAP, for which every score is kept, in memory or in a temporary file.
 
     Raises `TrainingError` where a score is no number.
@@ -54,7 +59,8 @@ def evaluate(
     whole = MeanAveragePrecision(videos.labels.count) if exact else None
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
     frames = 0
-    source = batches(videos, torch.arange(len(videos)), batch_size, {"": view})
+    own = processes.share(len(videos), batch_size).own
+    source = batches(videos, torch.arange(len(videos))[own], batch_size, {"": view})
     with torch.inference_mode():
         while True:
             began = time.perf_counter()
@@ -77,7 +83,8 @@ def evaluate(
                 whole.update(logits, batch.labels)
             seconds["metric"] += time.perf_counter() - began
     began = time.perf_counter()
-    metrics = kept.compute(None if whole is None else whole.compute())
+    kept = kept.gathered(processes)
+    metrics = kept.compute(None if whole is None else whole.compute(processes))
     seconds["metric"] += time.perf_counter() - began
-    read = frames / len(videos)
+    read = int(processes.sum(torch.tensor(frames))) / len(videos)
     return Evaluation(metrics, kept.predictions(videos.ids), read, read * videos.width, **seconds)

@@ -11,6 +11,7 @@ from torch import Tensor
 from distillbench.evaluation.batches import Array, positives, reject_nan, unpack
 from distillbench.evaluation.predictions import Predictions
 from distillbench.evaluation.ranking import KEPT, Kept, RankingMetrics, ranking_metrics
+from distillbench.processes import Processes
 
 _BLOCK = 8  # classes that compete before the search for the best; measured best at 3,862 classes
 _ROWS = 1024  # rows that are searched with 64-bit keys at a time
@@ -75,6 +76,13 @@ class TopK:
             self._chunks[name].extend(chunks)
         self._class_positives += other._class_positives
         self._videos += other._videos
+
+    def gathered(self, processes: Processes) -> TopK:
+        """Returns the accumulator of all processes' videos, those of the first process first."""
+        rows = self.state()
+        class_positives = processes.sum(rows.pop("class_positives"))
+        joined = {name: processes.gather_uneven(values) for name, values in rows.items()}
+        return TopK.from_state(joined | {"class_positives": class_positives})
 
     def state(self) -> dict[str, Tensor]:
         """Returns all that was gathered as tensors on the CPU, to be sent to another process."""

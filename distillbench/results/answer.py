@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
 from distillbench.interfaces import Network, Splits, Videos
 from distillbench.networks import Model
+from distillbench.processes import SOLO, Processes
 from distillbench.results import failures, labels, provenance, record
 from distillbench.results.fidelity import fidelity
 from distillbench.results.observing import columns, watched
@@ -27,7 +27,7 @@ from distillbench.results.record import Result
 from distillbench.setup import Setup, digest
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
-from distillbench.training.fit import fit
+from distillbench.training.fit import Fitted, fit
 from distillbench.training.observer import SILENT, Observer
 from distillbench.training.teachers import TeacherStore
 
@@ -37,7 +37,7 @@ class Workplace:
     """Where a run happens: its device, the folder of results (teachers and checkpoints below it), what is done again.
 
     beside: how many other runs may be going on at the same time, for they slow down what is measured.
-    observers: the plugins that are told how the run goes.
+    observers: the plugins that are told how the run goes. processes: those that make the run together.
     """
 
     results: Path
@@ -46,42 +46,87 @@ class Workplace:
     again: bool = False
     beside: int = 0
     observers: tuple[str, ...] = ()
+    processes: Processes = SOLO
 
 
 def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, splits: Splits | None = None) -> Result:
     """Answers one question, or returns the answer that is there already for the same question and data.
 
     splits: of the setup's data, where they are open already.
+
+    Several processes train and evaluate together; one of them reads, writes and measures, and all return its result.
     """
-    record.check_writable(workplace.results)
+    processes = workplace.processes
+    processes.decide(lambda: record.check_writable(workplace.results))
     device = find_device(workplace.device)
-    use_threads(setup)
-    splits = splits or open_data(setup)
-    known = None if workplace.again or workplace.retrain else answered(setup, splits, workplace.results)
+    use_threads(setup, processes)
+    splits = splits or processes.writer_first(lambda: open_data(setup))
+    anew = workplace.again or workplace.retrain
+    known = None if anew else processes.decide(lambda: answered(setup, splits, workplace.results))
     if known is not None:
         observer.said(f"answered before ({known.path}); --again runs it again")
         return known
     began = time.perf_counter()
     observer = watched(observer, workplace.observers)
     observer.run_started({"id": setup.key, "setup": setup.describe(), "results": str(workplace.results)})
-    parts = assemble(setup, splits, device)
+    parts = assemble(setup, splits, device, processes)
     checkpoints = Checkpoints(
         workplace.results / "checkpoints" / f"{setup.key}.safetensors",
         digest(
-            [setup.key, _fingerprints(splits), device.type, parts.precision, torch.get_num_threads(), torch.__version__]
+            [
+                setup.key,
+                _fingerprints(splits),
+                device.type,
+                parts.precision,
+                setup.training.all_threads,
+                torch.__version__,
+            ]
         ),
     )
     fitted = fit(parts, TeacherStore(workplace.results / "teachers", refresh=workplace.retrain), checkpoints, observer)
-    network = setup.answers
+    tested = _tested(parts, observer)
+    result = processes.decide(lambda: _written(parts, fitted, tested, workplace, observer, began))
+    if processes.is_writer:
+        checkpoints.clear()
+        failures.forget(workplace.results, setup.key)
+    observer.run_ended(result.content)
+    return result
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """How the trained networks did on the test split."""
+
+    evaluation: Evaluation
+    fidelity: dict[str, Any] | None
+
+
+def _tested(parts: Parts, observer: Observer) -> _Tested:
+    network = parts.setup.answers
     observer.said("evaluating on the test split")
     evaluation = evaluate(
         parts.models[network],
-        splits.test,
+        parts.splits.test,
         parts.evaluation_views[network],
-        setup.training.batch_size,
-        device,
+        parts.setup.training.batch_size,
+        parts.device,
         exact=True,
+        processes=parts.processes,
     )
+    return _Tested(evaluation, _fidelity(parts))
+
+
+def _written(
+    parts: Parts, fitted: Fitted, tested: _Tested, workplace: Workplace, observer: Observer, began: float
+) -> Result:
+    """Measures what the answering network costs, with all threads of the run, and writes everything down."""
+    setup, splits, evaluation, network = parts.setup, parts.splits, tested.evaluation, parts.setup.answers
+    use_threads(setup)
+    machine = provenance.machine(parts.device) | {
+        "precision": parts.precision,
+        "runs_beside": workplace.beside,
+        "processes": parts.processes.count,
+    }
     content = {
         "id": setup.key,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -93,22 +138,17 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
         "warnings": [*setup.warnings, *_left_out(splits)],
         "data": _data(splits),
         "versions": provenance.versions(),
-        "machine": provenance.machine(device) | {"precision": parts.precision, "runs_beside": workplace.beside},
+        "machine": machine,
         "commit": provenance.commit(),
         "metrics": dataclasses.asdict(evaluation.metrics),
         "columns": columns(evaluation.predictions, observer.said),
         "cost": _cost(parts, network, evaluation),
-        "fidelity": _fidelity(parts),
+        "fidelity": tested.fidelity,
         "budget": _budget(fitted.history) | {"seconds_of_this_run": time.perf_counter() - began},
         "history": fitted.history,
     }
-    weights = parts.models[network].state_dict()
     labels.keep(workplace.results, splits.test)
-    result = record.write(workplace.results, content, weights, evaluation.predictions)
-    checkpoints.clear()
-    failures.forget(workplace.results, setup.key)
-    observer.run_ended(result.content)
-    return result
+    return record.write(workplace.results, content, parts.models[network].state_dict(), evaluation.predictions)
 
 
 def _left_out(splits: Splits) -> list[str]:
@@ -117,9 +157,9 @@ def _left_out(splits: Splits) -> list[str]:
     return [f"{count} records left out: {reason}" for reason, count in reasons.items()]
 
 
-def use_threads(setup: Setup) -> None:
-    """Gives torch as many processor threads as the setup asks for."""
-    torch.set_num_threads(setup.training.threads or os.cpu_count() or 1)
+def use_threads(setup: Setup, processes: Processes = SOLO) -> None:
+    """Gives torch as many processor threads as the setup asks for; processes on one machine share them."""
+    torch.set_num_threads(max(1, setup.training.all_threads // processes.neighbours))
 
 
 def find_device(asked: str) -> torch.device:
@@ -161,7 +201,7 @@ def _fidelity(parts: Parts) -> dict[str, Any] | None:
     if set(parts.models) != {"teacher", "student"}:
         return None
     size, views = parts.setup.training.batch_size, parts.evaluation_views
-    return dataclasses.asdict(fidelity(parts.models, parts.splits.test, views, size, parts.device))
+    return dataclasses.asdict(fidelity(parts.models, parts.splits.test, views, size, parts.device, parts.processes))
 
 
 def _cost(parts: Parts, network: Network, evaluation: Evaluation) -> dict[str, Any]:

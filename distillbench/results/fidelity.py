@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 from distillbench.data.batches import View, batches
 from distillbench.interfaces import Network, Videos
 from distillbench.networks import Model
+from distillbench.processes import SOLO, Processes
 
 _TOP = 20
 
@@ -38,20 +39,25 @@ def fidelity(
     views: Mapping[Network, View],
     batch_size: int,
     device: torch.device,
+    processes: Processes = SOLO,
 ) -> Fidelity:
-    """Shows both networks every video of a split, each with the frames it sees in evaluation."""
+    """Shows both networks every video of a split, each with the frames it sees in evaluation.
+
+    Several processes share the batches out.
+    """
+    order = torch.arange(len(videos))[processes.share(len(videos), batch_size).own]
     alignment = Alignment()
     sums = torch.zeros(3, dtype=torch.float64)
     seen: dict[str, View] = {network: views[network] for network in models}
     for model in models.values():
         model.eval()
     with torch.no_grad():
-        for batch in batches(videos, torch.arange(len(videos)), batch_size, seen):
+        for batch in batches(videos, order, batch_size, seen):
             teacher, student = (models[name](batch.clips[name].to(device)) for name in ("teacher", "student"))
             sums += agreement(teacher.logits.cpu(), student.logits.cpu()).sum(1)
             alignment.update(teacher.encoding.summary, student.encoding.summary)
-    top_1, top_20, kl = (sums / len(videos)).tolist()
-    return Fidelity(top_1, top_20, kl, alignment.compute())
+    top_1, top_20, kl = (processes.sum(sums) / len(videos)).tolist()
+    return Fidelity(top_1, top_20, kl, alignment.gathered(processes).compute())
 
 
 def agreement(teacher: Tensor, student: Tensor) -> Tensor:
@@ -84,6 +90,30 @@ class Alignment:
         sums = [x.sum(0), y.sum(0)]
         self._sums = [old + new for old, new in zip(self._sums, sums, strict=True)] if self._count else sums
         self._count += len(x)
+
+    def gathered(self, processes: Processes) -> Alignment:
+        """Returns the alignment of all processes' videos, of which the first has some."""
+        if processes.count == 1:
+            return self
+        joined = self._shifted(processes.decide(lambda: self._shifts))
+        joined._products = {name: processes.sum(joined._products[name]) for name in ("xx", "yy", "xy")}
+        joined._sums = [processes.sum(total) for total in joined._sums]
+        joined._count = int(processes.sum(torch.tensor(self._count)))
+        return joined
+
+    def _shifted(self, shifts: tuple[Tensor, Tensor]) -> Alignment:
+        """Returns the same with all sums taken about another point."""
+        moved = Alignment()
+        moved._shifts, moved._count = shifts, self._count
+        widths = [len(shift) for shift in shifts]
+        sums = self._sums or [torch.zeros_like(shift) for shift in shifts]
+        by = [old - new for old, new in zip(self._shifts if self._count else shifts, shifts, strict=True)]
+        moved._sums = [total + self._count * step for total, step in zip(sums, by, strict=True)]
+        for name, a, b in (("xx", 0, 0), ("yy", 1, 1), ("xy", 0, 1)):
+            product = self._products.get(name, shifts[0].new_zeros(widths[a], widths[b]))
+            crossed = torch.outer(by[a], sums[b]) + torch.outer(moved._sums[a], by[b])
+            moved._products[name] = product + crossed
+        return moved
 
     def compute(self) -> float | None:
         """Returns the alignment of all that was added."""

@@ -119,12 +119,7 @@ def _teacher_name(setup: Setup, splits: Splits, device: torch.device) -> str | N
 
 def _is_stored(setup: Setup, splits: Splits, device: torch.device, store: TeacherStore) -> bool:
     """Tells whether the run will find its teacher, in either precision that it may choose."""
-    threads = torch.get_num_threads()
-    answer.use_threads(setup)
-    try:
-        keys = [teacher_key(_as_parts(setup, splits, device, p), setup.phases[0]) for p in ("fp32", "bf16")]
-    finally:
-        torch.set_num_threads(threads)
+    keys = [teacher_key(_as_parts(setup, splits, device, p), setup.phases[0]) for p in ("fp32", "bf16")]
     return any(store.find(key) is not None for key in keys)
 
 

@@ -23,6 +23,7 @@ from distillbench.interfaces import (
     Videos,
 )
 from distillbench.networks import Model, Precision, choose_precision, has_bf16, probe
+from distillbench.processes import SOLO, Processes
 from distillbench.seeds import derive
 from distillbench.setup import Choice, Setup
 from distillbench.training.pairing import refuse_misfits
@@ -33,7 +34,8 @@ class Parts:
     """Everything a run trains and evaluates with.
 
     models: the networks some phase uses. losses: by learner and name. training_views and evaluation_views: what each
-    network sees. guides_keep_states: networks whose states some loss reads while they stand still.
+    network sees. guides_keep_states: networks whose states some loss reads while they stand still. processes: those that
+    make the run together.
     """
 
     setup: Setup
@@ -44,6 +46,7 @@ class Parts:
     evaluation_views: Mapping[Network, View]
     device: torch.device
     precision: Precision
+    processes: Processes = SOLO
 
 
 def open_data(setup: Setup) -> Splits:
@@ -52,7 +55,7 @@ def open_data(setup: Setup) -> Splits:
     return dataset.splits()
 
 
-def assemble(setup: Setup, splits: Splits, device: torch.device) -> Parts:
+def assemble(setup: Setup, splits: Splits, device: torch.device, processes: Processes = SOLO) -> Parts:
     """Builds every network, loss and view that a setup's phases use, on the device.
 
     Raises `NotApplicableError` where they do not fit together.
@@ -69,10 +72,10 @@ def assemble(setup: Setup, splits: Splits, device: torch.device) -> Parts:
     refuse_misfits(setup, models, shapes)
     training_views, evaluation_views = _views(setup, splits, models)
     losses = _losses(setup, shapes, device)
-    precision = _precision(setup, splits.train, models, training_views, device)
+    precision = processes.decide(lambda: _precision(setup, splits.train, models, training_views, device))
     for model in models.values():
         model.precision = precision
-    return Parts(setup, splits, models, losses, training_views, evaluation_views, device, precision)
+    return Parts(setup, splits, models, losses, training_views, evaluation_views, device, precision, processes)
 
 
 def check_lengths(setup: Setup, splits: Splits) -> None:

@@ -38,6 +38,9 @@ class Fitted:
 def fit(parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer: Observer = SILENT) -> Fitted:
     """Trains a run's networks in place; each learner ends every phase with its best epoch by validation GAP.
 
+    Several processes walk the same batches in the same order, share the rows of each, and always have the same weights;
+    one of them writes, and is watched.
+
     Raises `TrainingError` where a loss is no finite number.
     """
     return _Loop(parts, teachers, checkpoints, observer).run()
@@ -45,7 +48,9 @@ def fit(parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer
 
 class _Loop:
     def __init__(self, parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer: Observer) -> None:
-        self.parts, self.teachers, self.checkpoints, self.observer = parts, teachers, checkpoints, observer
+        self.parts, self.teachers, self.processes = parts, teachers, parts.processes
+        self.checkpoints = checkpoints if self.processes.is_writer else Checkpoints(None, "")
+        self.observer = observer if self.processes.is_writer else SILENT
         self.setup, self.models = parts.setup, parts.models
         self.progress = Progress()
         self.best_weights: dict[str, Tensor] = {}
@@ -94,9 +99,10 @@ class _Loop:
             for name, value in self.progress.sums.items()
         }
         began = time.perf_counter()
-        for step, batch in enumerate(
-            batches(train, order, training.batch_size, objective.views, epoch=epoch, skip=first), start=first
-        ):
+        source = batches(
+            train, order, training.batch_size, objective.views, epoch=epoch, skip=first, processes=self.processes
+        )
+        for step, batch in enumerate(source, start=first):
             torch.manual_seed(derive(self.setup.seed, phase.name, epoch, step))
             loss = objective(batch, sums)
             optimiser.step(loss, epoch * len(train) + step * training.batch_size)
@@ -121,7 +127,7 @@ class _Loop:
                 for inner, parameter in self.parts.losses[learner][name].named_parameters():
                     parameters[f"{learner}.loss.{name}.{inner}"] = parameter
         matrices = [p for n in phase.objectives for p in self.models[n].head.parameters() if p.dim() > 1]
-        optimiser = Optimiser(parameters, matrices, self.setup.training)
+        optimiser = Optimiser(parameters, matrices, self.setup.training, self.processes)
         if self.optimiser_state is not None:
             optimiser.restore(self.optimiser_state)
             self.optimiser_state = None
@@ -147,9 +153,13 @@ class _Loop:
         networks: dict[str, Any] = {}
         for learner in phase.objectives:
             sums = {n.partition("/")[2]: v for n, v in self.progress.sums.items() if n.startswith(f"{learner}/")}
-            view, size = self.parts.evaluation_views[learner], self.setup.training.batch_size
             metrics = evaluate(
-                self.models[learner], self.parts.splits.validation, view, size, self.parts.device
+                self.models[learner],
+                self.parts.splits.validation,
+                self.parts.evaluation_views[learner],
+                self.setup.training.batch_size,
+                self.parts.device,
+                processes=self.processes,
             ).metrics
             if metrics.gap > self.progress.best.get(learner, (-1.0, 0))[0]:
                 self.progress.best[learner] = (metrics.gap, epoch)
@@ -184,7 +194,7 @@ class _Loop:
             weights = {n.partition(".")[2]: t for n, t in self.best_weights.items() if n.partition(".")[0] == learner}
             if weights:
                 self.models[learner].load_state_dict(weights)
-        if trains_teacher_alone(phase):
+        if trains_teacher_alone(phase) and self.processes.is_writer:
             rows = [row for row in self.progress.history if row["phase"] == phase.name]
             self.teachers.keep(teacher_key(self.parts, phase), self.models["teacher"].state_dict(), rows)
 
@@ -192,7 +202,7 @@ class _Loop:
         if not trains_teacher_alone(phase) or self.progress.phase > 0:
             return False
         key = teacher_key(self.parts, phase)
-        stored = self.teachers.find(key)
+        stored = self.processes.decide(lambda: self.teachers.find(key))
         if stored is None:
             return False
         self.models["teacher"].load_state_dict(stored.weights)
@@ -214,7 +224,7 @@ class _Loop:
 
     def _resume(self) -> bool:
         """Takes up the last checkpoint; tells whether a phase goes on in its middle."""
-        found = self.checkpoints.load()
+        found = self.processes.decide(self.checkpoints.load)
         if found is None:
             return False
         tensors, self.progress = found

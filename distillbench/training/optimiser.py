@@ -8,15 +8,25 @@ import torch
 from torch import Tensor, nn
 
 from distillbench.config import Training
+from distillbench.processes import SOLO, Processes
 
 
 class Optimiser:
-    """Fused Adam over named parameters; a parameter that two networks share is moved once, by both gradients."""
+    """Fused Adam over named parameters; a parameter that two networks share is moved once, by both gradients.
+
+    Several processes add their gradients up before anything is done with them, and so all move their weights alike.
+    That is done here and not by `DistributedDataParallel`, which wraps one module whose parameters never change: here
+    two networks learn in one step, share a head in one phase and stand still in another, and losses have weights too.
+    """
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], matrices_of_heads: Iterable[nn.Parameter], training: Training
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        matrices_of_heads: Iterable[nn.Parameter],
+        training: Training,
+        processes: Processes = SOLO,
     ) -> None:
-        self._training = training
+        self._training, self._processes = training, processes
         self._names: dict[Tensor, str] = {}
         for name, parameter in parameters.items():
             self._names.setdefault(parameter, name)
@@ -29,9 +39,13 @@ class Optimiser:
         self._adam = torch.optim.Adam(used, lr=training.learning_rate, fused=True)
 
     def step(self, loss: Tensor, examples: int) -> None:
-        """Moves the parameters by one step down the loss; `examples` were seen in the phase before it."""
+        """Moves the parameters by one step down the sum of all processes' `loss`.
+
+        `examples` were seen in the phase before it.
+        """
         self._adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._processes.sum_gradients(list(self._names))
         gradients = [p.grad for p in self._names if p.grad is not None]
         if self._training.clip > 0 and gradients:
             norms = torch._foreach_norm(gradients)

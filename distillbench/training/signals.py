@@ -8,6 +8,7 @@ from torch import Tensor
 from distillbench.data.batches import View, batches
 from distillbench.interfaces import Outcome, Videos
 from distillbench.networks import Model
+from distillbench.processes import SOLO, Processes
 
 
 class Signals:
@@ -23,11 +24,17 @@ class Signals:
             return self._guide.outcome_of(summary)
 
 
-def ask(guide: Model, videos: Videos, view: View, batch_size: int, device: torch.device) -> Signals:
-    """Shows a guide every video of a split once, as it is seen in evaluation, and keeps its encodings."""
+def ask(
+    guide: Model, videos: Videos, view: View, batch_size: int, device: torch.device, processes: Processes = SOLO
+) -> Signals:
+    """Shows a guide every video of a split once, as it is seen in evaluation, and keeps its encodings.
+
+    Several processes share the batches out, and each ends with all encodings, bit for bit those of one process.
+    """
     guide.eval()
     kept = []
+    share = processes.share(len(videos), batch_size)
     with torch.no_grad():
-        for batch in batches(videos, torch.arange(len(videos)), batch_size, {"": view}):
+        for batch in batches(videos, torch.arange(len(videos))[share.computed], batch_size, {"": view}):
             kept.append(guide(batch.clips[""].to(device)).encoding.summary.half().cpu())
-    return Signals(guide, torch.cat(kept))
+    return Signals(guide, processes.gather(torch.cat(kept), share))

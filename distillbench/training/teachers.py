@@ -36,7 +36,7 @@ def teacher_key(parts: Parts, phase: Phase) -> str:
             "distillbench": __version__,
             "torch": torch.__version__,
             "device": parts.device.type,
-            "threads": torch.get_num_threads(),
+            "threads": setup.training.all_threads,
             "precision": parts.precision,
             "data": [described["data"]["name"], parts.splits.train.fingerprint, parts.splits.validation.fingerprint],
             "phase": [phase.name, phase.epochs, dict(phase.objectives["teacher"])],

@@ -1,0 +1,176 @@
+"""What is done by one process and by two, in the same words; a plugin of each kind that makes sharing hard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from distillbench.config import flags
+from distillbench.evaluation.evaluate import evaluate
+from distillbench.grid import setups
+from distillbench.interfaces import NO_FRAME, FrameSelector, MatchingLoss, Passport
+from distillbench.processes import Processes
+from distillbench.registry import Component, Registry, discover
+from distillbench.results.answer import Workplace, answer
+from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.checkpoint import Checkpoints
+from distillbench.training.fit import fit
+from distillbench.training.signals import ask
+from distillbench.training.teachers import TeacherStore
+
+CPU = torch.device("cpu")
+SIZES = [
+    "data.train=33",  # the last batch of 16 has one video: too few for two processes
+    "data.validation=24",
+    "data.test=33",
+    "data.frames=12",
+    "teacher.cell_size=8",
+    "student.cell_size=8",
+    "training.epochs=2",
+    "training.batch_size=16",
+    "training.precision=fp32",
+    "training.threads=1",
+]
+
+
+class Relational(MatchingLoss):
+    """The distances between the videos of a batch, on a scale that is learnt."""
+
+    passport = Passport(frozenset({"teacher", "summary", "batch"}))
+
+    def __init__(self, student, teacher) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, student, teacher, labels):
+        def distances(outcome):
+            return nn.functional.pdist(outcome.encoding.summary)
+
+        if len(labels) == 1:
+            return 0 * self.scale + 0 * student.logits.sum()
+        return (self.scale * distances(student) - distances(teacher)).square().mean()
+
+
+class Brightest(FrameSelector):
+    """The brightest of every second frame, as many as asked for."""
+
+    scan_stride = 2
+    keeps = "at most k"
+
+    def __init__(self, k) -> None:
+        self.k = k
+
+    def select(self, lengths, scanned, generator, training):
+        seen = scanned.times >= 0
+        best = scanned.frames.sum(2).masked_fill(~seen, -torch.inf).topk(min(self.k, seen.shape[1]), 1).indices
+        times = scanned.times.gather(1, best)
+        late = times.masked_fill(times < 0, 10_000).sort(1).values
+        return late.masked_fill(late == 10_000, NO_FRAME)
+
+
+def registry() -> Registry:
+    known = discover()
+    ours = [
+        Component("loss", "relational", Relational, "tests", "1"),
+        Component("selector", "brightest", Brightest, "tests", "1"),
+    ]
+    return Registry([*known, *ours], [], known.hooks)
+
+
+def parts_of(processes: Processes, *assignments: str, **choices: object) -> Parts:
+    torch.set_num_threads(1)
+    setup = setups([flags({"k": 4, **choices}, [*SIZES, *assignments])], registry())[0]
+    return assemble(setup, open_data(setup), CPU, processes)
+
+
+def trained(processes: Processes, folder: Path, *assignments: str, **choices: object) -> dict[str, Any]:
+    parts = parts_of(processes, *assignments, **choices)
+    checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key)
+    history = fit(parts, TeacherStore(folder / "teachers"), checkpoints).history
+    weights = {f"{n}.{name}": t for n, model in parts.models.items() for name, t in model.state_dict().items()}
+    for learner, losses in parts.losses.items():
+        weights |= {f"{learner}.{n}.{name}": t for n, loss in losses.items() for name, t in loss.state_dict().items()}
+    return {"weights": weights, "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history]}
+
+
+def serial(processes, folder):
+    return trained(processes, folder, "loss.pred.reduction=sum", loss="rep,ce,pred:0.05")
+
+
+def parallel(processes, folder):
+    encoder = ["student.dropout=0.3", "student.dropout_place=summary"]
+    return trained(processes, folder, *encoder, schedule="parallel", loss="rep,ce,pred")
+
+
+def shuffled(processes, folder):
+    return trained(processes, folder, "schedule.targets=shuffled", loss="rep,ce")
+
+
+def relational(processes, folder):
+    return trained(processes, folder, selector="brightest", loss="ce,relational")
+
+
+def states(processes, folder):
+    return trained(processes, folder, loss="rep-intermediate,ce")
+
+
+def shuffled_states(processes, folder):
+    return trained(processes, folder, "schedule.targets=shuffled", loss="rep-intermediate,ce")
+
+
+def same_frames(processes, folder):
+    return trained(processes, folder, "schedule.targets=same-frames", loss="ce,pred")
+
+
+def evaluated(processes, folder):
+    """With batches for both processes, and with one batch for both."""
+    parts = parts_of(processes, schedule="scratch")
+    model, view = parts.models["student"], parts.evaluation_views["student"]
+    found = []
+    for size in (4, 64):
+        done = evaluate(model, parts.splits.test, view, size, CPU, exact=True, processes=processes)
+        kept = {name: torch.from_numpy(value) for name, value in vars(done.predictions.kept).items()}
+        found.append({"metrics": done.metrics, "kept": kept, "frames": done.frames_read})
+    return found
+
+
+def signals(processes, folder):
+    parts = parts_of(processes)
+    view, train = parts.evaluation_views["teacher"], parts.splits.train
+    asked = [ask(parts.models["teacher"], train, view, size, CPU, processes) for size in (8, 128)]
+    return [each.outcome(torch.arange(len(train)), CPU).encoding.summary for each in asked]
+
+
+def resumed(processes, folder):
+    """Goes on from a checkpoint that one process left."""
+    return trained(processes, folder.parent / "left", loss="rep,ce")
+
+
+def answered(processes, folder):
+    torch.set_num_threads(1)
+    setup = setups([flags({"k": 4}, SIZES)], registry())[0]
+    content = dict(answer(setup, Workplace(folder, "cpu", processes=processes)).content)
+    again = answer(setup, Workplace(folder, "cpu", processes=processes)).content
+    return {"content": content, "files": len(list(folder.glob("*"))), "again": again["finished"]}
+
+
+SCENARIOS: dict[str, Callable[[Processes, Path], Any]] = {
+    each.__name__: each
+    for each in (
+        serial,
+        parallel,
+        shuffled,
+        relational,
+        states,
+        shuffled_states,
+        same_frames,
+        evaluated,
+        signals,
+        resumed,
+        answered,
+    )
+}

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
 from distillbench.seeds import clip_keys, derive
+
+
+class Reads(Protocol):
+    """What reads one network's frames of the videos of a batch."""
+
+    def clips(self, videos: Videos, which: Tensor, epoch: int) -> Clips:
+        """Reads frames, in stored form, of the videos `which` (B,) or of some of them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ class View:
             scan = every(lengths, self.selector.scan_stride)
             scanned = videos.codec.decode(clips_at(videos, which, scan, scan.shape[1]))
         return self.selector.select(lengths, scanned, generator, self.training)
+
+    def clips(self, videos: Videos, which: Tensor, epoch: int) -> Clips:
+        """Reads the chosen frames of the videos `which` (B,), in stored form."""
+        return clips_at(videos, which, self.index(videos, which, epoch), self.slots)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""
@@ -71,7 +84,7 @@ def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
 
 
 def batches(
-    videos: Videos, order: Tensor, size: int, views: Mapping[str, View], *, epoch: int = 0, skip: int = 0
+    videos: Videos, order: Tensor, size: int, views: Mapping[str, Reads], *, epoch: int = 0, skip: int = 0
 ) -> Iterator[Batch]:
     """Yields batches of `size` videos in the given order, the last one smaller, each network's frames beside each other.
 
@@ -80,10 +93,7 @@ def batches(
     groups = torch.split(order, size)[skip:]
 
     def read(which: Tensor) -> Batch:
-        clips = {}
-        for name, view in views.items():
-            index = view.index(videos, which, epoch)
-            clips[name] = clips_at(videos, which, index, view.slots)
+        clips = {name: view.clips(videos, which, epoch) for name, view in views.items()}
         return Batch(which, clips, videos.labels.dense(which))
 
     with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as reader:

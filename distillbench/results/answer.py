@@ -27,6 +27,7 @@ from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import fit
 from distillbench.training.observer import SILENT, Observer
+from distillbench.training.signal_store import BUDGET
 from distillbench.training.teachers import TeacherStore
 
 
@@ -35,7 +36,8 @@ class Workplace:
     """Where a run happens: its device, the folder of results (teachers and checkpoints below it), what is done again.
 
     beside: how many other runs may be going on at the same time, for they slow down what is measured.
-    observers: the plugins that are told how the run goes.
+    observers: the plugins that are told how the run goes. signals_budget: bytes of what a standing teacher said of the
+    training videos that are kept below its folder; they change how long a run takes, not its answer.
     """
 
     results: Path
@@ -44,6 +46,7 @@ class Workplace:
     again: bool = False
     beside: int = 0
     observers: tuple[str, ...] = ()
+    signals_budget: int = BUDGET
 
 
 def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, splits: Splits | None = None) -> Result:
@@ -69,7 +72,8 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
             [setup.key, _fingerprints(splits), device.type, parts.precision, torch.get_num_threads(), torch.__version__]
         ),
     )
-    fitted = fit(parts, TeacherStore(workplace.results / "teachers", refresh=workplace.retrain), checkpoints, observer)
+    teachers = TeacherStore(workplace.results / "teachers", workplace.retrain, workplace.signals_budget)
+    fitted = fit(parts, teachers, checkpoints, observer)
     network = setup.answers
     observer.said("evaluating on the test split")
     evaluation = evaluate(

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from distillbench.data.batches import Batch, View
+from distillbench.data.batches import Batch, Reads
 from distillbench.interfaces import Encoding, Network, Outcome, Phase
 from distillbench.training.assemble import Parts, needs_states
+from distillbench.training.observer import SILENT, Observer
+from distillbench.training.signal_store import SignalStore
 from distillbench.training.signals import Signals, ask
 
 
@@ -17,27 +19,24 @@ class Objective:
     """The losses of one phase of a run.
 
     views: what must be read of each network's frames: learners see their training view, a guide what it sees in
-    evaluation; nothing for a guide that was asked beforehand or is shown a learner's frames.
+    evaluation; nothing for a guide that is shown a learner's frames, or of videos it was asked about beforehand.
     """
 
-    views: Mapping[str, View]
+    views: Mapping[str, Reads]
 
-    def __init__(self, parts: Parts, phase: Phase) -> None:
+    def __init__(self, parts: Parts, phase: Phase, store: SignalStore, observer: Observer = SILENT) -> None:
         """Asks every guide that stands still once, unless a loss reads states, which are too large to keep."""
         self._parts, self._phase = parts, phase
         self._signals: dict[Network, Signals] = {}
-        views: dict[str, View] = {network: parts.training_views[network] for network in phase.objectives}
+        views: dict[str, Reads] = {network: parts.training_views[network] for network in phase.objectives}
         for guide in self._standing_guides() if phase.targets != "same-frames" and phase.epochs else ():
-            view = parts.evaluation_views[guide]
-            if needs_states(parts.setup, phase):
+            view: Reads | None = parts.evaluation_views[guide]
+            if not needs_states(parts.setup, phase):
+                self._signals[guide] = ask(parts, guide, store, observer)
+                view = self._signals[guide].view
+            if view is not None:
                 views[guide] = view
-            else:
-                self._signals[guide] = self._ask(guide, view)
         self.views = views
-
-    def _ask(self, guide: Network, view: View) -> Signals:
-        parts = self._parts
-        return ask(parts.models[guide], parts.splits.train, view, parts.setup.training.batch_size, parts.device)
 
     def __call__(self, batch: Batch, sums: dict[str, Tensor]) -> Tensor:
         """Computes the sum of all learners' losses on a batch, a scalar, and adds each term to the running sums."""
@@ -62,7 +61,7 @@ class Objective:
         if guide in outcomes:
             outcome = outcomes[guide]
         elif guide in self._signals:
-            outcome = self._signals[guide].outcome(batch.videos, device)
+            outcome = self._signals[guide].outcome(batch.videos, batch.clips.get(guide), device)
         else:
             with torch.no_grad():
                 outcome = self._parts.models[guide](batch.clips[learner if same_frames else guide].to(device))

@@ -125,6 +125,14 @@ def asks(command: Callable[Concatenate[Said, P], None]) -> Callable[..., None]:
 Results = Annotated[Path, typer.Option(help="Folder of results.", rich_help_panel=PLACE)]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=PLACE)]
 Retrain = Annotated[bool, typer.Option("--retrain", help="Train the teacher again.", rich_help_panel=PLACE)]
+SignalsBudget = Annotated[
+    str,
+    typer.Option(
+        help="Disk for what a trained teacher says of the training videos, such as 500MB or 0; the rest is asked again "
+        "at every step.",
+        rich_help_panel=PLACE,
+    ),
+]
 Observe = Annotated[
     list[str] | None,
     typer.Option(

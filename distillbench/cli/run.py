@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from distillbench.cli.options import PLACE, Again, Device, Observe, Results, Retrain, Said, asks
+from distillbench.cli.options import PLACE, Again, Device, Observe, Results, Retrain, Said, SignalsBudget, asks
 
 
 @asks
@@ -19,6 +19,7 @@ def run(
     retrain: Retrain = False,
     again: Again = False,
     observe: Observe = None,
+    signals_budget: SignalsBudget = "20GB",
     plan: Annotated[bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=PLACE)] = False,
 ) -> None:
     """Train and evaluate one student, and put its row on the leaderboard.
@@ -27,15 +28,19 @@ def run(
     """
     from distillbench.cli import choices, display
     from distillbench.cli.progress import progress
+    from distillbench.cli.sizes import bytes_of
     from distillbench.processes import joined
     from distillbench.registry import discover
     from distillbench.results.answer import Workplace, answer, find_device
     from distillbench.results.observing import check_observers
 
     with joined(find_device(device)) as processes:
+        budget = bytes_of(signals_budget, "--signals-budget")
         setup = choices.one_setup(choices.layers(said.question, said.choices, said.assignments))
         check_observers(observe or [], discover())
-        place = Workplace(results, device, retrain, again, observers=tuple(observe or ()), processes=processes)
+        place = Workplace(
+            results, device, retrain, again, observers=tuple(observe or ()), processes=processes, signals_budget=budget
+        )
         if not processes.is_writer:
             if not plan:
                 answer(setup, replace(place, observers=()))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distillbench.cli.options import PLACE, Again, Device, Observe, Results, Retrain, Said, asks
+from distillbench.cli.options import PLACE, Again, Device, Observe, Results, Retrain, Said, SignalsBudget, asks
 
 
 @asks
@@ -19,6 +19,7 @@ def sweep(
     retrain: Retrain = False,
     again: Again = False,
     observe: Observe = None,
+    signals_budget: SignalsBudget = "20GB",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost and stop.", rich_help_panel=PLACE)
     ] = False,
@@ -29,6 +30,7 @@ def sweep(
     and several [[grid]] tables. The same command goes on after a stop and skips what is answered.
     """
     from distillbench.cli import choices, watching
+    from distillbench.cli.sizes import bytes_of
     from distillbench.registry import discover
     from distillbench.results.answer import Workplace, find_device
     from distillbench.results.observing import check_observers
@@ -37,10 +39,11 @@ def sweep(
     from distillbench.results.sweeping import Sweep
     from distillbench.results.workers import fastest_count
 
+    budget = bytes_of(signals_budget, "--signals-budget")
     setups = choices.all_setups(said.question, said.choices, said.assignments)
     check_observers(observe or [], discover())
     count = fastest_count(workers, setups, find_device(device).type == "cuda")
-    place = Workplace(results, device, retrain, again, observers=tuple(observe or ()))
+    place = Workplace(results, device, retrain, again, observers=tuple(observe or ()), signals_budget=budget)
     planned = plan(setups, place)
     watching.plan(planned, count)
     if dry_run or not planned.jobs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +13,14 @@ from torch import Tensor
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
 from distillbench.processes import SOLO, Processes, Share
 from distillbench.seeds import clip_keys, derive
+
+
+class Reads(Protocol):
+    """What reads one network's frames of the videos of a batch."""
+
+    def clips(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Clips:
+        """Reads frames, in stored form, of a share of the videos `which` (B,) or of some of them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class View:
         if self.selector.scan_stride:
             return self.index(videos, which[share.computed], epoch)
         return self.index(videos, which, epoch)[share.computed]
+
+    def clips(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Clips:
+        """Reads the chosen frames of a share of the videos `which` (B,), in stored form."""
+        return clips_at(videos, which[share.computed], self.rows(videos, which, epoch, share), self.slots)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""
@@ -89,7 +102,7 @@ def batches(
     videos: Videos,
     order: Tensor,
     size: int,
-    views: Mapping[str, View],
+    views: Mapping[str, Reads],
     *,
     epoch: int = 0,
     skip: int = 0,
@@ -104,10 +117,7 @@ def batches(
 
     def read(which: Tensor) -> Batch:
         share = processes.share(len(which))
-        clips = {}
-        for name, view in views.items():
-            index = view.rows(videos, which, epoch, share)
-            clips[name] = clips_at(videos, which[share.computed], index, view.slots)
+        clips = {name: view.clips(videos, which, epoch, share) for name, view in views.items()}
         return Batch(which, clips, videos.labels.dense(which), share)
 
     with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as reader:

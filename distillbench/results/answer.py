@@ -29,6 +29,7 @@ from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import Fitted, fit
 from distillbench.training.observer import SILENT, Observer
+from distillbench.training.signal_store import BUDGET
 from distillbench.training.teachers import TeacherStore
 
 
@@ -38,6 +39,8 @@ class Workplace:
 
     beside: how many other runs may be going on at the same time, for they slow down what is measured.
     observers: the plugins that are told how the run goes. processes: those that make the run together.
+    signals_budget: bytes of what a standing teacher said of the training videos that are kept below its folder; they
+    change how long a run takes, not its answer.
     """
 
     results: Path
@@ -47,6 +50,7 @@ class Workplace:
     beside: int = 0
     observers: tuple[str, ...] = ()
     processes: Processes = SOLO
+    signals_budget: int = BUDGET
 
 
 def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, splits: Splits | None = None) -> Result:
@@ -83,7 +87,8 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
             ]
         ),
     )
-    fitted = fit(parts, TeacherStore(workplace.results / "teachers", refresh=workplace.retrain), checkpoints, observer)
+    teachers = TeacherStore(workplace.results / "teachers", workplace.retrain, workplace.signals_budget)
+    fitted = fit(parts, teachers, checkpoints, observer)
     tested = _tested(parts, observer)
     result = processes.decide(lambda: _written(parts, fitted, tested, workplace, observer, began))
     if processes.is_writer:

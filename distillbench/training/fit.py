@@ -74,7 +74,7 @@ class _Loop:
         loop = self.parts
         roles.cast(phase, self.models, needs_states(self.setup, phase))
         optimiser = self._optimiser(phase)
-        objective = Objective(loop, phase)
+        objective = Objective(loop, phase, self.teachers.signals, self.observer)
         steps = math.ceil(len(loop.splits.train) / self.setup.training.batch_size)
         done = self.progress.epoch * steps + self.progress.step
         self.observer.phase_started(phase.name, phase.epochs, steps, done)

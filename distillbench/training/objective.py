@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from distillbench.data.batches import Batch, View
+from distillbench.data.batches import Batch, Reads
 from distillbench.interfaces import Encoding, Network, Outcome, Phase
 from distillbench.training.assemble import Parts, needs_states
 from distillbench.training.dropout import shared_dropout
+from distillbench.training.observer import SILENT, Observer
+from distillbench.training.signal_store import SignalStore
 from distillbench.training.signals import Signals, ask
 from distillbench.training.whole import whole_outcome
 
@@ -23,30 +25,27 @@ class Objective:
     reads them and claims to be a batch mean is computed of each share, and the means are averaged.
 
     views: what must be read of each network's frames: learners see their training view, a guide what it sees in
-    evaluation; nothing for a guide that was asked beforehand or is shown a learner's frames.
+    evaluation; nothing for a guide that is shown a learner's frames, or of videos it was asked about beforehand.
     """
 
-    views: Mapping[str, View]
+    views: Mapping[str, Reads]
 
-    def __init__(self, parts: Parts, phase: Phase) -> None:
+    def __init__(self, parts: Parts, phase: Phase, store: SignalStore, observer: Observer = SILENT) -> None:
         """Asks every guide that stands still once, unless a loss reads states, which are too large to keep."""
         self._parts, self._phase = parts, phase
         self._signals: dict[Network, Signals] = {}
-        views: dict[str, View] = {network: parts.training_views[network] for network in phase.objectives}
+        views: dict[str, Reads] = {network: parts.training_views[network] for network in phase.objectives}
         for guide in self._standing_guides() if phase.targets != "same-frames" and phase.epochs else ():
-            view = parts.evaluation_views[guide]
-            if needs_states(parts.setup, phase):
+            view: Reads | None = parts.evaluation_views[guide]
+            if not needs_states(parts.setup, phase):
+                self._signals[guide] = ask(parts, guide, store, observer)
+                view = self._signals[guide].view
+            if view is not None:
                 views[guide] = view
-            else:
-                self._signals[guide] = self._ask(guide, view)
         self.views = views
         names = {name for terms in phase.objectives.values() for name in terms}
         self._apart = {name for name in names if self._is_apart(name)}
         self._sends_states = any("states" in parts.setup.passport(name).needs for name in names - self._apart)
-
-    def _ask(self, guide: Network, view: View) -> Signals:
-        parts, size = self._parts, self._parts.setup.training.batch_size
-        return ask(parts.models[guide], parts.splits.train, view, size, parts.device, parts.processes)
 
     def _is_apart(self, name: str) -> bool:
         """Tells whether a loss is computed of each process's share."""
@@ -98,7 +97,8 @@ class Objective:
         if guide in outcomes:
             return self._aimed(outcomes[guide]), _detached(own[guide])
         if guide in self._signals:
-            found = self._signals[guide].outcome(batch.videos[batch.share.computed], device)
+            rows = batch.videos[batch.share.computed]
+            found = self._signals[guide].outcome(rows, batch.clips.get(guide), device)
         else:
             with torch.no_grad():
                 found = self._parts.models[guide](batch.clips[learner if same_frames else guide].to(device))

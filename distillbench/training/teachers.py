@@ -16,6 +16,7 @@ from distillbench.interfaces import Phase
 from distillbench.setup import digest
 from distillbench.storage import load_tensors, save_tensors
 from distillbench.training.assemble import Parts
+from distillbench.training.signal_store import BUDGET, SignalStore
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,14 @@ def trains_teacher_alone(phase: Phase) -> bool:
 
 
 class TeacherStore:
-    """A folder of trained teachers; `refresh` trains them again where they are there already."""
+    """A folder of trained teachers; `refresh` trains them again where they are there already.
 
-    def __init__(self, folder: Path, refresh: bool = False) -> None:
+    signals: what teachers said of training videos, in a folder below it; `signals_budget` is its budget in bytes.
+    """
+
+    def __init__(self, folder: Path, refresh: bool = False, signals_budget: int = BUDGET) -> None:
         self.folder, self._refresh = folder, refresh
+        self.signals = SignalStore(folder / "signals", signals_budget)
 
     def find(self, key: str) -> StoredTeacher | None:
         """Returns the teacher of that key, or None; a damaged file counts as none."""

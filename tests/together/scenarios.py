@@ -19,6 +19,8 @@ from distillbench.results.answer import Workplace, answer
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import fit
+from distillbench.training.observer import Observer
+from distillbench.training.signal_store import BUDGET, SignalStore
 from distillbench.training.signals import ask
 from distillbench.training.teachers import TeacherStore
 
@@ -87,10 +89,12 @@ def parts_of(processes: Processes, *assignments: str, **choices: object) -> Part
     return assemble(setup, open_data(setup), CPU, processes)
 
 
-def trained(processes: Processes, folder: Path, *assignments: str, **choices: object) -> dict[str, Any]:
+def trained(
+    processes: Processes, folder: Path, *assignments: str, signals_budget: int = BUDGET, **choices: object
+) -> dict[str, Any]:
     parts = parts_of(processes, *assignments, **choices)
     checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key)
-    history = fit(parts, TeacherStore(folder / "teachers"), checkpoints).history
+    history = fit(parts, TeacherStore(folder / "teachers", signals_budget=signals_budget), checkpoints).history
     weights = {f"{n}.{name}": t for n, model in parts.models.items() for name, t in model.state_dict().items()}
     for learner, losses in parts.losses.items():
         weights |= {f"{learner}.{n}.{name}": t for n, loss in losses.items() for name, t in loss.state_dict().items()}
@@ -140,9 +144,15 @@ def evaluated(processes, folder):
 
 def signals(processes, folder):
     parts = parts_of(processes)
-    view, train = parts.evaluation_views["teacher"], parts.splits.train
-    asked = [ask(parts.models["teacher"], train, view, size, CPU, processes) for size in (8, 128)]
-    return [each.outcome(torch.arange(len(train)), CPU).encoding.summary for each in asked]
+    every = torch.arange(len(parts.splits.train))
+    stores = [SignalStore(folder / str(shard), shard=shard) for shard in (16, 1000)]
+    asked = [ask(parts, "teacher", store, Observer()) for store in stores]
+    return [each.outcome(every, None, CPU).encoding.summary for each in asked]
+
+
+def unkept(processes, folder):
+    """Asks the teacher at every step, as without any budget."""
+    return trained(processes, folder, loss="rep,ce,pred", signals_budget=0)
 
 
 def resumed(processes, folder):
@@ -170,6 +180,7 @@ SCENARIOS: dict[str, Callable[[Processes, Path], Any]] = {
         same_frames,
         evaluated,
         signals,
+        unkept,
         resumed,
         answered,
     )

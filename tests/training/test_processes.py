@@ -54,7 +54,7 @@ def differences(one, two) -> float:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["serial", "parallel", "shuffled", "relational", "states", "shuffled_states", "same_frames"]
+    "scenario", ["serial", "parallel", "shuffled", "relational", "states", "shuffled_states", "same_frames", "unkept"]
 )
 def test_two_processes_end_with_the_weights_and_the_numbers_of_one(found, tmp_path, scenario) -> None:
     alone = SCENARIOS[scenario](SOLO, tmp_path)

@@ -1,0 +1,172 @@
+"""What does a teacher cost that is asked once? Run `python benchmarks/signals.py`; writes `benchmarks/signals.csv`.
+
+One training step of a student at the paper's size (300 frames of 1152, cells of 1024 in two layers, 3,862 classes, batch
+256, Adam included), from reading to the moved weights. Ours reads the teacher's encodings from shards; the peers are the
+same step with the teacher live (`--signals-budget 0`), and what one writes first: `nn.LSTM` over all frames as teacher,
+`nn.LSTM` as student, Adam as it comes. The limit is our step without any teacher. Precision is bf16 where the processor
+multiplies it, else fp32; the naive loop is fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from measuring import Row, compared, interleaved, keep
+from torch import Tensor, nn
+
+from distillbench.config import flags
+from distillbench.data.batches import Batch, Reads, batches
+from distillbench.grid import setups
+from distillbench.interfaces import Clips, Encoding, Outcome
+from distillbench.networks import has_bf16
+from distillbench.registry import discover
+from distillbench.setup import Setup
+from distillbench.training import roles
+from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.objective import Objective
+from distillbench.training.optimiser import Optimiser
+from distillbench.training.signal_store import SignalStore
+
+CPU = torch.device("cpu")
+DATA = ("videos=100", "rgb=1024", "audio=128", "classes=3862", "shortest=300", "longest=300", "shards=1")
+TARGETS = {(6, "live"): 10.0, (6, "naive"): 25.0, (30, "live"): 3.0}
+PEERS = {"live": "live teacher", "naive": "naive nn.LSTM loop"}
+STEPS = {6: 3, 30: 1}
+"""By k: how many of our steps make one run; a peer's is as long as several of them."""
+
+Step = Callable[[], None]
+
+
+def paper_size(k: int, batch: int) -> Setup:
+    """Returns a serial student of k frames with the paper's settings, and a head of one product (62 M weights in all)."""
+    precision = "bf16" if has_bf16(CPU) else "fp32"
+    chosen = {"data": "synthetic", "preset": "paper", "head": "logistic", "schedule": "serial", "k": k}
+    made = (f"data.{knob}" for knob in DATA)
+    return setups(
+        [flags(chosen, [*made, f"training.batch_size={batch}", f"training.precision={precision}"])], discover()
+    )[0]
+
+
+def endless(parts: Parts, views: Mapping[str, Reads]) -> Iterator[Batch]:
+    """Reads batch after batch; a video may come more than once in one, which no step is faster for."""
+    train, size = parts.splits.train, parts.setup.training.batch_size
+    for epoch in itertools.count():
+        order = torch.randint(len(train), (8 * size,), generator=torch.Generator().manual_seed(epoch))
+        yield from batches(train, order, size, views, epoch=epoch)
+
+
+def ours(parts: Parts, folder: Path) -> dict[str, Step]:
+    """Returns our steps of one student, by where the teacher's outcome comes from; they move the same weights."""
+    phase = parts.setup.phases[1]
+    roles.cast(phase, parts.models, with_states=False)
+    student = parts.models["student"]
+    optimiser = Optimiser(roles.learning_parameters(phase, parts.models), [], parts.setup.training)
+    student.train()
+
+    def stepping(objective: Objective) -> Step:
+        read = endless(parts, objective.views)
+        return lambda: optimiser.step(objective(next(read), {}), 0)
+
+    return {
+        "stored": stepping(Objective(parts, phase, SignalStore(folder))),
+        "live": stepping(Objective(parts, phase, SignalStore(folder, budget=0))),
+        "none": stepping(Objective(parts, replace(phase, objectives={"student": {"ce": 1.0}}), SignalStore(folder))),
+    }
+
+
+class Plain(nn.Module):
+    """`nn.LSTM` over all frames it is given, and a head."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(parts.splits.train.width, 1024, 2, batch_first=True)
+        self.head = copy.deepcopy(parts.models["student"].head)
+
+    def forward(self, clips: Clips) -> Outcome:
+        """Joins the last states of both layers, as the paper does."""
+        _, (hidden, cell) = self.lstm(clips.frames)
+        summary = torch.cat([cell[0], hidden[0], cell[1], hidden[1]], 1)
+        return Outcome(Encoding(summary), self.head(summary))
+
+
+def naive(parts: Parts, teacher: Plain, student: Plain) -> Step:
+    """Returns the step of a loop that asks its teacher every time."""
+    adam = torch.optim.Adam(student.parameters(), lr=1e-3)
+    terms = parts.setup.phases[1].objectives["student"]
+    codec = parts.splits.train.codec
+    read = endless(parts, {"teacher": parts.evaluation_views["teacher"], "student": parts.training_views["student"]})
+
+    def step() -> None:
+        batch = next(read)
+        with torch.no_grad():
+            guide = teacher(codec.decode(batch.clips["teacher"]))
+        outcome = student(codec.decode(batch.clips["student"]))
+        losses = parts.losses["student"]
+        loss: Tensor = sum(weight * losses[name](outcome, guide, batch.labels) for name, weight in terms.items())
+        adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        adam.step()
+
+    return step
+
+
+def measured(batch: int, repeats: int, folder: Path) -> list[Row]:
+    """Measures each pair of ours and a peer's in turn, next to one another, and returns a row for each."""
+    rows: list[Row] = []
+    plain: tuple[Plain, Plain] | None = None
+    for k, in_a_row in STEPS.items():
+        setup = paper_size(k, batch)
+        parts = assemble(setup, open_data(setup), CPU)
+        plain = plain or (Plain(parts), Plain(parts))
+        steps = ours(parts, folder) | {"naive": naive(parts, *plain)}
+        steps["stored"]()  # the first step also makes Adam's state, and maps the shards
+        for peer, described in PEERS.items():
+            runs = {name: repeated(steps[name], in_a_row) for name in ("stored", "none")} | {peer: steps[peer]}
+            seconds = interleaved(runs, repeats, warm_up=0)
+            rows.append(
+                compared(
+                    f"student's step at k = {k}, teacher asked once",
+                    "videos/s",
+                    in_a_row * batch / seconds["stored"],
+                    peer=(described, batch / seconds[peer]),
+                    limit=("no teacher", in_a_row * batch / seconds["none"]),
+                    target=TARGETS.get((k, peer), float("nan")),
+                    runs=repeats,
+                )
+            )
+    return rows
+
+
+def repeated(step: Step, times: int) -> Step:
+    """Makes so many steps in a row, so that a short one is not measured by chance."""
+
+    def steps() -> None:
+        for _ in range(times):
+            step()
+
+    return steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        keep(measured(arguments.batch, arguments.repeats, Path(folder)), Path(__file__).with_suffix(".csv"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,330 @@
+"""What a standing teacher said of the training videos: kept in shards, trusted only where it is what it should be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from distillbench.data.batches import batches
+from distillbench.errors import ResultError, TrainingError
+from distillbench.interfaces import Encoding, Outcome
+from distillbench.processes import SOLO
+from distillbench.setup import Setup
+from distillbench.storage import load_tensors, save_tensors
+from distillbench.training import signal_store
+from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.checkpoint import Checkpoints
+from distillbench.training.fit import fit
+from distillbench.training.observer import Observer
+from distillbench.training.signal_store import Kept, SignalStore
+from distillbench.training.signals import Signals, ask, digest_of, question
+from distillbench.training.teachers import TeacherStore
+
+CPU = torch.device("cpu")
+SHARD = 10  # of 64 videos: six shards and a short one
+WIDTH = 32  # of an encoding: cell and hidden state of two layers of eight
+
+
+class Heard(Observer):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def said(self, message: str) -> None:
+        self.messages.append(message)
+
+    def tells(self, part: str) -> bool:
+        return any(part in message for message in self.messages)
+
+
+class Killed(Exception):  # noqa: N818 - it stands for a signal, not for an error
+    """Stands for kill -9: nothing is cleaned up."""
+
+
+@pytest.fixture
+def parts(make_setup: Callable[..., Setup]) -> Parts:
+    """A run whose teacher was never trained."""
+    setup = make_setup()
+    return assemble(setup, open_data(setup), CPU)
+
+
+@pytest.fixture
+def shown(parts: Parts) -> Iterator[list[int]]:
+    """How many videos the teacher was shown at each of its passes, after the first, which finds its width."""
+    counts: list[int] = []
+    hook = parts.models["teacher"].encoder.register_forward_pre_hook(
+        lambda _, given: counts.append(len(given[0].times))
+    )
+    yield counts
+    hook.remove()
+
+
+def asked(parts: Parts, folder: Path, budget: int = 10**9, observer: Observer | None = None) -> Signals:
+    return ask(parts, "teacher", SignalStore(folder, budget, SHARD), observer or Observer())
+
+
+def outcomes(parts: Parts, signals: Signals) -> Iterator[Outcome]:
+    """Yields the teacher's outcome of every batch of a shuffled epoch."""
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    views = {"teacher": signals.view} if signals.view else {}
+    for batch in batches(parts.splits.train, order, 16, views):
+        yield signals.outcome(batch.videos, batch.clips.get("teacher"), CPU)
+
+
+def summaries(parts: Parts, signals: Signals) -> Tensor:
+    return torch.cat([outcome.encoding.summary for outcome in outcomes(parts, signals)])
+
+
+def shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*.safetensors"))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(budget=st.integers(0, 64 * WIDTH * 2 + 100))
+def test_any_budget_gives_the_same_outcome(parts: Parts, tmp_path: Path, budget: int) -> None:
+    whole, part = (outcomes(parts, asked(parts, tmp_path / str(size), size)) for size in (10**9, budget))
+    for all_kept, some_kept in zip(whole, part, strict=True):
+        assert torch.allclose(all_kept.encoding.summary, some_kept.encoding.summary, rtol=2e-3, atol=1e-6)
+        assert torch.allclose(all_kept.logits, some_kept.logits, rtol=2e-3, atol=1e-4)
+    assert sum(load_tensors(path)[0]["summaries"].nbytes for path in shards(tmp_path / str(budget))) <= budget
+
+
+def test_the_budget_changes_nothing_of_a_run_but_rounding(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    ends = []
+    for budget in (0, 10**9):
+        setup = make_setup()
+        built = assemble(setup, open_data(setup), CPU)
+        store = TeacherStore(tmp_path / str(budget), signals_budget=budget)
+        history = fit(built, store, Checkpoints(None, setup.key)).history
+        ends.append(history[-1]["networks"]["student"]["terms"])
+    for term, live in ends[0].items():
+        assert ends[1][term] == pytest.approx(live, rel=1e-3)
+
+
+def test_a_teacher_that_was_asked_is_not_asked_again(parts: Parts, tmp_path: Path, shown: list[int]) -> None:
+    first = summaries(parts, asked(parts, tmp_path))
+    assert sum(shown) == 1 + 64
+    del shown[:]
+    heard = Heard()
+    assert torch.equal(summaries(parts, asked(parts, tmp_path, observer=heard)), first)
+    assert shown == [1]
+    assert not heard.messages
+
+
+def test_a_student_with_other_frames_finds_what_the_teacher_said(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    heard = [Heard(), Heard()]
+    for k, observer in zip((4, 6), heard, strict=True):
+        setup = make_setup("training.epochs=1", k=k)
+        fit(assemble(setup, open_data(setup), CPU), TeacherStore(tmp_path), Checkpoints(None, setup.key), observer)
+    assert heard[0].tells("asking the teacher once about 64 training videos")
+    assert not heard[1].tells("asking")
+    assert len(shards(tmp_path / "signals")) == 1
+
+
+def test_only_the_videos_that_are_not_kept_are_shown_and_read(parts: Parts, tmp_path: Path, shown: list[int]) -> None:
+    signals = asked(parts, tmp_path, 2 * SHARD * WIDTH * 2)
+    del shown[:]
+    summaries(parts, signals)
+    assert sum(shown) == 64 - 2 * SHARD
+    assert signals.view is not None
+    seen = signals.view.clips(parts.splits.train, torch.tensor([3, 50, 19, 20]), 0, SOLO.share(4))
+    alone = parts.evaluation_views["teacher"].clips(parts.splits.train, torch.tensor([50, 20]), 0, SOLO.share(2))
+    assert torch.equal(seen.frames, alone.frames)
+    assert signals.view.clips(parts.splits.train, torch.tensor([3, 19]), 0, SOLO.share(2)).frames.numel() == 0
+
+
+@pytest.mark.parametrize(
+    ("assignments", "choices"),
+    [
+        (["teacher.block_length=5"], {}),
+        (["data.noise=2"], {}),
+        (["training.batch_size=8"], {}),
+        ([], {"teacher_selector": "uniform"}),
+        ([], {"seed": 1}),
+    ],
+)
+def test_whatever_shapes_an_encoding_makes_another_question(
+    parts: Parts, make_setup: Callable[..., Setup], tmp_path: Path, assignments: list[str], choices: dict[str, Any]
+) -> None:
+    asked(parts, tmp_path)
+    setup = make_setup(*assignments, **choices)
+    other = assemble(setup, open_data(setup), CPU)
+    other.models["teacher"].load_state_dict(parts.models["teacher"].state_dict())
+    heard = Heard()
+    asked(other, tmp_path, observer=heard)
+    assert heard.tells("asking the teacher once about 64")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_other_weights_or_another_precision_make_another_question(parts: Parts) -> None:
+    before = question(parts, "teacher")
+    assert question(dataclasses.replace(parts, precision="bf16"), "teacher") != before
+    with torch.no_grad():
+        next(parts.models["teacher"].encoder.parameters()).view(-1)[0] += 1e-6
+    assert question(parts, "teacher") != before
+
+
+def test_a_digest_depends_on_names_and_shapes_too() -> None:
+    one, two = torch.nn.Linear(2, 3, bias=False), torch.nn.Linear(3, 2, bias=False)
+    torch.nn.init.zeros_(one.weight)
+    torch.nn.init.zeros_(two.weight)
+    assert len({digest_of(one), digest_of(two), digest_of(torch.nn.Sequential(one))}) == 3
+
+
+@pytest.mark.parametrize("stop", [0, 1, 4])
+def test_a_run_killed_while_it_asks_goes_on_with_the_shards_that_are_whole(
+    parts: Parts, tmp_path: Path, shown: list[int], monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    whole = summaries(parts, asked(parts, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(signal_store, "save_tensors", _failing_after(stop, Killed()))
+        with pytest.raises(Killed):
+            asked(parts, tmp_path / "broken")
+    assert len(shards(tmp_path / "broken")) == stop
+    del shown[:]
+    assert torch.equal(summaries(parts, asked(parts, tmp_path / "broken")), whole)
+    assert sum(shown) == 1 + 64 - stop * SHARD
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def _of_other_videos(path: Path) -> None:
+    path.write_bytes((path.parent / "00004.safetensors").read_bytes())
+
+
+def _of_another_teacher(path: Path) -> None:
+    tensors, about = load_tensors(path)
+    about["question"]["weights"] = "0" * 32
+    save_tensors(path, {"summaries": tensors["summaries"] * 2}, about)
+
+
+def _of_another_shape(path: Path) -> None:
+    tensors, about = load_tensors(path)
+    save_tensors(path, {"summaries": tensors["summaries"][:-1]}, about)
+
+
+def _no_tensors(path: Path) -> None:
+    path.write_bytes(b"not a shard at all")
+
+
+@pytest.mark.parametrize("damage", [_truncated, _of_other_videos, _of_another_teacher, _of_another_shape, _no_tensors])
+def test_a_shard_that_is_not_what_it_should_be_is_made_again_and_told(
+    parts: Parts, tmp_path: Path, shown: list[int], damage: Callable[[Path], None]
+) -> None:
+    whole = summaries(parts, asked(parts, tmp_path))
+    damage(shards(tmp_path)[2])
+    del shown[:]
+    heard = Heard()
+    assert torch.equal(summaries(parts, asked(parts, tmp_path, observer=heard)), whole)
+    assert heard.tells("00002.safetensors")
+    assert heard.tells("the guide is asked again about its videos")
+    assert sum(shown) == 1 + SHARD
+
+
+def test_a_full_disk_costs_time_and_not_the_run(parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = summaries(parts, asked(parts, tmp_path / "whole"))
+    heard = Heard()
+    error = ResultError("'a shard' cannot be written: No space left on device; nothing there was changed")
+    monkeypatch.setattr(signal_store, "save_tensors", _failing_after(3, error))
+    signals = asked(parts, tmp_path / "full", observer=heard)
+    assert heard.tells("No space left on device")
+    assert heard.tells("asked at every step")
+    assert torch.allclose(summaries(parts, signals), whole, rtol=2e-3, atol=1e-6)
+    assert len(shards(tmp_path / "full")) == 3
+
+
+def test_two_runs_may_ask_the_same_teacher_at_the_same_time(parts: Parts, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: summaries(parts, asked(parts, tmp_path)), range(2)))
+    assert torch.equal(*both)
+    assert torch.equal(both[0], summaries(parts, asked(parts, tmp_path / "alone")))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_what_is_mapped_stays_usable_while_another_run_replaces_it(parts: Parts, tmp_path: Path) -> None:
+    signals = asked(parts, tmp_path)
+    before = summaries(parts, signals)
+    for path in shards(tmp_path):
+        tensors, about = load_tensors(path)
+        save_tensors(path, {"summaries": tensors["summaries"] * 0}, about)
+        path.unlink()
+    assert torch.equal(summaries(parts, signals), before)
+
+
+def test_encodings_too_large_for_half_precision_are_refused(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = parts.models["teacher"].encoder
+    real = encoder.forward
+    monkeypatch.setattr(encoder, "forward", lambda clips: Encoding(real(clips).summary * 1e9))
+    with pytest.raises(TrainingError, match="no finite number in half precision"):
+        asked(parts, tmp_path)
+
+
+def test_a_run_killed_with_a_part_of_the_signals_ends_bit_identical(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    class Kill(Observer):
+        left = 11  # in the student's first epoch: the teacher had two of four steps
+
+        def step_ended(self) -> None:
+            self.left -= 1
+            if not self.left:
+                raise Killed
+
+    setup = make_setup()
+
+    def train(folder: Path, observer: Observer) -> dict[str, Tensor]:
+        built = assemble(setup, open_data(setup), CPU)
+        store = TeacherStore(folder)
+        store.signals = SignalStore(folder / "signals", 3 * SHARD * WIDTH * 2, SHARD)
+        fit(built, store, Checkpoints(folder / "checkpoint.safetensors", setup.key, 0.0), observer)
+        return built.models["student"].state_dict()
+
+    with pytest.raises(Killed):
+        train(tmp_path / "broken", Kill())
+    resumed, whole = train(tmp_path / "broken", Observer()), train(tmp_path / "whole", Observer())
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
+def test_reading_takes_no_memory_that_grows_with_the_data(tmp_path: Path) -> None:
+    def anonymous() -> int:
+        status = Path("/proc/self/status")
+        if not status.is_file():
+            pytest.skip("no /proc to read the anonymous memory from")
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+
+    shelf = SignalStore(tmp_path).shelf({}, 12 * signal_store.SHARD, 1024)
+    encodings = torch.ones(signal_store.SHARD, 1024, dtype=torch.float16)  # 16 MB a shard, 200 MB in all
+    for videos in shelf:
+        shelf.keep(videos, encodings)
+    before = anonymous()
+    found = {n: shard for n, videos in enumerate(shelf) if (shard := shelf.find(videos)) is not None}
+    kept = Kept(found, 12 * signal_store.SHARD, 1024, signal_store.SHARD)
+    for videos in torch.randperm(12 * signal_store.SHARD).split(256):
+        assert kept.rows(videos).shape == (len(videos), 1024)
+    assert len(found) == 12
+    assert anonymous() - before < 40_000
+
+
+def _failing_after(count: int, error: Exception) -> Callable[..., None]:
+    left = iter(range(count))
+
+    def save(*given: Any) -> None:
+        if next(left, None) is None:
+            raise error
+        save_tensors(*given)
+
+    return save

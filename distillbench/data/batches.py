@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,8 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from distillbench.data.recycling import Recycler
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
 from distillbench.seeds import clip_keys, derive
+
+_AHEAD = 2  # batches that are read while one is used
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -71,27 +76,49 @@ def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
 
 
 def batches(
-    videos: Videos, order: Tensor, size: int, views: Mapping[str, View], *, epoch: int = 0, skip: int = 0
+    videos: Videos,
+    order: Tensor,
+    size: int,
+    views: Mapping[str, View],
+    *,
+    epoch: int = 0,
+    skip: int = 0,
+    device: torch.device = _CPU,
 ) -> Iterator[Batch]:
     """Yields batches of `size` videos in the given order, the last one smaller, each network's frames beside each other.
 
-    skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch.
+    A batch may be kept for as long as it is wanted; the memory of one that is dropped is used for a later one.
+
+    skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch. device: where the
+    batches will go; for CUDA they lie in pinned memory, so that moving them waits for nothing.
     """
     groups = torch.split(order, size)[skip:]
+    read = _Reader(videos, views, epoch, pinned=device.type == "cuda")
+    with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as thread:
+        ahead = deque(thread.submit(read, which) for which in groups[:_AHEAD])
+        for upcoming in groups[_AHEAD:]:
+            ahead.append(thread.submit(read, upcoming))
+            yield ahead.popleft().result()  # nothing here may go on referring to it, or its memory stays in use
+        while ahead:
+            yield ahead.popleft().result()
 
-    def read(which: Tensor) -> Batch:
-        clips = {}
-        for name, view in views.items():
-            index = view.index(videos, which, epoch)
-            clips[name] = clips_at(videos, which, index, view.slots)
-        return Batch(which, clips, videos.labels.dense(which))
 
-    with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as reader:
-        ahead = [reader.submit(read, which) for which in groups[:2]]
-        for upcoming in (*groups[2:], None, None):
-            if not ahead:
-                return
-            batch = ahead.pop(0).result()
-            if upcoming is not None:
-                ahead.append(reader.submit(read, upcoming))
-            yield batch
+class _Reader:
+    """Makes the batch of some videos, in memory that earlier batches left."""
+
+    def __init__(self, videos: Videos, views: Mapping[str, View], epoch: int, *, pinned: bool) -> None:
+        self._videos, self._views, self._epoch, self._pinned = videos, views, epoch, pinned
+        self._memory = {name: Recycler(pinned) for name in views}
+        self._dtype: torch.dtype | None = None
+
+    def __call__(self, which: Tensor) -> Batch:
+        clips = {name: self._clips(name, view, which) for name, view in self._views.items()}
+        labels = self._videos.labels.dense(which)
+        return Batch(which, clips, labels.pin_memory() if self._pinned else labels)
+
+    def _clips(self, name: str, view: View, which: Tensor) -> Clips:
+        index = view.index(self._videos, which, self._epoch)
+        if self._dtype is None:  # only reading tells
+            self._dtype = self._videos.read(which[:1], index[:1, :1]).dtype
+        out = self._memory[name].empty((*index.shape, self._videos.width), self._dtype)
+        return Clips(self._videos.read(which, index, out), (index >= 0).sum(1), index, view.slots)

@@ -54,7 +54,7 @@ def evaluate(
     whole = MeanAveragePrecision(videos.labels.count) if exact else None
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
     frames = 0
-    source = batches(videos, torch.arange(len(videos)), batch_size, {"": view})
+    source = batches(videos, torch.arange(len(videos)), batch_size, {"": view}, device=device)
     with torch.inference_mode():
         while True:
             began = time.perf_counter()

@@ -94,9 +94,10 @@ class _Loop:
             for name, value in self.progress.sums.items()
         }
         began = time.perf_counter()
-        for step, batch in enumerate(
-            batches(train, order, training.batch_size, objective.views, epoch=epoch, skip=first), start=first
-        ):
+        source = batches(
+            train, order, training.batch_size, objective.views, epoch=epoch, skip=first, device=self.parts.device
+        )
+        for step, batch in enumerate(source, start=first):
             torch.manual_seed(derive(self.setup.seed, phase.name, epoch, step))
             loss = objective(batch, sums)
             optimiser.step(loss, epoch * len(train) + step * training.batch_size)

@@ -28,6 +28,6 @@ def ask(guide: Model, videos: Videos, view: View, batch_size: int, device: torch
     guide.eval()
     kept = []
     with torch.no_grad():
-        for batch in batches(videos, torch.arange(len(videos)), batch_size, {"": view}):
+        for batch in batches(videos, torch.arange(len(videos)), batch_size, {"": view}, device=device):
             kept.append(guide(batch.clips[""].to(device)).encoding.summary.half().cpu())
     return Signals(guide, torch.cat(kept))

@@ -6,11 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from distillbench.data.recycling import Recycler
+from distillbench.data.spill import room
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
 from distillbench.seeds import clip_keys, derive
 
@@ -72,7 +75,8 @@ def clips_at(videos: Videos, which: Tensor, index: Tensor, slots: int) -> Clips:
 
 def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
     """Orders a whole split for one epoch: a permutation that can be made again."""
-    return torch.randperm(videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)))
+    order = torch.from_numpy(room(videos, np.int64))
+    return torch.randperm(videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)), out=order)
 
 
 def batches(
@@ -92,11 +96,11 @@ def batches(
     skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch. device: where the
     batches will go; for CUDA they lie in pinned memory, so that moving them waits for nothing.
     """
-    groups = torch.split(order, size)[skip:]
+    groups = (order[start : start + size] for start in range(skip * size, len(order), size))
     read = _Reader(videos, views, epoch, pinned=device.type == "cuda")
     with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as thread:
-        ahead = deque(thread.submit(read, which) for which in groups[:_AHEAD])
-        for upcoming in groups[_AHEAD:]:
+        ahead = deque(thread.submit(read, which) for which in islice(groups, _AHEAD))
+        for upcoming in groups:
             ahead.append(thread.submit(read, upcoming))
             yield ahead.popleft().result()  # nothing here may go on referring to it, or its memory stays in use
         while ahead:

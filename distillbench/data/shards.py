@@ -17,6 +17,7 @@ from torch import Tensor
 from distillbench.data.arena import Arena
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.lockstep import Ints
+from distillbench.data.parallel import in_shares
 from distillbench.data.readahead import ReadAhead
 from distillbench.data.sequence_example import Fault
 from distillbench.data.sidecar import shard_indexes
@@ -126,14 +127,19 @@ class ShardVideos(Videos):
             out = torch.empty(shape, dtype=torch.uint8)
         elif out.shape != shape or out.dtype != torch.uint8 or not out.is_contiguous():
             raise ValueError(f"out must be a contiguous uint8 tensor of shape {shape}, not {tuple(out.shape)}")
+        into = out.numpy()
+        in_shares(lambda rows: self._fill(which[rows], times[rows], into[rows]), len(which), out.nbytes)
+        return out
+
+    def _fill(self, which: Ints, times: Ints, out: Bytes) -> None:
+        """Reads the frames of some videos of a batch."""
         kept = times >= 0
         counts = kept.sum(1)
         with self._ahead.reading(times.shape[1], len(which), lambda: self._stretches(which, times, kept)):
             if times.shape[1] >= _RUN and _are_runs(times, counts):
-                self._read_runs(which, times[:, 0], counts, out.numpy())
+                self._read_runs(which, times[:, 0], counts, out)
             else:
-                self._gather(which, times, kept, out.numpy())
-        return out
+                self._gather(which, times, kept, out)
 
     def _stretches(self, which: Ints, times: Ints, kept: NDArray[np.bool_]) -> Mapping[str, Ints]:
         """Returns what to ask the disk for, (n, 2) of the arena's bytes each.
@@ -157,13 +163,14 @@ class ShardVideos(Videos):
 
     def _gather(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: Bytes) -> None:
         """Copies frames one by one; in steps, since the copy goes through memory that ought to stay in the cache."""
-        at = 0
+        rows, at = out.reshape(times.size, out.shape[2]), 0
         for feature in self._features:
             starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
             source = self._arena.values(feature.width)
-            into: NDArray[np.void] = np.ndarray((times.size,), source.dtype, out, at, (out.shape[2],))
             for step in range(0, times.size, _STEP):
-                into[step : step + _STEP] = source[starts[step : step + _STEP]]
+                found = source[starts[step : step + _STEP]]
+                into = rows[step : step + _STEP, at : at + feature.width]
+                into[...] = found.view(np.uint8).reshape(into.shape)  # as bytes: copying items would keep the GIL
             at += feature.width
         if not kept.all():
             out[~kept] = 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distillbench.data.cache import cache_folder
 
-_LARGE = 4 << 20  # bytes; smaller arrays are not worth a file
+_LARGE = 1 << 20  # bytes; smaller arrays are not worth a file
 _STEP = 1 << 16  # items; what is worked out for this many at a time stays small
 _LOG = logging.getLogger(__name__)
 

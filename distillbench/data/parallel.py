@@ -10,7 +10,7 @@ from itertools import pairwise
 
 _MOST_THREADS = 8  # a few are enough to keep the memory, or the disk, busy
 _SHARES = 4  # of a thread: when the disk is slow, one share is asked for while another is copied
-_LEAST = 1 << 20  # bytes that are worth a share
+_LEAST = 4 << 20  # bytes that are worth a share: handing the GIL over costs too
 
 
 def in_shares(work: Callable[[slice], None], rows: int, size: int) -> None:

@@ -54,7 +54,7 @@ def shard_indexes(paths: Sequence[Path], progress: Progress | None = None) -> li
     Raises `DataError` for the first shard that cannot be read at all.
     """
     progress = progress or _PROGRESS.get()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:  # checksums leave the GIL; one more fills the gaps
         waiting = [pool.submit(shard_index, path) for path in paths]
         try:
             for done, future in enumerate(as_completed(waiting), 1):

@@ -13,7 +13,7 @@ from distillbench.data.parallel import in_shares
 LARGE = 1 << 30
 
 
-@given(rows=st.integers(1, 300), size=st.sampled_from([0, 1 << 20, 3 << 20, LARGE]))
+@given(rows=st.integers(1, 300), size=st.sampled_from([0, 4 << 20, 9 << 20, LARGE]))
 @settings(max_examples=50, deadline=None)
 def test_every_row_is_worked_on_once(rows: int, size: int) -> None:
     seen: list[slice] = []

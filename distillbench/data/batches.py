@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from distillbench.data.recycling import Recycler
+from distillbench.data.spill import room
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
 from distillbench.processes import SOLO, Processes, Share
 from distillbench.seeds import clip_keys, derive
 
+_AHEAD = 2  # batches that are read while one is used
+_CPU = torch.device("cpu")
+
 
 class Reads(Protocol):
-    """What reads one network's frames of the videos of a batch."""
+    """What is to be read of a batch for one network."""
 
-    def clips(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Clips:
-        """Reads frames, in stored form, of a share of the videos `which` (B,) or of some of them."""
+    @property
+    def slots(self) -> int:
+        """How many frames of a video were asked for."""
+        ...
+
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
+        """Chooses a share of the videos `which` (B,), or some of it, (R,), and their frames (R, S), as numbers."""
         ...
 
 
@@ -56,9 +69,9 @@ class View:
             return self.index(videos, which[share.computed], epoch)
         return self.index(videos, which, epoch)[share.computed]
 
-    def clips(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Clips:
-        """Reads the chosen frames of a share of the videos `which` (B,), in stored form."""
-        return clips_at(videos, which[share.computed], self.rows(videos, which, epoch, share), self.slots)
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
+        """Chooses a share of the videos `which` (B,), and its frames, as `rows` does."""
+        return which[share.computed], self.rows(videos, which, epoch, share)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""
@@ -95,7 +108,8 @@ def clips_at(videos: Videos, which: Tensor, index: Tensor, slots: int) -> Clips:
 
 def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
     """Orders a whole split for one epoch: a permutation that can be made again."""
-    return torch.randperm(videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)))
+    order = torch.from_numpy(room(videos, np.int64))
+    return torch.randperm(videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)), out=order)
 
 
 def batches(
@@ -107,25 +121,50 @@ def batches(
     epoch: int = 0,
     skip: int = 0,
     processes: Processes = SOLO,
+    device: torch.device = _CPU,
 ) -> Iterator[Batch]:
     """Yields batches of `size` videos in the given order, the last one smaller, each network's frames beside each other.
 
-    skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch.
-    processes: those that share every batch; each reads the frames of its own rows.
+    A batch may be kept for as long as it is wanted; the memory of one that is dropped is used for a later one.
+
+    skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch. processes: those that
+    share every batch; each reads the frames of its own rows. device: where the batches will go; for CUDA they lie in
+    pinned memory, so that moving them waits for nothing.
     """
-    groups = torch.split(order, size)[skip:] if len(order) else ()
+    groups = (order[start : start + size] for start in range(skip * size, len(order), size))
+    read = _Reader(videos, views, epoch, processes, pinned=device.type == "cuda")
+    with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as thread:
+        ahead = deque(thread.submit(read, which) for which in islice(groups, _AHEAD))
+        for upcoming in groups:
+            ahead.append(thread.submit(read, upcoming))
+            yield ahead.popleft().result()  # nothing here may go on referring to it, or its memory stays in use
+        while ahead:
+            yield ahead.popleft().result()
 
-    def read(which: Tensor) -> Batch:
-        share = processes.share(len(which))
-        clips = {name: view.clips(videos, which, epoch, share) for name, view in views.items()}
-        return Batch(which, clips, videos.labels.dense(which), share)
 
-    with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as reader:
-        ahead = [reader.submit(read, which) for which in groups[:2]]
-        for upcoming in (*groups[2:], None, None):
-            if not ahead:
-                return
-            batch = ahead.pop(0).result()
-            if upcoming is not None:
-                ahead.append(reader.submit(read, upcoming))
-            yield batch
+class _Reader:
+    """Makes the batch of some videos, in memory that earlier batches left."""
+
+    def __init__(
+        self, videos: Videos, views: Mapping[str, Reads], epoch: int, processes: Processes, *, pinned: bool
+    ) -> None:
+        self._videos, self._views, self._epoch, self._processes = videos, views, epoch, processes
+        self._pinned = pinned
+        self._memory = {name: Recycler(pinned) for name in views}
+        self._dtype: torch.dtype | None = None
+
+    def __call__(self, which: Tensor) -> Batch:
+        share = self._processes.share(len(which))
+        clips = {name: self._clips(name, view, which, share) for name, view in self._views.items()}
+        labels = self._videos.labels.dense(which)
+        return Batch(which, clips, labels.pin_memory() if self._pinned else labels, share)
+
+    def _clips(self, name: str, view: Reads, which: Tensor, share: Share) -> Clips:
+        rows, index = view.chosen(self._videos, which, self._epoch, share)
+        lengths = (index >= 0).sum(1)
+        if not len(rows):
+            return Clips(torch.empty(0, 0, self._videos.width), lengths, index, view.slots)
+        if self._dtype is None:  # only reading tells
+            self._dtype = self._videos.read(rows[:1], index[:1, :1]).dtype
+        out = self._memory[name].empty((*index.shape, self._videos.width), self._dtype)
+        return Clips(self._videos.read(rows, index, out), lengths, index, view.slots)

@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.spill import spilled
+from distillbench.data.spill import joined, steps, taken
 
 
 class Ids(Sequence[str]):
@@ -20,9 +20,17 @@ class Ids(Sequence[str]):
     @classmethod
     def joined(cls, parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> Ids:
         """Joins ids given as (text, where each id ends)."""
-        sizes = np.concatenate([np.diff(ends, prepend=0) for _, ends in parts]).astype(np.int32)
-        starts = np.cumsum(sizes, dtype=np.int64) - sizes
-        return cls(spilled(np.concatenate([text for text, _ in parts])), spilled(starts), spilled(sizes))
+        count = sum(len(ends) for _, ends in parts)
+        before = np.cumsum([0, *(len(text) for text, _ in parts)]).tolist()
+        return cls(
+            joined(before[-1], np.uint8, (text for text, _ in parts)),
+            joined(
+                count,
+                np.int64,
+                (np.concatenate([[0], ends])[:-1] + at for at, (_, ends) in zip(before, parts, strict=False)),
+            ),
+            joined(count, np.int32, (np.diff(ends, prepend=0) for _, ends in parts)),
+        )
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> Ids:
@@ -46,29 +54,36 @@ class Ids(Sequence[str]):
 
     def take(self, videos: NDArray[np.int64]) -> Ids:
         """Returns the ids of some videos, in their order; the text is shared."""
-        return Ids(self._text, spilled(self._starts[videos]), spilled(self._sizes[videos]))
+        return Ids(self._text, taken(self._starts, videos), taken(self._sizes, videos))
 
     def hashes(self, seed: int = 0) -> NDArray[np.uint64]:
         """Returns one number an id, (V,), that depends on nothing but the id and the seed, on any machine.
 
         FNV-1a over the bytes of the id, mixed with the seed by the finaliser of splitmix64.
         """
+        pieces = (self._hashed(self._starts[step], self._sizes[step], seed) for step in steps(len(self)))
+        return joined(len(self), np.uint64, pieces)
+
+    def _hashed(self, starts: NDArray[np.int64], sizes: NDArray[np.int32], seed: int) -> NDArray[np.uint64]:
         with np.errstate(over="ignore"):
-            value = np.full(len(self), 0xCBF29CE484222325, np.uint64)
-            for place in range(int(self._sizes.max(initial=0))):
-                (longer,) = np.nonzero(self._sizes > place)
-                byte = self._text[self._starts[longer] + place].astype(np.uint64)
+            value = np.full(len(starts), 0xCBF29CE484222325, np.uint64)
+            for place in range(int(sizes.max(initial=0))):
+                (longer,) = np.nonzero(sizes > place)
+                byte = self._text[starts[longer] + place].astype(np.uint64)
                 value[longer] = (value[longer] ^ byte) * np.uint64(0x100000001B3)
             return _mixed(value ^ _mixed(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)))
 
     def repeated(self) -> NDArray[np.int64]:
         """Returns the places of ids that occur earlier too, ascending."""
         hashes = self.hashes()
-        order = np.argsort(hashes, kind="stable")
-        (same,) = np.nonzero(hashes[order][1:] == hashes[order][:-1])
+        ordered = joined(len(self), np.uint64, (hashes[step] for step in steps(len(self))))
+        ordered.sort()
+        shared = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not len(shared):
+            return np.zeros(0, np.int64)
         seen: set[str] = set()
         again = []
-        for video in np.unique(np.concatenate([order[same], order[same + 1]])).tolist():
+        for video in np.flatnonzero(np.isin(hashes, shared)).tolist():
             if self[video] in seen:
                 again.append(video)
             seen.add(self[video])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -16,10 +17,12 @@ from torch import Tensor
 from distillbench.data.arena import Arena
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.lockstep import Ints
+from distillbench.data.parallel import in_shares
+from distillbench.data.readahead import ReadAhead
 from distillbench.data.sequence_example import Fault
 from distillbench.data.sidecar import shard_indexes
 from distillbench.data.sieve import Sieve
-from distillbench.data.spill import spilled
+from distillbench.data.spill import joined, running_sums
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
 
@@ -98,16 +101,20 @@ class ShardVideos(Videos):
         self.class_names = class_names
         self.labels = _labels(indexes, usable, classes or (len(class_names) if class_names else None))
         self._arena = Arena(self.paths, [index.size for index in indexes])
-        self._features = [_feature(parts, self._arena.starts, usable.kept) for parts in columns.values()]
+        self._ahead = ReadAhead(self._arena.bytes)
+        self._features = [_feature(parts, self._arena.starts, usable) for parts in columns.values()]
         self.features = {name: found.width for name, found in zip(features, self._features, strict=True)}
-        counts = np.stack([np.concatenate([part.count for part in parts])[usable.kept] for parts in columns.values()])
-        self._lengths = spilled(counts.min(0).astype(np.int64))
+        counts = zip(usable.by_shard(), zip(*columns.values(), strict=True), strict=True)
+        shortest = (np.min([part.count[kept] for part in parts], axis=0) for kept, parts in counts)
+        self._lengths = joined(len(usable.kept), np.int64, shortest)
         self.lengths = torch.from_numpy(self._lengths)
         self.fingerprint = self._digest(indexes, usable.kept)
 
     def _digest(self, indexes: Sequence[ShardIndex], kept: Ints) -> str:
         about = [self.features, self.codec, self.labels.count, [index.content for index in indexes]]
-        return blake2b(repr(about).encode() + kept.tobytes(), digest_size=16).hexdigest()
+        digest = blake2b(repr(about).encode(), digest_size=16)
+        digest.update(kept.data)
+        return digest.hexdigest()
 
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
         """Gathers frames as stored, (B, S, D) uint8, zero where there is none; `DataError` if a shard changed."""
@@ -120,23 +127,50 @@ class ShardVideos(Videos):
             out = torch.empty(shape, dtype=torch.uint8)
         elif out.shape != shape or out.dtype != torch.uint8 or not out.is_contiguous():
             raise ValueError(f"out must be a contiguous uint8 tensor of shape {shape}, not {tuple(out.shape)}")
+        into = out.numpy()
+        in_shares(lambda rows: self._fill(which[rows], times[rows], into[rows]), len(which), out.nbytes)
+        return out
+
+    def _fill(self, which: Ints, times: Ints, out: Bytes) -> None:
+        """Reads the frames of some videos of a batch."""
         kept = times >= 0
         counts = kept.sum(1)
-        if times.shape[1] >= _RUN and _are_runs(times, counts):
-            self._read_runs(which, times[:, 0], counts, out.numpy())
-        else:
-            self._gather(which, times, kept, out.numpy())
-        return out
+        with self._ahead.reading(times.shape[1], len(which), lambda: self._stretches(which, times, kept)):
+            if times.shape[1] >= _RUN and _are_runs(times, counts):
+                self._read_runs(which, times[:, 0], counts, out)
+            else:
+                self._gather(which, times, kept, out)
+
+    def _stretches(self, which: Ints, times: Ints, kept: NDArray[np.bool_]) -> Mapping[str, Ints]:
+        """Returns what to ask the disk for, (n, 2) of the arena's bytes each.
+
+        `spans`: of each feature of a video, from its first frame that is wanted to its last. `frames`: each frame
+        alone, where these are fewer pages.
+        """
+        some = kept.any(1)
+        first = np.where(kept, times, np.iinfo(np.int64).max).min(1)[some]
+        last = times.max(1, initial=NO_FRAME)[some]
+        ends = [
+            (each.starts(which[some], first), each.starts(which[some], last) + each.width) for each in self._features
+        ]
+        spans = np.concatenate([np.stack([np.minimum(a, b - 1), b], 1) for a, b in ends])
+        pages = sum(1 + each.width / mmap.PAGESIZE for each in self._features) * int(kept.sum())
+        if pages >= (spans[:, 1] - spans[:, 0]).sum() / mmap.PAGESIZE:
+            return {"spans": spans}
+        rows, _ = np.nonzero(kept)
+        starts = [(each.starts(which[rows], times[kept]), each.width) for each in self._features]
+        return {"frames": np.concatenate([np.stack([a, a + width], 1) for a, width in starts]), "spans": spans}
 
     def _gather(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: Bytes) -> None:
         """Copies frames one by one; in steps, since the copy goes through memory that ought to stay in the cache."""
-        at = 0
+        rows, at = out.reshape(times.size, out.shape[2]), 0
         for feature in self._features:
             starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
             source = self._arena.values(feature.width)
-            into: NDArray[np.void] = np.ndarray((times.size,), source.dtype, out, at, (out.shape[2],))
             for step in range(0, times.size, _STEP):
-                into[step : step + _STEP] = source[starts[step : step + _STEP]]
+                found = source[starts[step : step + _STEP]]
+                into = rows[step : step + _STEP, at : at + feature.width]
+                into[...] = found.view(np.uint8).reshape(into.shape)  # as bytes: copying items would keep the GIL
             at += feature.width
         if not kept.all():
             out[~kept] = 0
@@ -166,18 +200,21 @@ def _are_runs(times: Ints, counts: Ints) -> bool:
     return bool((times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all())
 
 
-def _feature(parts: Sequence[Column], starts: Ints, kept: Ints) -> _Feature:
-    bases, loose, listed = [], [], 0
-    for column, start in zip(parts, starts.tolist(), strict=True):
-        bases.append(np.where(column.stride == 0, column.base + listed, column.base + start))
-        loose.append(column.loose + start)
-        listed += len(column.loose)
-    width = int(np.concatenate([part.width for part in parts])[kept[0]])
+def _feature(parts: Sequence[Column], starts: Ints, usable: Sieve) -> _Feature:
+    listed = np.cumsum([0, *(len(part.loose) for part in parts)]).tolist()
+
+    def bases() -> Iterator[Ints]:
+        for part, start, before, kept in zip(parts, starts.tolist(), listed, usable.by_shard(), strict=False):
+            yield part.base[kept] + np.where(part.stride[kept] == 0, before, start)
+
+    count = len(usable.kept)
+    strides = (part.stride[kept] for part, kept in zip(parts, usable.by_shard(), strict=True))
+    loose = (part.loose + start for part, start in zip(parts, starts.tolist(), strict=True))
     return _Feature(
-        width,
-        spilled(np.concatenate(bases)[kept]),
-        spilled(np.concatenate([part.stride for part in parts])[kept]),
-        spilled(np.concatenate(loose)),
+        next(int(part.width[kept[0]]) for part, kept in zip(parts, usable.by_shard(), strict=True) if len(kept)),
+        joined(count, np.int64, bases()),
+        joined(count, np.int32, strides),
+        joined(listed[-1], np.int64, loose),
     )
 
 
@@ -189,14 +226,10 @@ def _column(index: ShardIndex, name: str) -> Column:
 
 
 def _labels(indexes: Sequence[ShardIndex], usable: Sieve, count: int | None) -> Labels:
-    sizes = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
-    classes = np.concatenate([index.labels for index in indexes]).astype(np.int64)
-    if len(usable.kept) < len(sizes):
-        chosen = np.zeros(len(sizes), np.bool_)
-        chosen[usable.kept] = True
-        classes, sizes = classes[np.repeat(chosen, sizes)], sizes[usable.kept]
+    sizes = joined(len(usable.kept), np.int64, (_label_counts(index)[kept] for index, kept in _both(indexes, usable)))
+    offsets = joined(len(sizes) + 1, np.int64, running_sums(sizes))
+    classes = joined(int(offsets[-1]), np.int64, (_labels_of(index, kept) for index, kept in _both(indexes, usable)))
     highest = int(classes.max(initial=-1))
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
     limit = _MOST_CLASSES if count is None else count
     if highest >= limit:
         video = int(np.searchsorted(offsets, int(np.argmax(classes >= limit)), side="right")) - 1
@@ -205,4 +238,19 @@ def _labels(indexes: Sequence[ShardIndex], usable: Sieve, count: int | None) -> 
             "give the right vocabulary or set `classes`"
         )
     count = highest + 1 if count is None else count
-    return Labels(torch.from_numpy(spilled(offsets)), torch.from_numpy(spilled(classes)), count)
+    return Labels(torch.from_numpy(offsets), torch.from_numpy(classes), count)
+
+
+def _both(indexes: Sequence[ShardIndex], usable: Sieve) -> Iterator[tuple[ShardIndex, Ints]]:
+    return zip(indexes, usable.by_shard(), strict=True)
+
+
+def _label_counts(index: ShardIndex) -> Ints:
+    return np.diff(index.label_ends, prepend=0)
+
+
+def _labels_of(index: ShardIndex, kept: Ints) -> NDArray[np.int32]:
+    """Returns the labels of some videos of a shard, behind one another."""
+    chosen = np.zeros(len(index), np.bool_)
+    chosen[kept] = True
+    return index.labels[np.repeat(chosen, _label_counts(index))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,8 +18,7 @@ from typing import Any
 import numpy as np
 from crc32c import crc32c
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.index import Bad, Column, ShardIndex, index_shard
@@ -34,6 +34,7 @@ _PROGRESS: ContextVar[Progress | None] = ContextVar("progress", default=None)
 _PARTS = ("base", "stride", "count", "width", "loose")
 _WHOLE = ("starts", "sizes", "ids", "id_ends", "labelled", "labels", "label_ends")
 _SAMPLE = 4096
+_KINDS = {"I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,7 +54,7 @@ def shard_indexes(paths: Sequence[Path], progress: Progress | None = None) -> li
     Raises `DataError` for the first shard that cannot be read at all.
     """
     progress = progress or _PROGRESS.get()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:  # checksums leave the GIL; one more fills the gaps
         waiting = [pool.submit(shard_index, path) for path in paths]
         try:
             for done, future in enumerate(as_completed(waiting), 1):
@@ -135,11 +136,13 @@ def _pack(index: ShardIndex, key: dict[str, Any]) -> bytes:
 def _load(place: Path, key: dict[str, Any]) -> ShardIndex | None:
     """Returns the index kept at `place`; None where there is none, or it is another file's, or damaged."""
     try:
-        data = place.read_bytes()
-        about = json.loads(_metadata(data))
+        with place.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        described = _described(data)
+        about = json.loads(described.pop("__metadata__")["distillbench"])
         if any(about[name] != value for name, value in key.items()):
             return None
-        arrays = load(data)
+        arrays = {name: _array(data, **each) for name, each in described.items()}
         if _checksum(arrays.items()) != about["checksum"]:
             raise ValueError("checksum")
         columns = {
@@ -151,14 +154,29 @@ def _load(place: Path, key: dict[str, Any]) -> ShardIndex | None:
         return ShardIndex(**whole, columns=columns, bad=bad, content=about["content"], size=about["size"])
     except FileNotFoundError:
         return None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         _LOG.info("index %s is damaged and made again: %s", place, error)
         return None
 
 
-def _metadata(data: bytes) -> str:
-    length = int.from_bytes(data[:8], "little")
-    return str(json.loads(data[8 : 8 + length])["__metadata__"]["distillbench"])
+def _described(data: mmap.mmap) -> dict[str, Any]:
+    """Returns the header of a safetensors file, every offset counted from the beginning of the file."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    described: dict[str, Any] = json.loads(data[8:start])
+    for name, each in described.items():
+        if name != "__metadata__":
+            each["data_offsets"] = [start + offset for offset in each["data_offsets"]]
+    return described
+
+
+def _array(data: mmap.mmap, dtype: str, shape: Sequence[int], data_offsets: Sequence[int]) -> NDArray[Any]:
+    """Returns an array that stays in the file, so that it takes no memory of this process."""
+    count, *more = shape
+    start, stop = data_offsets
+    kind = np.dtype(_KINDS[dtype])
+    if more or stop - start != count * kind.itemsize:
+        raise ValueError("shape")
+    return np.frombuffer(data, kind, count, start)
 
 
 def _checksum(arrays: Iterable[tuple[str, NDArray[Any]]]) -> int:

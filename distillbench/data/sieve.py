@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from distillbench.data.ids import Ids
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.sequence_example import VIDEO_LEVEL, Fault
+from distillbench.data.spill import joined, steps, taken
 from distillbench.errors import DataError, RecordError
 
 _LOG = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ class Sieve:
         self._paths, self._indexes, self._skip = paths, indexes, skip
         self._ends = np.cumsum([len(index) for index in indexes])
         self._reasons: Counter[str] = Counter()
-        self.kept = np.arange(self._ends[-1], dtype=np.int64)
+        count = int(self._ends[-1])
+        self.kept = joined(count, np.int64, (np.arange(step.start, step.stop) for step in steps(count)))
 
     def where(self, video: int) -> str:
         """Names a video and its shard, for an error."""
@@ -51,7 +53,14 @@ class Sieve:
 
     def shards(self) -> NDArray[np.int32]:
         """Returns the number of each kept video's shard, (V,)."""
-        return np.searchsorted(self._ends, self.kept, side="right").astype(np.int32)
+        pieces = (np.full(len(kept), shard) for shard, kept in enumerate(self.by_shard()))
+        return joined(len(self.kept), np.int32, pieces)
+
+    def by_shard(self) -> Iterator[NDArray[np.int64]]:
+        """Yields the numbers of each shard's kept videos among all of that shard."""
+        bounds = np.searchsorted(self.kept, [0, *self._ends]).tolist()
+        for first, stop, end, index in zip(bounds, bounds[1:], self._ends.tolist(), self._indexes, strict=False):
+            yield self.kept[first:stop] - (end - len(index))
 
     def _drop_bad_records(self) -> None:
         """Leaves out what the index could not read; it is in no index, so that only counting it is left to do."""
@@ -65,9 +74,10 @@ class Sieve:
 
     def _drop_faulty(self, name: str, parts: Sequence[Column]) -> None:
         """Leaves out videos whose list `name` is missing, empty, unusable or of another width than the first one's."""
-        count = np.concatenate([part.count for part in parts])
-        width = np.concatenate([part.width for part in parts])
-        base = np.concatenate([part.base for part in parts])
+        videos = int(self._ends[-1])
+        count = joined(videos, np.int32, (part.count for part in parts))
+        width = joined(videos, np.int32, (part.width for part in parts))
+        base = joined(videos, np.int64, (part.base for part in parts))
 
         def fault(video: int) -> str:
             if count[video] < 0:
@@ -92,7 +102,9 @@ class Sieve:
 
     def _drop_repeated(self) -> Ids:
         """Leaves out videos whose id occurred before; returns the ids of those that are kept."""
-        ids = Ids.joined([(index.ids, index.id_ends) for index in self._indexes]).take(self.kept)
+        ids = Ids.joined([(index.ids, index.id_ends) for index in self._indexes])
+        if len(self.kept) < len(ids):
+            ids = ids.take(self.kept)
         again = ids.repeated()
         if not len(again):
             return ids
@@ -111,13 +123,14 @@ class Sieve:
         return dict(self._reasons)
 
     def _drop(self, good: NDArray[np.bool_], reason: Callable[[int], str]) -> None:
-        bad = self.kept[~good[self.kept]]
+        sound = good[self.kept]
+        bad = self.kept[~sound]
         if not len(bad):
             return
         if not self._skip:
             raise DataError(f"{self.where(int(bad[0]))}: {reason(int(bad[0]))}")
         self._reasons.update(reason(int(video)) for video in bad)
-        self.kept = self.kept[good[self.kept]]
+        self.kept = taken(self.kept, np.flatnonzero(sound))
 
     def _require_some(self) -> None:
         if not len(self.kept):

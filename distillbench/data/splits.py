@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distillbench.data.cache import written_whole
 from distillbench.data.ids import Ids
-from distillbench.data.spill import spilled
+from distillbench.data.spill import joined, running_sums, steps, taken
 from distillbench.errors import DataError
 from distillbench.interfaces import Labels, Splits, Videos
 
@@ -26,14 +26,16 @@ class Subset(Videos):
 
     def __init__(self, videos: Videos, which: Tensor) -> None:
         """which: (V,) int64, numbers of videos."""
-        numbers = spilled(which.numpy())
-        self._videos, self._which = videos, torch.from_numpy(numbers)
+        numbers = which.numpy()
+        self._videos, self._which = videos, which
         self.ids = videos.ids.take(numbers) if isinstance(videos.ids, Ids) else [videos.ids[i] for i in numbers]
-        self.lengths = torch.from_numpy(spilled(videos.lengths[which].numpy()))
+        self.lengths = torch.from_numpy(taken(videos.lengths.numpy(), numbers))
         self.labels = _rows(videos.labels, which)
         self.skipped: Mapping[str, int] = getattr(videos, "skipped", {})
         self.features, self.codec, self.class_names = videos.features, videos.codec, videos.class_names
-        self.fingerprint = blake2b(videos.fingerprint.encode() + numbers.tobytes(), digest_size=16).hexdigest()
+        digest = blake2b(videos.fingerprint.encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(numbers).data)
+        self.fingerprint = digest.hexdigest()
 
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
         """Reads frames of the videos these are taken from."""
@@ -52,10 +54,9 @@ def split_by_hash(
             f"shares of {validation_share} (validation) and {test_share} (test) leave nothing to train on; "
             "they must be at least 0 and sum to less than 1"
         )
-    chosen = torch.arange(len(ids)) if which is None else which
-    place = _unit(ids, seed)[chosen.numpy()]
-    test, held = place < test_share, place < test_share + validation_share
-    return tuple(chosen[torch.from_numpy(part)] for part in (~held, held & ~test, test))  # type: ignore[return-value]
+    held = test_share + validation_share
+    bounds = ((held, 2.0), (test_share, held), (0.0, test_share))
+    return tuple(_placed(ids, seed, low, high, which) for low, high in bounds)  # type: ignore[return-value]
 
 
 def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
@@ -64,7 +65,7 @@ def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed:
         raise DataError(f"a training fraction of {fraction} was asked for; it must be above 0 and at most 1")
     if fraction == 1:
         return which
-    return which[torch.from_numpy(_unit(ids, seed ^ _FRACTION_SEED)[which.numpy()] < fraction)]
+    return _placed(ids, seed ^ _FRACTION_SEED, 0.0, fraction, which)
 
 
 def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -> Splits:
@@ -73,9 +74,12 @@ def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -
     for name, part in parts.items():
         if not len(part):
             raise DataError(f"the {name} split has no video (of {len(videos)} in all): give more data or other shares")
-    counts = torch.bincount(torch.cat(list(parts.values())), minlength=len(videos))
-    if int(counts.max()) > 1:
-        raise DataError(f"video {videos.ids[int(counts.argmax())]!r} is in more than one split")
+    seen = torch.zeros(len(videos), dtype=torch.uint8)
+    for step in (part[step] for part in parts.values() for step in steps(len(part))):
+        seen.index_add_(0, step, torch.ones(len(step), dtype=torch.uint8))
+        if int(seen[step].max()) > 1:
+            video = int(step[seen[step].argmax()])
+            raise DataError(f"video {videos.ids[video]!r} is in more than one split")
     return Splits(*(Subset(videos, part) for part in parts.values()))
 
 
@@ -104,16 +108,36 @@ def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
     return found[0], found[1], found[2]
 
 
-def _unit(ids: Sequence[str], seed: int) -> NDArray[np.float64]:
-    """Places each id in [0, 1)."""
+def _placed(ids: Sequence[str], seed: int, low: float, high: float, which: Tensor | None) -> Tensor:
+    """Returns those of the videos `which` (all, where that is None) whose hash of the id, in [0, 1), is in [low, high)."""
     known = ids if isinstance(ids, Ids) else Ids.of(ids)
-    return (known.hashes(seed) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    hashes = known.hashes(seed)
+    count = len(known) if which is None else len(which)
+
+    def pieces() -> Iterator[NDArray[np.int64]]:
+        for step in steps(count):
+            videos = np.arange(step.start, step.stop) if which is None else which[step].numpy()
+            place = (hashes[videos] >> np.uint64(11)).astype(np.float64) * 2.0**-53
+            yield videos[(low <= place) & (place < high)]
+
+    return torch.from_numpy(joined(sum(map(len, pieces())), np.int64, pieces()))
 
 
 def _rows(labels: Labels, which: Tensor) -> Labels:
-    starts, ends = labels.offsets[which], labels.offsets[which + 1]
-    counts = ends - starts
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
-    first = torch.repeat_interleave(starts - offsets[:-1], counts)
-    classes = spilled(labels.classes[torch.arange(len(first)) + first].numpy())
-    return Labels(torch.from_numpy(spilled(offsets.numpy())), torch.from_numpy(classes), labels.count)
+    counts = joined(len(which), np.int64, _counts(labels, which))
+    offsets = joined(len(which) + 1, np.int64, running_sums(counts))
+    classes = joined(int(offsets[-1]), np.int64, _classes(labels, which))
+    return Labels(torch.from_numpy(offsets), torch.from_numpy(classes), labels.count)
+
+
+def _counts(labels: Labels, which: Tensor) -> Iterator[NDArray[np.int64]]:
+    for step in steps(len(which)):
+        yield (labels.offsets[which[step] + 1] - labels.offsets[which[step]]).numpy()
+
+
+def _classes(labels: Labels, which: Tensor) -> Iterator[NDArray[np.int64]]:
+    for step in steps(len(which)):
+        starts = labels.offsets[which[step]]
+        counts = labels.offsets[which[step] + 1] - starts
+        first = torch.repeat_interleave(starts - (counts.cumsum(0) - counts), counts)
+        yield labels.classes[torch.arange(len(first)) + first].numpy()

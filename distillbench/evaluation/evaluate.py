@@ -60,7 +60,7 @@ def evaluate(
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
     frames = 0
     own = processes.share(len(videos), batch_size).own
-    source = batches(videos, torch.arange(len(videos))[own], batch_size, {"": view})
+    source = batches(videos, torch.arange(len(videos))[own], batch_size, {"": view}, device=device)
     with torch.inference_mode():
         while True:
             began = time.perf_counter()

@@ -73,7 +73,7 @@ def _encoded(rebuilt: Rebuilt, videos: Videos, which: Tensor) -> tuple[NDArray[n
     kept: dict[str, list[Tensor]] = {"teacher": [], "student": []}
     views: dict[str, View] = {name: parts.evaluation_views[name] for name in parts.models}
     with torch.no_grad():
-        for batch in batches(videos, which, parts.setup.training.batch_size, views):
+        for batch in batches(videos, which, parts.setup.training.batch_size, views, device=parts.device):
             for network, model in parts.models.items():
                 kept[network].append(model(batch.clips[network].to(parts.device)).encoding.summary.cpu())
     teacher, student = (torch.cat(kept[name]).double().numpy() for name in ("teacher", "student"))

@@ -52,7 +52,7 @@ def fidelity(
     for model in models.values():
         model.eval()
     with torch.no_grad():
-        for batch in batches(videos, order, batch_size, seen):
+        for batch in batches(videos, order, batch_size, seen, device=device):
             teacher, student = (models[name](batch.clips[name].to(device)) for name in ("teacher", "student"))
             sums += agreement(teacher.logits.cpu(), student.logits.cpu()).sum(1)
             alignment.update(teacher.encoding.summary, student.encoding.summary)

@@ -100,7 +100,14 @@ class _Loop:
         }
         began = time.perf_counter()
         source = batches(
-            train, order, training.batch_size, objective.views, epoch=epoch, skip=first, processes=self.processes
+            train,
+            order,
+            training.batch_size,
+            objective.views,
+            epoch=epoch,
+            skip=first,
+            processes=self.processes,
+            device=self.parts.device,
         )
         for step, batch in enumerate(source, start=first):
             torch.manual_seed(derive(self.setup.seed, phase.name, epoch, step))

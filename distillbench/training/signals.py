@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distillbench import __version__
-from distillbench.data.batches import Reads, batches
+from distillbench.data.batches import Reads, batches, clips_at
 from distillbench.errors import ResultError, TrainingError
 from distillbench.interfaces import Clips, Network, Outcome, Videos
 from distillbench.networks import Model
@@ -54,14 +54,18 @@ class Unkept:
     view: Reads
     kept: Kept
 
-    def clips(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Clips:
-        """Reads the frames of those of a share of the videos `which` (B,) that are not kept; nothing of the others."""
+    @property
+    def slots(self) -> int:
+        """How many frames the guide's selector was asked for."""
+        return self.view.slots
+
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
+        """Chooses those of a share of the videos `which` (B,) that are not kept, and their frames."""
         own = which[share.computed]
         unkept = own[~self.kept.has(own)]
-        if len(unkept):
-            return self.view.clips(videos, unkept, epoch, SOLO.share(len(unkept)))
-        none = torch.empty(0, dtype=torch.int64)
-        return Clips(torch.empty(0, 0, videos.width), none, none.view(0, 0), 0)
+        if not len(unkept):
+            return unkept, unkept.new_empty(0, 0)
+        return self.view.chosen(videos, unkept, epoch, SOLO.share(len(unkept)))
 
 
 def ask(parts: Parts, network: Network, store: SignalStore, observer: Observer) -> Signals:
@@ -72,9 +76,8 @@ def ask(parts: Parts, network: Network, store: SignalStore, observer: Observer) 
     guide, view, train = parts.models[network], parts.evaluation_views[network], parts.splits.train
     guide.eval()
     with torch.no_grad():
-        width = _encoded(
-            guide, view.clips(train, torch.zeros(1, dtype=torch.int64), 0, SOLO.share(1)), parts.device
-        ).shape[1]
+        first = view.chosen(train, torch.zeros(1, dtype=torch.int64), 0, SOLO.share(1))
+        width = _encoded(guide, clips_at(train, *first, view.slots), parts.device).shape[1]
     shelf = store.shelf(question(parts, network), len(train), width, observer)
     if shelf.fitting < len(train):
         observer.said(
@@ -146,7 +149,7 @@ def _encodings(parts: Parts, network: Network, videos: range) -> Tensor:
     share = parts.processes.share(len(videos), size)
     order = torch.arange(videos.start, videos.stop)[share.computed]
     with torch.no_grad():
-        read = batches(parts.splits.train, order, size, {"": view})
+        read = batches(parts.splits.train, order, size, {"": view}, device=parts.device)
         own = torch.cat([_encoded(guide, batch.clips[""], parts.device).cpu() for batch in read])
     whole = parts.processes.gather(own, share)
     if not bool(torch.isfinite(whole).all()):

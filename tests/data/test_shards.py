@@ -69,6 +69,20 @@ def test_reading_into_a_buffer_leaves_nothing_of_what_was_there(written: list[Pa
         assert torch.equal(out, videos.read(which, times))
 
 
+def test_sharing_the_rows_out_over_threads_changes_nothing(
+    written: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = ShardVideos(written, ["rgb", "audio"])
+    which = torch.randperm(40)
+    for slots in (4, 40):
+        times = torch.arange(slots).expand(40, -1)
+        times = torch.where(times < videos.lengths[which][:, None], times, NO_FRAME)
+        alone = videos.read(which, times)
+        with monkeypatch.context() as patch:
+            patch.setattr("distillbench.data.parallel._LEAST", 1)
+            assert torch.equal(videos.read(which, times), alone)
+
+
 def test_a_buffer_of_another_shape_is_refused(written: list[Path]) -> None:
     videos = ShardVideos(written, ["rgb"])
     with pytest.raises(ValueError, match="shape"):

@@ -137,10 +137,11 @@ def test_only_the_videos_that_are_not_kept_are_shown_and_read(parts: Parts, tmp_
     summaries(parts, signals)
     assert sum(shown) == 64 - 2 * SHARD
     assert signals.view is not None
-    seen = signals.view.clips(parts.splits.train, torch.tensor([3, 50, 19, 20]), 0, SOLO.share(4))
-    alone = parts.evaluation_views["teacher"].clips(parts.splits.train, torch.tensor([50, 20]), 0, SOLO.share(2))
-    assert torch.equal(seen.frames, alone.frames)
-    assert signals.view.clips(parts.splits.train, torch.tensor([3, 19]), 0, SOLO.share(2)).frames.numel() == 0
+    train, view = parts.splits.train, parts.evaluation_views["teacher"]
+    videos, frames = signals.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, SOLO.share(4))
+    assert videos.tolist() == [50, 20]
+    assert torch.equal(frames, view.chosen(train, videos, 0, SOLO.share(2))[1])
+    assert not len(signals.view.chosen(train, torch.tensor([3, 19]), 0, SOLO.share(2))[0])
 
 
 @pytest.mark.parametrize(

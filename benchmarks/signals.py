@@ -14,6 +14,7 @@ import copy
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,23 @@ def endless(parts: Parts, views: Mapping[str, Reads]) -> Iterator[Batch]:
         yield from batches(train, order, size, views, epoch=epoch)
 
 
-def ours(parts: Parts, folder: Path) -> dict[str, Step]:
+class Watched:
+    """A step that notes how much of its time it waited for frames."""
+
+    def __init__(self, read: Iterator[Batch], train: Callable[[Batch], None]) -> None:
+        self._read, self._train = read, train
+        self.waited = self.taken = 0.0
+
+    def __call__(self) -> None:
+        """Reads a batch and trains on it."""
+        began = time.perf_counter()
+        batch = next(self._read)
+        self.waited += time.perf_counter() - began
+        self._train(batch)
+        self.taken += time.perf_counter() - began
+
+
+def ours(parts: Parts, folder: Path) -> dict[str, Watched]:
     """Returns our steps of one student, by where the teacher's outcome comes from; they move the same weights."""
     phase = parts.setup.phases[1]
     roles.cast(phase, parts.models, with_states=False)
@@ -71,9 +88,8 @@ def ours(parts: Parts, folder: Path) -> dict[str, Step]:
     optimiser = Optimiser(roles.learning_parameters(phase, parts.models), [], parts.setup.training)
     student.train()
 
-    def stepping(objective: Objective) -> Step:
-        read = endless(parts, objective.views)
-        return lambda: optimiser.step(objective(next(read), {}), 0)
+    def stepping(objective: Objective) -> Watched:
+        return Watched(endless(parts, objective.views), lambda batch: optimiser.step(objective(batch, {}), 0))
 
     return {
         "stored": stepping(Objective(parts, phase, SignalStore(folder))),
@@ -127,8 +143,10 @@ def measured(batch: int, repeats: int, folder: Path) -> list[Row]:
         setup = paper_size(k, batch)
         parts = assemble(setup, open_data(setup), CPU)
         plain = plain or (Plain(parts), Plain(parts))
-        steps = ours(parts, folder) | {"naive": naive(parts, *plain)}
-        steps["stored"]()  # the first step also makes Adam's state, and maps the shards
+        watched = ours(parts, folder)
+        watched["stored"]()  # the first step also makes Adam's state, and maps the shards
+        watched["stored"].waited = watched["stored"].taken = 0.0
+        steps: dict[str, Step] = {**watched, "naive": naive(parts, *plain)}
         for peer, described in PEERS.items():
             runs = {name: repeated(steps[name], in_a_row) for name in ("stored", "none")} | {peer: steps[peer]}
             seconds = interleaved(runs, repeats, warm_up=0)
@@ -143,6 +161,9 @@ def measured(batch: int, repeats: int, folder: Path) -> list[Row]:
                     runs=repeats,
                 )
             )
+        share = 100 * watched["stored"].waited / watched["stored"].taken
+        stage = f"student's step at k = {k}, share that waits for frames"
+        rows.append(compared(stage, "%", share, peer=("allowed", 5.0), target=1.0, runs=repeats))
     return rows
 
 

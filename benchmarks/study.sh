@@ -2,6 +2,7 @@
 # The whole study on digits, and its tables and figures; it can be stopped and goes on where it was.
 #   benchmarks/study.sh [RESULTS [SEEDS]]      train what is not answered yet (hours on two cores), then write
 #   benchmarks/study.sh --write [RESULTS]      write tables and figures from what is stored
+# Beside RESULTS it keeps RESULTS-alone (times, nothing beside them), RESULTS-longer and RESULTS-bf16.
 set -euo pipefail
 write_only=
 if [[ ${1:-} == --write ]]; then write_only=1; shift; fi
@@ -12,16 +13,24 @@ if [[ -z $write_only ]]; then
         distillbench sweep "$here/paper/$question.toml" --data digits --seed "$seeds" --results "$results"
     done
     distillbench sweep "$here/paper/figure3.toml" --data digits --results "$results"
-    # Times are taken with nothing beside them.
+    distillbench sweep "$here/longer.toml" --results "$results-longer"
+    distillbench sweep "$here/precision.toml" --results "$results-bf16"
     distillbench sweep "$here/paper/table4.toml" --data digits --workers 1 --results "$results-alone"
 fi
 tables=$here/results/digits figures=$here/../docs/figures
 mkdir -p "$tables" "$figures"
-for table in table1 table2 table3 controls; do
-    distillbench report "$table" "$results" --paper --format csv > "$tables/$table.csv"
-done
-distillbench report table4 "$results-alone" --paper --format csv > "$tables/table4.csv"
+: > "$tables/tables.md"
+write() { # NAME RESULTS [OPTION...]
+    distillbench report "$@" --paper --format csv > "$tables/$1.csv"
+    { distillbench report "$@" --paper --format markdown; echo; } >> "$tables/tables.md"
+}
+for table in table1 table2 table3; do write "$table" "$results"; done
+write table4 "$results-alone"
+write controls "$results" --where "k=6|15|30"
 distillbench leaderboard "$results" --each --format csv > "$tables/runs.csv"
+distillbench leaderboard "$results-longer" --each --format csv > "$tables/runs-longer.csv"
+python "$here/claims.py" "$results" --out "$tables/claims.csv"
 for figure in figure2 figure3 pareto budget; do
     distillbench report "$figure" "$results" --out "$figures"
 done
+rm -f "$figures"/*.svg # the documents show PNGs

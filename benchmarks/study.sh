@@ -29,6 +29,7 @@ write table4 "$results-alone"
 write controls "$results" --where "k=6|15|30"
 distillbench leaderboard "$results" --each --format csv > "$tables/runs.csv"
 distillbench leaderboard "$results-longer" --each --format csv > "$tables/runs-longer.csv"
+distillbench leaderboard "$results-bf16" --each --format csv > "$tables/runs-bf16.csv"
 python "$here/claims.py" "$results" --out "$tables/claims.csv"
 for figure in figure2 figure3 pareto budget; do
     distillbench report "$figure" "$results" --out "$figures"

@@ -60,18 +60,15 @@ class View:
             scanned = videos.codec.decode(clips_at(videos, which, scan, scan.shape[1]))
         return self.selector.select(lengths, scanned, generator, self.training)
 
-    def rows(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Tensor:
-        """Chooses frames for a share of the videos `which` (B,), padded as for all of them: (rows, S) as `index` does.
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
+        """Chooses a share of the videos `which` (B,), (R,), and its frames, padded as for all of them: (R, S) as `index`.
 
         A selector that must see frames first sees those of the share alone, and pads for it alone.
         """
+        own = which[share.computed]
         if self.selector.scan_stride:
-            return self.index(videos, which[share.computed], epoch)
-        return self.index(videos, which, epoch)[share.computed]
-
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
-        """Chooses a share of the videos `which` (B,), and its frames, as `rows` does."""
-        return which[share.computed], self.rows(videos, which, epoch, share)
+            return own, self.index(videos, own, epoch)
+        return own, self.index(videos, which, epoch)[share.computed]
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""

@@ -54,9 +54,9 @@ def split_by_hash(
             f"shares of {validation_share} (validation) and {test_share} (test) leave nothing to train on; "
             "they must be at least 0 and sum to less than 1"
         )
-    held = test_share + validation_share
+    hashes, held = _hashes(ids, seed), test_share + validation_share
     bounds = ((held, 2.0), (test_share, held), (0.0, test_share))
-    return tuple(_placed(ids, seed, low, high, which) for low, high in bounds)  # type: ignore[return-value]
+    return tuple(_placed(hashes, low, high, which) for low, high in bounds)  # type: ignore[return-value]
 
 
 def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
@@ -65,7 +65,7 @@ def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed:
         raise DataError(f"a training fraction of {fraction} was asked for; it must be above 0 and at most 1")
     if fraction == 1:
         return which
-    return _placed(ids, seed ^ _FRACTION_SEED, 0.0, fraction, which)
+    return _placed(_hashes(ids, seed ^ _FRACTION_SEED), 0.0, fraction, which)
 
 
 def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -> Splits:
@@ -108,11 +108,13 @@ def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
     return found[0], found[1], found[2]
 
 
-def _placed(ids: Sequence[str], seed: int, low: float, high: float, which: Tensor | None) -> Tensor:
+def _hashes(ids: Sequence[str], seed: int) -> NDArray[np.uint64]:
+    return (ids if isinstance(ids, Ids) else Ids.of(ids)).hashes(seed)
+
+
+def _placed(hashes: NDArray[np.uint64], low: float, high: float, which: Tensor | None) -> Tensor:
     """Returns those of the videos `which` (all, where that is None) whose hash of the id, in [0, 1), is in [low, high)."""
-    known = ids if isinstance(ids, Ids) else Ids.of(ids)
-    hashes = known.hashes(seed)
-    count = len(known) if which is None else len(which)
+    count = len(hashes) if which is None else len(which)
 
     def pieces() -> Iterator[NDArray[np.int64]]:
         for step in steps(count):

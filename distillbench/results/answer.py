@@ -89,7 +89,8 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     )
     teachers = TeacherStore(workplace.results / "teachers", workplace.retrain, workplace.signals_budget)
     fitted = fit(parts, teachers, checkpoints, observer)
-    tested = _tested(parts, observer)
+    observer.said("evaluating on the test split")
+    tested = evaluate_on_test(parts)
     result = processes.decide(lambda: _written(parts, fitted, tested, workplace, observer, began))
     if processes.is_writer:
         checkpoints.clear()
@@ -99,16 +100,16 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
 
 
 @dataclass(frozen=True)
-class _Tested:
+class Tested:
     """How the trained networks did on the test split."""
 
     evaluation: Evaluation
     fidelity: dict[str, Any] | None
 
 
-def _tested(parts: Parts, observer: Observer) -> _Tested:
+def evaluate_on_test(parts: Parts) -> Tested:
+    """Evaluates the network that answers on the test split, and beside its teacher where there is one."""
     network = parts.setup.answers
-    observer.said("evaluating on the test split")
     evaluation = evaluate(
         parts.models[network],
         parts.splits.test,
@@ -118,11 +119,11 @@ def _tested(parts: Parts, observer: Observer) -> _Tested:
         exact=True,
         processes=parts.processes,
     )
-    return _Tested(evaluation, _fidelity(parts))
+    return Tested(evaluation, _fidelity(parts))
 
 
 def _written(
-    parts: Parts, fitted: Fitted, tested: _Tested, workplace: Workplace, observer: Observer, began: float
+    parts: Parts, fitted: Fitted, tested: Tested, workplace: Workplace, observer: Observer, began: float
 ) -> Result:
     """Measures what the answering network costs, with all threads of the run, and writes everything down."""
     setup, splits, evaluation, network = parts.setup, parts.splits, tested.evaluation, parts.setup.answers

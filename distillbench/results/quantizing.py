@@ -9,14 +9,10 @@ import torch
 
 from distillbench.errors import ConfigError
 from distillbench.evaluation.cost import peak_memory
-from distillbench.evaluation.evaluate import evaluate
 from distillbench.evaluation.quantization import quantized
-from distillbench.interfaces import Network
-from distillbench.networks import Model
 from distillbench.registry import Registry
 from distillbench.results import provenance, record
-from distillbench.results.answer import measured
-from distillbench.results.fidelity import fidelity
+from distillbench.results.answer import evaluate_on_test, measured
 from distillbench.results.observing import columns
 from distillbench.results.rebuild import rebuild
 from distillbench.results.record import Result
@@ -38,20 +34,16 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
             [f"run {result.id} is in 8 bits already; it was made from {result.content['quantized_from']}"]
         )
     found = rebuild(result, registry, "cpu")
-    parts, network = found.parts, found.parts.setup.answers
-    model, view, test = quantized(parts.models[network]), parts.evaluation_views[network], parts.splits.test
+    network, split, view = found.parts.setup.answers, found.parts.splits.test, found.parts.evaluation_views
+    model = quantized(found.parts.models[network])
+    models = {name: found.parts.models[name] for name in found.networks} | {network: model}
     threads, cpu = torch.get_num_threads(), torch.device("cpu")
     torch.set_num_threads(result.content["machine"]["threads"])
     try:
         observer.said(f"evaluating run {result.id} in 8 bits on the test split")
-        size = parts.setup.training.batch_size
-        evaluation = evaluate(model, test, view, size, cpu, exact=True)
-        cost = measured(model, test, view, cpu, evaluation)
-        cost["peak_memory"] = peak_memory(model, test, view, cpu, result.content["cost"]["memory_batch"])
-        alike = None
-        if set(found.networks) == {"teacher", "student"}:
-            models: dict[Network, Model] = {"teacher": parts.models["teacher"], "student": model}
-            alike = dataclasses.asdict(fidelity(models, test, parts.evaluation_views, size, cpu))
+        tested = evaluate_on_test(dataclasses.replace(found.parts, models=models))
+        cost = measured(model, split, view[network], cpu, tested.evaluation)
+        cost["peak_memory"] = peak_memory(model, split, view[network], cpu, result.content["cost"]["memory_batch"])
         content = {
             **result.content,
             "id": f"{result.id}-{INT8}",
@@ -60,12 +52,12 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
             "versions": provenance.versions(),
             "machine": provenance.machine(cpu) | {"precision": INT8, "runs_beside": 0},
             "commit": provenance.commit(),
-            "metrics": dataclasses.asdict(evaluation.metrics),
-            "columns": columns(evaluation.predictions, observer.said),
+            "metrics": dataclasses.asdict(tested.evaluation.metrics),
+            "columns": columns(tested.evaluation.predictions, observer.said),
             "cost": {**result.content["cost"], **cost},
-            "fidelity": alike,
+            "fidelity": tested.fidelity,
         }
     finally:
         torch.set_num_threads(threads)
     weights, _ = load_tensors(result.student_path())
-    return record.write(result.path.parent, content, weights, evaluation.predictions)
+    return record.write(result.path.parent, content, weights, tested.evaluation.predictions)

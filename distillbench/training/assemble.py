@@ -34,7 +34,7 @@ class Parts:
     """Everything a run trains and evaluates with.
 
     models: the networks some phase uses. losses: by learner and name. training_views and evaluation_views: what each
-    network sees. guides_keep_states: networks whose states some loss reads while they stand still. processes: those that
+    network sees. processes: those that
     make the run together.
     """
 

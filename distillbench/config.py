@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ class Training:
     decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1 is none.
     clip: the largest norm of any one tensor's gradient; 0 is none.
     l2: penalty l2 / 2 * ||W||^2 on the head's matrices.
-    precision: of the encoder's and head's arithmetic; weights are always fp32. `auto` measures which is faster.
+    precision: of the encoder's and head's arithmetic; weights are always fp32. `auto` is fp32 on
+        CPUs, and bf16 on GPUs that multiply it in hardware.
     threads: processor threads, shared by the processes of a run; 0 is one for each core. Small recurrent networks are fastest on one.
     """
 
@@ -187,13 +189,28 @@ def parse_objective(text: Value) -> tuple[dict[str, float | None], list[str]]:
     problems = []
     for term in str(text).split(","):
         name, colon, weight = (part.strip() for part in term.partition(":"))
-        try:
-            value = float(weight) if colon else None
-        except ValueError:
-            value = -1.0
-        if not name or name in weights or (value is not None and not 0 <= value < float("inf")):
+        if not name:
             problems.append(
-                f"--loss takes names with optional weights, such as rep:0.1,ce,pred; found '{term}' in '{text}'"
+                f"--loss takes names with optional weights, such as rep:0.1,ce,pred; a name is missing in '{text}'"
             )
-        weights[name] = value
+        elif name in weights:
+            problems.append(f"--loss names '{name}' twice in '{text}'; name it once, with the weight that you want")
+        else:
+            weights[name] = None
+            if colon:
+                weights[name], wrong = parse_weight(name, weight)
+                problems += wrong
     return weights, problems
+
+
+def parse_weight(name: str, text: Value) -> tuple[float, list[str]]:
+    """Reads a loss's weight, a finite number of at least 0; 1 where it is none, and the problem."""
+    try:
+        weight = float(str(text))
+    except ValueError:
+        return 1.0, [f"the weight of the loss '{name}' must be a number, such as {name}:0.1; found '{text}'"]
+    if not math.isfinite(weight):
+        return 1.0, [f"the weight of the loss '{name}' must be finite; found {text}"]
+    if weight < 0:
+        return 1.0, [f"the weight of the loss '{name}' must not be negative; found {text}"]
+    return weight, []

@@ -6,7 +6,15 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distillbench.config import DEFAULTS, Layer, Training, Value, parse_objective, unknown_names
+from distillbench.config import (
+    DEFAULTS,
+    Layer,
+    Training,
+    Value,
+    parse_objective,
+    parse_weight,
+    unknown_names,
+)
 from distillbench.errors import ConfigError
 from distillbench.interfaces import DataSet, Phase, Preset, TrainingSchedule
 from distillbench.knobs import bind, knobs_of
@@ -30,7 +38,9 @@ def setups(layers: Sequence[Layer], registry: Registry) -> list[Setup]:
         setup, wrong = _setup(point, registry)
         problems += wrong
         if setup is not None:
-            found.setdefault(setup.key, setup)
+            known = found.get(setup.key)
+            if known is None or known.misfits:
+                found[setup.key] = setup
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return list(found.values())
@@ -141,7 +151,8 @@ class _Resolver:
             preset=self.settings["preset"],  # type: ignore[arg-type]
             sources=self.sources,
             warnings=tuple(warnings),
-            misfits=tuple(_misfits(phases, losses)),
+            unused_losses=tuple(name for name in weights if name not in in_phases),
+            misfits=(*_misfits(phases, losses), *self._unused_objective(choices["schedule"], phases, weights)),
         ), []
 
     def _section(self, section: str) -> dict[str, Value]:
@@ -175,10 +186,8 @@ class _Resolver:
         self.problems += [self.registry.missing("loss", name) for name in sorted(unknown)]
         weights: dict[str, float] = {}
         for name, weight in said.items():
-            try:
-                weights[name] = weight if weight is not None else float(str(section.get(name, 1.0)))
-            except ValueError:
-                self.problems.append(f"loss.{name} takes a weight, found {section[name]!r}")
+            weights[name], wrong = parse_weight(name, section.get(name, 1.0) if weight is None else weight)
+            self.problems += wrong
         return weights
 
     def _phases(
@@ -188,14 +197,32 @@ class _Resolver:
             return ()
         try:
             built: TrainingSchedule = schedule.build(weights)
-            return tuple(built.phases(training["epochs"]))
+            phases = tuple(built.phases(training["epochs"]))
         except ConfigError as error:
             self.problems += error.problems
             return ()
+        self.problems += _without_weight(phases)
+        return phases
+
+    def _unused_objective(
+        self, schedule: Choice | None, phases: Sequence[Phase], weights: Mapping[str, float]
+    ) -> list[str]:
+        """Says that none of the losses which a user chose for a student would be used."""
+        chosen = self.sources["loss"] != "default" and not self.sources["loss"].startswith(RECOMMENDERS)
+        trained = {name for phase in phases for terms in phase.objectives.values() for name in terms}
+        if schedule is None or not chosen or not phases or not trained.isdisjoint(weights):
+            return []
+        if not schedule.component.cls.trains_student:  # type: ignore[attr-defined]
+            return []
+        return [
+            f"the schedule '{schedule.name}' trains on {', '.join(sorted(trained))} and would use nothing of "
+            f"--loss {self.settings['loss']}; choose another schedule, or leave --loss out"
+        ]
 
     def _check_training(self, training: Mapping[str, Any]) -> None:
         for name in ("epochs", "batch_size", "decay_examples"):
             _whole(f"training.{name}", training[name], 1, self.problems)
+        _whole("training.threads", training["threads"], 0, self.problems)
         for name, least in (("learning_rate", 0.0), ("decay", 0.0), ("clip", 0.0), ("l2", 0.0)):
             if not least <= training[name] < float("inf"):
                 self.problems.append(f"training.{name} must be a number of at least {least:g}; found {training[name]}")
@@ -205,6 +232,17 @@ def _needed(phases: Sequence[Phase], weights: Mapping[str, float]) -> list[str]:
     """Lists the losses that some phase or the user names, each once."""
     in_phases = [name for phase in phases for objective in phase.objectives.values() for name in objective]
     return list(dict.fromkeys([*weights, *in_phases]))
+
+
+def _without_weight(phases: Sequence[Phase]) -> list[str]:
+    """Lists who would learn nothing, every weight being 0."""
+    return [
+        f"phase '{phase.name}': every loss of the {learner} has the weight 0 ({', '.join(terms) or 'there is none'}), "
+        "so nothing would be learnt"
+        for phase in phases
+        for learner, terms in phase.objectives.items()
+        if not any(terms.values())
+    ]
 
 
 def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:

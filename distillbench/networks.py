@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -56,17 +54,15 @@ def probe(encoder: Encoder, width: int, classes: int) -> Shapes:
     return Shapes(encoding.summary.shape[1], states, classes)
 
 
-def choose_precision(asked: str, device: torch.device, step: Callable[[Precision], object]) -> Precision:
-    """Turns `auto` into the precision in which a training step is faster here, by running `step` in both.
+def precision_on(device: torch.device, asked: str) -> Precision:
+    """Turns `auto` into a precision by rule: fp32 on a CPU, bf16 on a GPU that multiplies it in hardware.
 
-    A processor without bf16 instructions is never asked: there bf16 products are emulated.
+    A choice that shapes a number is never made by a clock: the same question on the same kind of device is always
+    computed alike, and the result records in which precision.
     """
     if asked != "auto":
         return "bf16" if asked == "bf16" else "fp32"
-    if not has_bf16(device):
-        return "fp32"
-    seconds = {precision: _fastest(step, precision, device) for precision in ("fp32", "bf16")}
-    return "bf16" if seconds["bf16"] < 0.8 * seconds["fp32"] else "fp32"
+    return "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -74,14 +70,3 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def _fastest(step: Callable[[Precision], object], precision: Precision, device: torch.device) -> float:
-    taken = []
-    for _ in range(4):
-        began = time.perf_counter()
-        step(precision)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - began)
-    return min(taken[1:])

@@ -48,6 +48,7 @@ class Setup:
     losses: every loss that some phase names. weights: the student's objective as the schedule was given it.
     sources: where each setting came from, by name or dotted name. warnings: what the row must carry.
     misfits: why the choices cannot work together, where that is known before anything is built.
+    unused_losses: losses of the objective that the schedule gives to nobody.
     """
 
     data: Choice
@@ -68,6 +69,7 @@ class Setup:
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
     misfits: tuple[str, ...] = ()
+    unused_losses: tuple[str, ...] = ()
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from distillbench.errors import DistillbenchError
+from distillbench.errors import ConfigError, DistillbenchError
 
 _TRACEBACK = "--traceback"
 _OURS = f"This is a fault of distillbench or of a plugin; {_TRACEBACK} shows where."
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -21,34 +23,47 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != _TRACEBACK]
     show_traceback = len(arguments) < len(sys.argv) - 1
     try:
-        app(args=arguments, prog_name="distillbench")
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
-    except DistillbenchError as error:
-        if show_traceback:
-            raise
-        _complain(str(error))
-        sys.exit(2)
+        code = app(args=arguments, prog_name="distillbench", standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
         if show_traceback:
             raise
-        _complain(f"unexpected {type(error).__name__}: {error}\n{_OURS}")
-        sys.exit(1)
+        sys.exit(_explained(error))
+    if code == _INTERRUPTED:
+        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(text: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _explained(error: Exception) -> int:
+    """Says what went wrong; returns the exit code."""
+    usage = getattr(error, "format_message", None)  # of the exceptions of the command line's parser
+    if usage is not None:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "distillbench"
+        _complain([usage()], f"{command} --help lists what it takes")
+        return 2
+    if isinstance(error, ConfigError):
+        _complain(error.problems)
+        return 2
+    if isinstance(error, DistillbenchError):
+        _complain([str(error)])
+        return 2
+    _complain([f"unexpected {type(error).__name__}: {error}"], _OURS)
+    return 1
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    lines = text.splitlines() or [""]
-    if len(lines) == 1:
-        console.print(f"[bold red]error:[/] {escape(lines[0])}")
-        return
-    console.print(f"[bold red]{len(lines)} problems:[/]" if all(lines) else "[bold red]error:[/]")
-    for line in lines:
-        console.print(f"  - {escape(line)}")
+
+def _complain(problems: Sequence[str], hint: str = "") -> None:
+    from distillbench.cli.escaping import one_line
+    from distillbench.cli.terminal import TextConsole, styled
+
+    out = TextConsole(stderr=True)
+    if len(problems) == 1:
+        out.print(styled("[bold red]error:[/] {}", one_line(problems[0])), soft_wrap=True)
+    else:
+        out.print(styled("[bold red]{} problems:[/]", len(problems)))
+        for problem in problems:
+            out.print(f"  - {one_line(problem)}", soft_wrap=True)
+    if hint:
+        out.print(hint, soft_wrap=True)

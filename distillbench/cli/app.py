@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 
 import typer
+from rich.markup import escape
 
 from distillbench.cli.check import check
 from distillbench.cli.compare import compare
@@ -24,23 +26,41 @@ from distillbench.errors import ConfigError
 app = typer.Typer(
     name="distillbench",
     help="Compare distillation methods for efficient video classification. Any error: --traceback shows where.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
-app.command()(sweep)
-app.command()(leaderboard)
-app.command()(compare)
-app.command()(report)
-app.command()(show)
-app.command()(reproduce)
-app.command()(quantize)
-app.command()(plugins)
-app.command()(check)
-app.command()(new)
-app.command()(score)
+for command in (
+    run,
+    sweep,
+    leaderboard,
+    compare,
+    report,
+    show,
+    reproduce,
+    quantize,
+    plugins,
+    check,
+    new,
+    score,
+):
+    # Help texts are rich's markup: without the escape `[[grid]]` would be taken for a style and left out.
+    app.command(help=escape(inspect.getdoc(command) or ""))(command)
 app.add_typer(data, name="data")
+
+
+def _begin(context: typer.Context) -> None:
+    """Shows all commands, and which to try first."""
+    context.get_help()
+    typer.echo(_FIRST)
+    raise typer.Exit
+
+
+_FIRST = """\
+To begin, on the built-in data:
+  distillbench run --schedule teacher                               trains a teacher (under a minute)
+  distillbench run --schedule serial --selector uniform --k 15      trains a student to imitate it
+  distillbench leaderboard                                          puts quality beside cost"""
 
 
 def _version(asked: bool) -> None:
@@ -57,6 +77,8 @@ def options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Compare distillation methods for efficient video classification."""
+    if context.invoked_subcommand is None:
+        _begin(context)
     if context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ:  # importing torch would delay --help
         _refuse_several_processes(str(context.invoked_subcommand))
 

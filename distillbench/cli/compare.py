@@ -26,6 +26,7 @@ def compare(
 ) -> None:
     """Print by how much two methods differ, paired by video and by seed, with a 95 % interval and a p-value."""
     from distillbench.cli import differences
+    from distillbench.cli.terminal import echo
     from distillbench.errors import ConfigError
     from distillbench.results import comparison
     from distillbench.results.leaderboard import load
@@ -42,4 +43,4 @@ def compare(
         sides = [
             comparison.matching(found, [*(said or []), *(where or [])], flag) for said, flag in ((a, "--a"), (b, "--b"))
         ]
-    typer.echo(differences.render(comparison.compare(sides[0], sides[1], resamples), format.value), nl=False)
+    echo(differences.render(comparison.compare(sides[0], sides[1], resamples), format.value), end="")

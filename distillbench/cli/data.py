@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-data = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
+data = typer.Typer(help="Look at data before training on it.", invoke_without_command=True)
 
 
 @data.command("inspect")
@@ -28,6 +28,7 @@ def split(
 ) -> None:
     """Save a data set's split as lists of ids; shards are split the same way again by --set data.ids=FOLDER."""
     from distillbench.cli import choices
+    from distillbench.cli.terminal import echo
     from distillbench.data import save_ids
     from distillbench.training.assemble import open_data
 
@@ -35,9 +36,11 @@ def split(
     splits = open_data(choices.one_setup(asked))
     save_ids(splits, to)
     counts = ", ".join(f"{len(getattr(splits, part)):,} {part}" for part in ("train", "validation", "test"))
-    typer.echo(f"{counts} ids in {to}")
+    echo(f"{counts} ids in {to}")
 
 
 @data.callback()
-def group() -> None:
+def group(context: typer.Context) -> None:
     """Look at data before training on it."""
+    if context.invoked_subcommand is None:
+        context.get_help()

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
-from distillbench.cli.terminal import console
+from distillbench.cli.terminal import console, styled
+from distillbench.networks import has_bf16
 from distillbench.results.record import Result
 from distillbench.setup import Choice, Setup
+from distillbench.training.assemble import Parts
+from distillbench.training.pace import seconds_a_step
 
 notes = console(stderr=True)
 
@@ -29,12 +33,15 @@ def plan(setup: Setup) -> None:
             shown["frames in training"] = setup.train_selector
     shown |= {"schedule": setup.schedule}
     for name, choice in shown.items():
-        table.add_row(name, f"{choice.name}  [dim]{_knobs(choice.knobs)}[/]")
+        table.add_row(name, styled("{}  [dim]{}[/]", choice.name, _knobs(choice.knobs)))
     for phase in setup.phases:
         learns = "; ".join(f"{n} on {_objective(terms)}" for n, terms in phase.objectives.items())
         head = "" if phase.head == "separate" else f", head {phase.head}"
         table.add_row(f"phase {phase.name}", f"{phase.epochs} epochs: {learns}{head}")
-    table.add_row("training", f"[dim]{_knobs(vars(setup.training))}[/]")
+    if setup.unused_losses and setup.sources["loss"] != "default":
+        unused = ", ".join(setup.unused_losses)
+        table.add_row("not used", f"{unused}: the schedule {setup.schedule.name} gives them to nobody")
+    table.add_row("training", styled("[dim]{}[/]", _knobs(vars(setup.training))))
     table.add_row("seed", str(setup.seed))
     for source in dict.fromkeys(setup.sources.values()):
         if source not in ("default", "flag"):
@@ -42,7 +49,18 @@ def plan(setup: Setup) -> None:
             table.add_row(f"from {source}", ", ".join(names))
     notes.print(table)
     for warning in setup.warnings:
-        notes.print(f"[yellow]warning:[/] {warning}")
+        notes.print(styled("[yellow]warning:[/] {}", warning))
+
+
+def advice(parts: Parts) -> None:
+    """Prints in which precision the run computes, and how fast a step is in each where both are to be had."""
+    asked = parts.setup.training.precision
+    told = f"{parts.precision} on this {parts.device.type}" + (", as auto has it" if asked == "auto" else "")
+    if has_bf16(parts.device):
+        seconds = seconds_a_step(parts)
+        each = ", ".join(f"{1e3 * taken:.3g} ms in {name}" for name, taken in seconds.items())
+        told += f"; a training step takes {each} (measured now; --precision chooses)"
+    notes.print(styled("[bold]precision[/] {}", told), soft_wrap=True)
 
 
 def result(answer: Result) -> None:
@@ -62,11 +80,10 @@ def result(answer: Result) -> None:
         ("latency", f"{1e3 * latency:.2f} ms"),
     ]
     out = console()
-    out.print(
-        f"[bold]{c['network']}[/] on {c['data']['videos']['test']:,} test videos: "
-        + ", ".join(f"{n} [bold]{v}[/]" for n, v in told)
-    )
-    out.print(f"[dim]{answer.path}[/]", soft_wrap=True)
+    found = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in told)
+    videos = f"{c['data']['videos']['test']:,}"
+    out.print(styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + found)
+    out.print(str(answer.path), style="dim", soft_wrap=True)
 
 
 def count(value: float | None) -> str:

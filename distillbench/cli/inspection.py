@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
-from distillbench.cli.terminal import console
+from distillbench.cli.terminal import console, styled
 from distillbench.data import FileReport, Inspection, Spread
 
 
@@ -35,9 +34,8 @@ def show(inspection: Inspection) -> None:
     out.print(table)
     for report in inspection.files:
         for reason, count in report.bad.items():
-            out.print(
-                f"[yellow]{_name(report.path, root)}[/]: {count:,} x {escape(reason)}", soft_wrap=True, highlight=False
-            )
+            told = styled("[yellow]{}[/]: {} x {}", _name(report.path, root), f"{count:,}", reason)
+            out.print(told, soft_wrap=True)
 
 
 def _cells(report: FileReport, name: str) -> list[str]:
@@ -67,4 +65,4 @@ def _total(report: FileReport) -> str:
 
 
 def _name(path: Path, root: Path) -> str:
-    return escape(path.name if path == root else str(path.relative_to(root)))
+    return path.name if path == root else str(path.relative_to(root))

@@ -32,25 +32,29 @@ def leaderboard(
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="One row a run instead of means over seeds.")] = False,
     format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
+    width: Annotated[
+        int | None, typer.Option(min=20, help="Columns of the table.", show_default="the terminal's")
+    ] = None,
 ) -> None:
     """Print quality, cost and time of every run, best first; runs that differ in their seed alone share a row."""
     from distillbench.cli import table
+    from distillbench.cli.terminal import echo
     from distillbench.results.leaderboard import frame, load, over_seeds, ranked, select
     from distillbench.results.significance import METRICS, with_intervals
 
     loaded = load(folders or [Path("results")])
     for reason in loaded.skipped:
-        typer.echo(f"skipped: {reason}", err=True)
+        echo(f"skipped: {reason}", err=True)
     if not loaded.results:
         for failure in loaded.failures:
-            typer.echo(f"{failure.id} {failure.status}: {failure.reason}", err=True)
-        typer.echo("no results yet; distillbench run makes the first", err=True)
+            echo(f"{failure.id} {failure.status}: {failure.reason}", err=True)
+        echo("no results yet; distillbench run makes the first", err=True)
         return
     rows = select(frame(loaded.results, loaded.failures), where or [])
     if rows.empty:
-        typer.echo(f"none of {len(loaded.results)} results meets: {', '.join(where or [])}", err=True)
+        echo(f"none of {len(loaded.results)} results meets: {', '.join(where or [])}", err=True)
         return
     rows = rows.reset_index(drop=True) if each else over_seeds(rows)
     shown = ranked(rows, sort, top, group_by).index
     told = with_intervals(rows, loaded.results, sort if sort in METRICS else "gap", shown)
-    typer.echo(table.render(told.loc[shown], format.value, group_by), nl=False)
+    table.show(told.loc[shown], format.value, group_by, width)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 
-from rich.markup import escape
 from rich.table import Table
 
-from distillbench.cli.terminal import console
+from distillbench.cli.terminal import console, styled
 from distillbench.errors import ConfigError
 from distillbench.knobs import knobs_of, nearest
 from distillbench.registry import KINDS, Component, Registry
@@ -21,16 +20,16 @@ def all_components(registry: Registry) -> None:
         table.add_column(title, overflow="fold")
     for kind in KINDS:
         for number, component in enumerate(c for c in registry if c.kind == kind):
-            table.add_row("" if number else kind, component.name, escape(component.summary), _origin(component))
+            table.add_row("" if number else kind, component.name, component.summary, _origin(component))
     for number, plugin in enumerate(registry.observers().values()):
         origin = f"{plugin.distribution} {plugin.version}"
-        table.add_row("" if number else "observer", plugin.name, escape(plugin.summary), origin)
+        table.add_row("" if number else "observer", plugin.name, plugin.summary, origin)
     out.print(table)
     if registry.failures:
-        out.print("\n[bold red]not usable[/]")
+        out.print("\nnot usable", style="bold red")
     for failure in registry.failures:
         origin = f"{failure.distribution} {failure.version}"
-        out.print(f"  {failure.plugin} ({origin}): {escape(failure.reason)}", soft_wrap=True, highlight=False)
+        out.print(f"  {failure.plugin} ({origin}): {failure.reason}", soft_wrap=True)
 
 
 def one_component(registry: Registry, name: str) -> None:
@@ -38,8 +37,9 @@ def one_component(registry: Registry, name: str) -> None:
     found = [component for component in registry if component.name == name]
     observer = registry.observers().get(name)
     if observer is not None:
-        console().print(f"[bold]{name}[/], observer, from {observer.distribution} {observer.version}")
-        console().print(escape(inspect.getdoc(observer.module) or ""), highlight=False)
+        origin = f"{observer.distribution} {observer.version}"
+        console().print(styled("[bold]{}[/], observer, from {}", name, origin))
+        console().print(inspect.getdoc(observer.module) or "")
     elif not found:
         names = dict.fromkeys(component.name for component in registry)
         broken = [
@@ -61,14 +61,14 @@ def one_component(registry: Registry, name: str) -> None:
 def _describe(components: list[Component]) -> None:
     out, first = console(), components[0]
     kinds = " and ".join(component.kind for component in components)
-    out.print(f"[bold]{first.name}[/], {kinds}, from {_origin(first)}")
+    out.print(styled("[bold]{}[/], {}, from {}", first.name, kinds, _origin(first)))
     documentation = (inspect.getdoc(first.cls) or "").partition("\nKnobs:")[0]
-    out.print(escape(documentation.strip()), highlight=False)
+    out.print(documentation.strip())
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("knob", "type", "default", "what it does"):
         table.add_column(title, overflow="fold")
     for knob in knobs_of(first.cls):
-        table.add_row(knob.name, escape(knob.type_name), escape(repr(knob.default)), escape(knob.summary))
+        table.add_row(knob.name, knob.type_name, repr(knob.default), knob.summary)
     out.print(table if table.row_count else "no knobs")
     out.print()
 

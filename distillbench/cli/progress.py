@@ -30,7 +30,7 @@ def progress() -> Iterator[Observer]:
     """Shows a bar for every phase while it is trained: what is learnt, and how long is left."""
     with (
         _Lines(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("steps"),
@@ -86,7 +86,7 @@ class _Bars(Observer):
             self._bars.update(self._task, learnt=_learnt(row))
 
     def said(self, message: str) -> None:
-        self._bars.console.print(message, soft_wrap=True, highlight=False)
+        self._bars.console.print(message, soft_wrap=True)
 
 
 def _learnt(row: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ def quantize(
     """Evaluate a stored network in 8 bits (dynamic quantisation, CPU) and put it on the leaderboard beside itself."""
     from distillbench.cli import rows, table
     from distillbench.cli.progress import progress
+    from distillbench.cli.terminal import echo
     from distillbench.registry import discover
     from distillbench.results.leaderboard import frame
     from distillbench.results.quantizing import quantize as in_8_bits
@@ -22,5 +23,5 @@ def quantize(
     result = rows.find(run, results)
     with progress() as observer:
         made = in_8_bits(result, discover(), observer)
-    typer.echo(table.render(frame([result, made]), "table"), nl=False)
-    typer.echo(made.path)
+    table.show(frame([result, made]), "table")
+    echo(str(made.path))

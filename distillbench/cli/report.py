@@ -48,6 +48,7 @@ def report(
 ) -> None:
     """Write a table or figure of the paper, controls, quality against cost, or quality against frames."""
     from distillbench.cli import tables
+    from distillbench.cli.terminal import echo
     from distillbench.results import controls
     from distillbench.results.leaderboard import load
     from distillbench.results.report import TABLES, Runs
@@ -60,19 +61,20 @@ def report(
         return
     written = tables.render(made(runs), format.value, paper)
     if out is None:
-        typer.echo(written, nl=False)
+        echo(written, end="")
         return
     from distillbench.storage import write_text
 
     suffix = {"rich": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}[format.value]
     write_text(out / f"{subject.value}.{suffix}", written)
-    typer.echo(str(out / f"{subject.value}.{suffix}"))
+    echo(str(out / f"{subject.value}.{suffix}"))
 
 
 def _draw(subject: str, runs: object, folder: Path) -> None:
+    from distillbench.cli.terminal import echo
     from distillbench.results import figures
     from distillbench.results.report import Runs
 
     assert isinstance(runs, Runs)
     for path in figures.draw(subject, runs, folder):
-        typer.echo(str(path))
+        echo(str(path))

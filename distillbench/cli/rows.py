@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from distillbench.cli.display import count
-from distillbench.cli.terminal import console
+from distillbench.cli.terminal import console, styled
 from distillbench.errors import ResultError
 from distillbench.results.comparison import chosen
 from distillbench.results.leaderboard import load
@@ -35,8 +35,8 @@ def find(run: str, folders: Sequence[Path] | None) -> Result:
 def show(result: Result) -> None:
     """Prints one run in full."""
     c, out = result.content, console()
-    out.print(f"[bold]run {result.id}[/], {c['network']}, finished {c['finished']}")
-    out.print(f"[dim]{result.path}[/]", soft_wrap=True)
+    out.print(styled("[bold]run {}[/], {}, finished {}", result.id, c["network"], c["finished"]))
+    out.print(str(result.path), style="dim", soft_wrap=True)
     settings = {n: v for n, v in settings_of(c["setup"]).items() if not v.startswith("distillbench ")}
     out.print(_two_columns("settings", settings, c["sources"]))
     for title, part in (("quality", c["metrics"]), ("fidelity to the teacher", c.get("fidelity") or {})):
@@ -50,7 +50,7 @@ def show(result: Result) -> None:
     for title in ("data", "machine", "versions"):
         out.print(_two_columns(title, settings_of(c[title])))
     for warning in c["warnings"]:
-        out.print(f"[yellow]warning:[/] {escape(warning)}")
+        out.print(styled("[yellow]warning:[/] {}", warning))
 
 
 def history(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -83,16 +83,18 @@ def reproduced(result: Result, found: Reproduction) -> None:
     for head in ("number", "then", "now", ""):
         table.add_column(head)
     for number in [n for n in found.numbers if n.name.startswith("metrics.")] + differing[:_DIFFERENCES]:
-        verdict = "[green]agrees[/]" if number.agrees else "[red]differs[/]"
+        verdict = Text("agrees", "green") if number.agrees else Text("differs", "red")
         table.add_row(number.name, _number(number.then), _number(number.now), verdict)
     out.print(table)
     if len(differing) > _DIFFERENCES:
         out.print(f"... and {len(differing) - _DIFFERENCES} more that differ")
     for number in found.surroundings:
-        out.print(f"[yellow]around it:[/] {number.name} was {escape(str(number.then))}, is {escape(str(number.now))}")
+        told = "[yellow]around it:[/] {} was {}, is {}"
+        out.print(styled(told, number.name, number.then, number.now))
     agreeing = len(found.numbers) - len(differing)
-    said = "[green]every number agrees[/]" if found.agrees else f"[red]{len(differing)} numbers differ[/]"
-    out.print(f"run {result.id}: {said}; {agreeing} of {len(found.numbers)} are the same to the last bit")
+    said = Text("every number agrees", "green") if found.agrees else Text(f"{len(differing)} numbers differ", "red")
+    count_told = f"; {agreeing} of {len(found.numbers)} are the same to the last bit"
+    out.print(Text.assemble(f"run {result.id}: ", said, count_told))
 
 
 def _two_columns(title: str, values: Mapping[str, str], sources: Mapping[str, str] | None = None) -> Table:
@@ -101,7 +103,7 @@ def _two_columns(title: str, values: Mapping[str, str], sources: Mapping[str, st
         table.add_column(style=style, overflow="fold")
     for name, value in values.items():
         source = (sources or {}).get(name, "")
-        table.add_row("  " + name, escape(value), "" if source in ("", "default") else f"from {source}")
+        table.add_row("  " + name, value, "" if source in ("", "default") else f"from {source}")
     return table
 
 

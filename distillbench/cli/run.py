@@ -31,7 +31,7 @@ def run(
     from distillbench.cli.sizes import bytes_of
     from distillbench.processes import joined
     from distillbench.registry import discover
-    from distillbench.results.answer import Workplace, answer, find_device
+    from distillbench.results.answer import Workplace, answer, find_device, rehearse
     from distillbench.results.observing import check_observers
 
     with joined(find_device(device)) as processes:
@@ -47,6 +47,7 @@ def run(
             return
         display.plan(setup)
         if plan:
+            display.advice(rehearse(setup, place))
             return
         with progress() as observer:
             result = answer(setup, place, observer)

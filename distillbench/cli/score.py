@@ -17,6 +17,7 @@ def score(
 ) -> None:
     """Print GAP@20, mAP@20, mAP, Hit@1 and PERR of anyone's predictions."""
     from distillbench.cli import scores
+    from distillbench.cli.terminal import echo
     from distillbench.evaluation.scoring import score_files
 
-    typer.echo(scores.render(score_files(predictions, labels), format.value), nl=False)
+    echo(scores.render(score_files(predictions, labels), format.value), end="")

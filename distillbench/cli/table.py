@@ -2,88 +2,176 @@
 
 from __future__ import annotations
 
-import io
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from tabulate import tabulate
 
 from distillbench.cli.display import count
+from distillbench.cli.escaping import markdown, one_line, printable, spreadsheet
+from distillbench.cli.terminal import TextConsole, echo
+from distillbench.results.significance import METRICS
 
 _UNSEEN = ["question", "videos", "settings"]
+_UNBOUNDED = 1000
+_SHORTEST_KEY = 6
+_LIKE_BEST, _ONE_SEED = "≈", "†"
+_GAP = "GAP@20 ± 95 %"
 
 
-def render(rows: pd.DataFrame, form: str, group: str | None = None) -> str:
-    """Writes rows, best first (in each group, if any), in one of the forms table, markdown, csv, json."""
+@dataclass(frozen=True)
+class Column:
+    """One column for eyes. rank: the higher, the sooner it is left out where the width is short; 0 never is."""
+
+    title: str
+    cells: tuple[str, ...]
+    rank: int
+    is_text: bool = False
+
+
+def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | None = None) -> None:
+    """Prints rows, best first (in each group, if any), in one of the forms table, markdown, csv, json.
+
+    width: columns of the table; by default the terminal's, and as many as it takes where there is no terminal.
+    """
     if form == "csv":
-        return rows.drop(columns=_UNSEEN).to_csv(index=False)
-    if form == "json":
-        return rows.drop(columns=_UNSEEN).to_json(orient="records", indent=1) + "\n"
-    shown = _shown(rows)
-    if group is not None:
-        shown.insert(0, group, rows[group].astype(str))
-    if form == "markdown":
-        from tabulate import tabulate
-
-        return (
-            tabulate(shown.to_dict("list"), headers="keys", tablefmt="github", showindex=False, disable_numparse=True)
-            + "\n"
-        )
-    return _rich(shown, group)
+        shown = rows.drop(columns=_UNSEEN).rename(columns=spreadsheet).map(spreadsheet)
+        echo(shown.to_csv(index=False), end="")
+    elif form == "json":
+        echo(rows.drop(columns=_UNSEEN).to_json(orient="records", indent=1))
+    elif form == "markdown":
+        columns, notes = columns_of(rows, group)
+        echo(_markdown(columns, notes))
+    else:
+        short = dict(zip(rows["run"], short_keys(list(rows["run"])), strict=True))
+        columns, notes = columns_of(rows.assign(run=rows["run"].map(short)), group)
+        _print(columns, notes, group, width)
 
 
-def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Chooses the columns people compare and writes them with units."""
-    out = pd.DataFrame(index=rows.index)
+def short_keys(keys: Sequence[str]) -> list[str]:
+    """Cuts keys to beginnings by which commands find them; one that begins another stays whole, as commands take it."""
+    for length in range(_SHORTEST_KEY, min(map(len, keys), default=0) + 1):
+        short = [key[:length] for key in keys]
+        if len(set(short)) == len(set(keys)):
+            return short
+    return list(keys)
+
+
+Notes = Sequence[tuple[str, str]]
+"""What is said below a table: the title of the column that it explains, and the text."""
+
+
+def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Column], Notes]:
+    """Chooses what people compare, written with units, and the notes that belong below it."""
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    if rows["data"].nunique() > 1:
-        out["data"] = rows["data"]
-    out["method"] = [_method(row) for row in records]
-    out["frames"] = [_frames(row) for row in records]
-    out["loss"] = rows["loss"]
-    out["seeds"] = rows["seeds"] if "seeds" in rows else rows["seed"].map(lambda seed: f"seed {seed}")
-    for name, title in (("gap", "GAP@20 (95 %)"), ("map_at_20", "mAP@20 (95 %)"), ("map", "mAP")):
-        out[title] = [_quality(row, name) for row in records]
-    if "like_best" in rows:
-        out["≈ best"] = ["≈" if row["like_best"] is True else "" for row in records]
-    out["MACs"] = rows["macs"].map(_or_dash)
-    out["FLOPs"] = rows["flops"].map(_or_dash)
-    if rows["published_macs"].notna().any():
-        out["paper's MACs"] = rows["published_macs"].map(_or_dash)
-    out["latency"] = rows["latency"].map(lambda seconds: "-" if math.isnan(seconds) else f"{1e3 * seconds:.2f} ms")
-    out["trained"] = rows["train_seconds"].map(_duration)
-    if (rows["plugins"] != "").any():
-        out["plugins"] = rows["plugins"]
-    if (rows["warnings"] != "").any():
-        out["warnings"] = rows["warnings"]
-    if (rows["status"] != "answered").any():
-        out["why"] = [f"{r['status']}: {r['reason']}" if r["status"] != "answered" else "" for r in records]
-    return out
+    noted, notes = _noted(records)
+
+    def column(title: str, cells: Iterable[object], rank: int, is_text: bool = False) -> Column:
+        return Column(title, tuple(printable(str(cell)).replace("\n", " ") for cell in cells), rank, is_text)
+
+    made = [
+        column("run", (row["run"] for row in records), 0, True),
+        column("data", (row["data"] for row in records), 2, True),
+        column("method", map(_method, records), 0, True),
+        column("frames", map(_frames, records), 2, True),
+        column("loss", (row["loss"] for row in records), 4, True),
+        column("seeds", map(_seeds, records), 7),
+        column(_GAP, (_quality(row, "gap") for row in records), 0),
+        column("mAP@20 ± 95 %", (_quality(row, "map_at_20") for row in records), 9),
+        column("mAP", (_quality(row, "map") for row in records), 11),
+        column("MACs", (_or_dash(row["macs"]) for row in records), 3),
+        column("FLOPs", (_or_dash(row["flops"]) for row in records), 12),
+        column("paper's MACs", (_or_dash(row["published_macs"]) for row in records), 13),
+        column("latency", map(_latency, records), 6),
+        column("trained", (_duration(row["train_seconds"]) for row in records), 10),
+        column("plugins", (row["plugins"] for row in records), 8, True),
+        column("note", noted, 1, True),
+    ]
+    alike = {"data"} if len({row["data"] for row in records}) < 2 else set()
+    kept = [c for c in made if c.title not in alike and any(cell not in ("", "-") for cell in c.cells)]
+    if group is not None:
+        kept.insert(0, column(group, rows[group].astype(str), 0, True))
+    return kept, [*_explanations(records), *notes]
 
 
-def _method(row: dict[str, Any]) -> str:
+def _noted(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Gives every warning, and every reason for which a row has no numbers, a letter: those of each row, and the list."""
+    letters: dict[str, str] = {}
+    noted = []
+    for row in records:
+        told = [warning for warning in str(row["warnings"]).split("; ") if warning]
+        if row["status"] != "answered":
+            told.append(f"{row['status']}: {row['reason']}")
+        noted.append(",".join(letters.setdefault(text, _letter(len(letters))) for text in told))
+    return noted, [("note", f"{letter}  {one_line(text)}") for text, letter in letters.items()]
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number) if number < 26 else f"n{number + 1}"
+
+
+def _explanations(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    told = []
+    marks = {_mark(row, name) for row in records for name in METRICS}
+    if _LIKE_BEST in marks:
+        text = (
+            "like the best (uncorrected): the 95 % interval of its difference from the best row holds 0; "
+            "not corrected for having chosen the best of many rows"
+        )
+        told.append((_GAP, f"{_LIKE_BEST}  {text}"))
+    if _ONE_SEED in marks:
+        told.append((_GAP, f"{_ONE_SEED}  of these networks: one seed, so the interval says nothing of other seeds"))
+    if any(_latency(row).startswith("~") for row in records):
+        told.append(("latency", "~  taken while something else may have slowed the machine down"))
+    return told
+
+
+def _method(row: Mapping[str, Any]) -> str:
     marks = [mark for mark in (row["preset"], "int8" if row["precision"] == "int8" else None) if isinstance(mark, str)]
     return f"{row['encoder']} {row['schedule']}" + (f" ({', '.join(marks)})" if marks else "")
 
 
-def _frames(row: dict[str, Any]) -> str:
+def _frames(row: Mapping[str, Any]) -> str:
     if row["k"] == "all":
         return "all" if row["selector"] == "all" else str(row["selector"])
     trained = "" if row["train_selector"] == row["selector"] else f" (trained on {row['train_selector']})"
     return f"{row['selector']}-{row['k']}{trained}"
 
 
-def _quality(row: dict[str, Any], name: str) -> str:
-    """Writes a value with its interval, or with its deviation over seeds where it has none."""
-    value, spread = row[name], row.get(f"{name}_sd", math.nan)
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+def _seeds(row: Mapping[str, Any]) -> str:
+    return str(row["seeds"]) if "seeds" in row else f"seed {row['seed']}"
+
+
+def _quality(row: Mapping[str, Any], name: str) -> str:
+    """Writes a value with half its interval, and a mark that the notes explain."""
+    value, low, high = row[name], row.get(f"{name}_low"), row.get(f"{name}_high")
     if value is None or math.isnan(value):
+        return str(row["status"]) if name == "gap" and row["status"] != "answered" else "-"
+    if not isinstance(low, float) or not isinstance(high, float) or math.isnan(low):
+        return f"{value:.4f}"
+    return f"{value:.4f} ± {(high - low) / 2:.3f}{_mark(row, name) or ' '}"
+
+
+def _mark(row: Mapping[str, Any], name: str) -> str:
+    """Marks an interval of one seed's network alone, and a row that is like the best; no row is both."""
+    low = row.get(f"{name}_low")
+    if not isinstance(low, float) or math.isnan(low):
+        return ""
+    if row.get("seeds", 1) == 1:
+        return _ONE_SEED
+    return _LIKE_BEST if name == row.get("like_best_by") and row["like_best_uncorrected"] is True else ""
+
+
+def _latency(row: Mapping[str, Any]) -> str:
+    if math.isnan(row["latency"]):
         return "-"
-    if isinstance(low, float) and isinstance(high, float) and not math.isnan(low):
-        return f"{value:.4f} [{low:.3f}, {high:.3f}]"
-    return f"{value:.4f}" if math.isnan(spread) or name == "map" else f"{value:.4f} ± {spread:.4f}"
+    return ("~" if row["latency_doubtful"] is True else "") + f"{1e3 * row['latency']:.2f} ms"
 
 
 def _or_dash(value: float) -> str:
@@ -98,32 +186,45 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
-def _rich(shown: pd.DataFrame, group: str | None) -> str:
-    """Draws the table; on a terminal too narrow for it, the columns that are compared least are left out."""
-    terminal = Console()
-    width = terminal.width if terminal.is_terminal else _UNBOUNDED
-    text = io.StringIO()
-    canvas = Console(file=text, width=width, force_terminal=terminal.is_terminal)
-    table = _drawn(shown, group)
-    for title in _DISPENSABLE:
-        if canvas.measure(table, options=canvas.options.update(width=_UNBOUNDED)).maximum <= width:
-            break
-        table = _drawn(shown := shown.drop(columns=title, errors="ignore"), group)
-    canvas.print(table)
-    return text.getvalue()
+def _markdown(columns: Sequence[Column], notes: Notes) -> str:
+    cells = {markdown(c.title): [markdown(cell) for cell in c.cells] for c in columns}
+    sides = ["left" if c.is_text else "right" for c in columns]
+    drawn = tabulate(cells, headers="keys", tablefmt="github", colalign=sides, disable_numparse=True)
+    return "\n".join([drawn, *(f"\n{markdown(text)}" for _, text in notes)])
 
 
-_UNBOUNDED = 1000
-_DISPENSABLE = ("paper's MACs", "FLOPs", "mAP", "trained", "mAP@20 (95 %)", "seeds", "latency")
+def _print(columns: Sequence[Column], notes: Notes, group: str | None, width: int | None) -> None:
+    """Draws the table as wide as it may be; columns that are compared least are left out, and named below."""
+    screen = TextConsole()
+    allowed = width or (screen.width if screen.is_terminal else _UNBOUNDED)
+    shown = [c for c in columns if c.rank == 0]
+    for candidate in sorted(columns, key=lambda c: c.rank):
+        more = [c for c in columns if c in shown or c is candidate]
+        if _width(screen, more, group) <= allowed:
+            shown = more
+    canvas = TextConsole(width=max(allowed, _width(screen, shown, group)))
+    canvas.print(_drawn(shown, group))
+    titles = {column.title for column in shown}
+    for title, text in notes:
+        if title in titles:
+            screen.print(text, style="dim", soft_wrap=True)
+    hidden = [c.title for c in columns if c not in shown]
+    if hidden:
+        told = f"left out for want of width: {', '.join(hidden)}; --width N or --format csv shows them"
+        screen.print(told, style="dim", soft_wrap=True)
 
 
-def _drawn(shown: pd.DataFrame, group: str | None) -> Table:
-    table = Table(header_style="bold", row_styles=["", "dim"])
-    for title in map(str, shown.columns):
-        words = title in ("data", "method", "frames", "loss", "plugins", "warnings", "why", group)
-        table.add_column(title, justify="left" if words else "right", overflow="fold", no_wrap=title.endswith("%)"))
+def _width(screen: Console, columns: Sequence[Column], group: str | None) -> int:
+    wide = screen.options.update(width=_UNBOUNDED)
+    return screen.measure(_drawn(columns, group), options=wide).maximum
+
+
+def _drawn(columns: Sequence[Column], group: str | None) -> Table:
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column.title, justify="left" if column.is_text else "right", no_wrap=True)
     before: object = None
-    for number, row in enumerate(shown.astype(str).itertuples(index=False)):
+    for number, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
         begins = group is not None and row[0] != before
         if begins and number:
             table.add_section()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 
-from rich.console import Console
 from rich.table import Table as RichTable
 from tabulate import tabulate
 
+from distillbench.cli.escaping import latex, markdown, one_line, spreadsheet
+from distillbench.cli.terminal import TextConsole
 from distillbench.results.report import Cell, Table
 
+_PLUS_MINUS = " ± "
 FORMS = ("rich", "markdown", "latex", "csv")
 
 
@@ -20,7 +22,7 @@ def render(table: Table, form: str, with_paper: bool) -> str:
     return _csv(table) if form == "csv" else writers[form](table, with_paper)
 
 
-def text(cell: Cell, with_paper: bool, plus_minus: str = " ± ") -> str:
+def text(cell: Cell, with_paper: bool) -> str:
     """Writes one cell: `0.715 ± 0.004`, and `(.715)` behind it where the paper has a number."""
     if cell.words:
         return cell.words
@@ -29,7 +31,7 @@ def text(cell: Cell, with_paper: bool, plus_minus: str = " ± ") -> str:
     elif cell.spread is None:
         said = f"{cell.value:.{cell.digits}f}"
     else:
-        said = f"{cell.value:.{cell.digits}f}{plus_minus}{cell.spread:.{cell.digits}f}"
+        said = f"{cell.value:.{cell.digits}f}{_PLUS_MINUS}{cell.spread:.{cell.digits}f}"
     unit = f" {cell.unit}" if cell.unit and said not in ("", "-") else ""
     published = f" ({_published(cell.paper)})" if with_paper and cell.paper is not None else ""
     return said + unit + published
@@ -53,13 +55,12 @@ def _rich(table: Table, with_paper: bool) -> str:
         if number in table.sections:
             drawn.add_section()
         drawn.add_row(*words, *(text(cell, with_paper) for cell in row))
-    out = io.StringIO()
-    screen = Console()
-    console = Console(file=out, width=max(screen.width, _width(table)), force_terminal=screen.is_terminal)
-    console.print(drawn)
-    for note in _all_notes(table, with_paper):
-        console.print(note, style="dim", highlight=False, markup=False)
-    return out.getvalue()
+    page = TextConsole(width=_width(table), plain=True)
+    with page.capture() as caught:
+        page.print(drawn)
+        for note in _all_notes(table, with_paper):
+            page.print(note)
+    return caught.get()
 
 
 def _width(table: Table) -> int:
@@ -72,28 +73,28 @@ def _width(table: Table) -> int:
 
 
 def _markdown(table: Table, with_paper: bool) -> str:
-    rows = [[*words, *(text(cell, with_paper) for cell in row)] for words, row in table.rows]
-    drawn = tabulate(rows, headers=_heads(table), tablefmt="github", disable_numparse=True)
-    notes = "".join(f"\n{note}\n" for note in _all_notes(table, with_paper))
-    return f"**{table.title}**\n\n{drawn}\n{notes}"
+    rows = [[markdown(cell) for cell in (*words, *(text(c, with_paper) for c in row))] for words, row in table.rows]
+    drawn = tabulate(rows, headers=list(map(markdown, _heads(table))), tablefmt="github", disable_numparse=True)
+    notes = "".join(f"\n{markdown(note)}\n" for note in _all_notes(table, with_paper))
+    return f"**{markdown(table.title)}**\n\n{drawn}\n{notes}"
 
 
 def _latex(table: Table, with_paper: bool) -> str:
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_escape(table.title)}}}",
+        rf"\caption{{{latex(table.title)}}}",
         rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
         r"\toprule",
         " & ".join([*(" " for _ in table.heads), *_spans(table)]) + r" \\",
-        " & ".join(map(_escape, [*table.heads, *(lower for _, lower in table.columns)])) + r" \\",
+        " & ".join(map(latex, [*table.heads, *(lower for _, lower in table.columns)])) + r" \\",
         r"\midrule",
     ]
     for number, (words, row) in enumerate(table.rows):
         if number in table.sections:
             lines.append(r"\midrule")
-        written = [*map(_escape, words), *(_escape(text(cell, with_paper, " +- ")) for cell in row)]
-        lines.append(" & ".join(written).replace("+-", r"$\pm$") + r" \\")
-    notes = [rf"% {note}" for note in _all_notes(table, with_paper)]
+        written = [*map(latex, words), *(latex(text(cell, with_paper)).replace("±", r"$\pm$") for cell in row)]
+        lines.append(" & ".join(written) + r" \\")
+    notes = [f"% {one_line(note)}" for note in _all_notes(table, with_paper)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", *notes]) + "\n"
 
 
@@ -104,13 +105,7 @@ def _spans(table: Table) -> list[str]:
             groups[-1] = (upper, groups[-1][1] + 1)
         else:
             groups.append((upper, 1))
-    return [rf"\multicolumn{{{count}}}{{c}}{{{_escape(upper)}}}" for upper, count in groups]
-
-
-def _escape(words: str) -> str:
-    for character in "&%$#_":
-        words = words.replace(character, "\\" + character)
-    return words
+    return [rf"\multicolumn{{{count}}}{{c}}{{{latex(upper)}}}" for upper, count in groups]
 
 
 def _csv(table: Table) -> str:
@@ -123,7 +118,8 @@ def _csv(table: Table) -> str:
             if cell.value is not None or cell.paper is not None or cell.words:
                 numbers = ("" if v is None else repr(v) for v in (cell.value, cell.spread))
                 published = "" if cell.paper is None else cell.paper
-                writer.writerow([*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words])
+                written = (*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words)
+                writer.writerow([spreadsheet(each) for each in written])
     return out.getvalue()
 
 

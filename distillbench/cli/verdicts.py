@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from distillbench.checks import Verdict, subjects, verdicts
 from distillbench.checks.suite import same_distribution
-from distillbench.cli.terminal import console
+from distillbench.cli.terminal import console, styled
 from distillbench.errors import ConfigError
 from distillbench.knobs import nearest
 from distillbench.registry import Component, Failure, Registry
 
-_MARKS = {"kept": "[green]✓[/]", "broken": "[bold red]✗[/]", "not claimed": "[dim]-[/]"}
+_MARKS = {"kept": Text("✓", "green"), "broken": Text("✗", "bold red"), "not claimed": Text("-", "dim")}
 
 
 def asked_for(registry: Registry, name: str | None, distribution: str | None) -> tuple[list[Component], list[Failure]]:
@@ -61,26 +61,25 @@ def report(components: Sequence[Component], failures: Sequence[Failure]) -> bool
     began, out, counts = time.perf_counter(), console(), {"kept": 0, "broken": 0, "not claimed": 0}
     for subject in subjects(components):
         c = subject.component
-        out.print(f"[bold]{c.kind} {c.name}[/] ({c.distribution} {c.version})", highlight=False)
+        out.print(styled("[bold]{} {}[/] ({} {})", c.kind, c.name, c.distribution, c.version))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
         for verdict in verdicts(subject):
             counts[verdict.status] += 1
             table.add_row("", _MARKS[verdict.status], verdict.check.name, _told(verdict))
-        out.print(table, highlight=False)
+        out.print(table)
     for failure in failures:
         origin = f"{failure.distribution} {failure.version}"
-        out.print(f"{_MARKS['broken']} {failure.plugin} ({origin}): {escape(failure.reason)}", soft_wrap=True)
+        out.print(_MARKS["broken"] + Text(f" {failure.plugin} ({origin}): {failure.reason}"), soft_wrap=True)
     loaded = f", {len(failures)} plugins cannot be used" if failures else ""
     out.print(
         f"{len(components)} component{'s' * (len(components) != 1)}: {counts['kept']} promises kept, {counts['broken']} broken, "
-        f"{counts['not claimed']} not claimed{loaded} ({time.perf_counter() - began:.0f} s)",
-        highlight=False,
+        f"{counts['not claimed']} not claimed{loaded} ({time.perf_counter() - began:.0f} s)"
     )
     return not counts["broken"] and not failures
 
 
-def _told(verdict: Verdict) -> str:
-    promise = escape(verdict.check.promise)
+def _told(verdict: Verdict) -> Text:
+    promise = verdict.check.promise
     if verdict.status == "broken":
-        return f"{promise}\n[red]received: {escape(verdict.received)}[/]"
-    return f"{promise} [dim]({escape(verdict.received)})[/]" if verdict.received else promise
+        return styled("{}\n[red]received: {}[/]", promise, verdict.received)
+    return styled("{} [dim]({})[/]", promise, verdict.received) if verdict.received else Text(promise)

@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from distillbench.cli.display import count, notes
+from distillbench.cli.terminal import styled
 from distillbench.results.failures import Status
 from distillbench.results.planning import Job, Plan
 from distillbench.results.record import Result, read
@@ -40,7 +40,7 @@ def plan(planned: Plan, workers: int) -> None:
         told.add_row(name, ", ".join(values))
     notes.print(told)
     for setup in [job.setup for job in planned.jobs][:_LISTED]:
-        notes.print(f"  [dim]{setup.key}[/] {escape(label(setup))}", highlight=False)
+        notes.print(styled("  [dim]{}[/] {}", setup.key, label(setup)))
     if len(planned.jobs) > _LISTED:
         notes.print(f"  ... and {len(planned.jobs) - _LISTED} more")
 
@@ -103,8 +103,14 @@ def live(planned: Plan, results: Path) -> Iterator[Board]:
     finally:
         left = len(planned.jobs) - board.done - board.failures
         stopped = f", {left} left: the same command goes on" if left else ""
-        failed = f", [red]{board.failures} failed[/]" if board.failures else ""
-        notes.print(f"{board.done} answered{failed}{stopped} in {duration(time.monotonic() - began)}")
+        failed = styled(", [red]{} failed[/]", board.failures) if board.failures else ""
+        notes.print(
+            Text.assemble(
+                f"{board.done} answered",
+                failed,
+                f"{stopped} in {duration(time.monotonic() - began)}",
+            )
+        )
 
 
 class Board(Watcher):
@@ -138,24 +144,26 @@ class Board(Watcher):
         if self._best is None or gap > self._best[0]:
             self._best = (gap, label(job.setup))
         took = duration(time.monotonic() - began)
-        notes.print(f"[{self._count()}] {escape(label(job.setup))}: GAP@20 {gap:.4f} ({took})", highlight=False)
+        notes.print(f"[{self._count()}] {label(job.setup)}: GAP@20 {gap:.4f} ({took})")
 
     def failed(self, job: Job, status: Status, reason: str, again: bool) -> None:
         """Prints the line of a run that has none."""
         self._busy.pop(job.setup.key, None)
         self.failures += not again
         then = "; it is tried again" if again else ""
-        notes.print(f"[red][{self._count()}] {escape(label(job.setup))}: {status}: {escape(reason)}{then}[/]")
+        told = f"[{self._count()}] {label(job.setup)}: {status}: {reason}{then}"
+        notes.print(told, style="red")
 
     def render(self) -> Group:
         """Draws the display."""
         bar = ProgressBar(total=max(self._work, 1.0), completed=self._finished, width=40)
         head = Table.grid(padding=(0, 2))
-        failed = f"[red]{self.failures} failed[/]" if self.failures else "0 failed"
+        failed = Text(f"{self.failures} failed", "red" if self.failures else "")
         head.add_row(bar, f"{self._count()} runs", f"{len(self._busy)} running", failed, self._left())
         lines = Table.grid(padding=(0, 2))
         for job, began, state in self._busy.values():
-            lines.add_row("  " + escape(label(job.setup)), f"[dim]{state}[/]", duration(time.monotonic() - began))
+            took = duration(time.monotonic() - began)
+            lines.add_row("  " + label(job.setup), Text(state, "dim"), took)
         best = Text(
             "" if self._best is None else f"  best so far: GAP@20 {self._best[0]:.4f}, {self._best[1]}", "green"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,13 @@ class Workplace:
     observers: tuple[str, ...] = ()
     processes: Processes = SOLO
     signals_budget: int = BUDGET
+
+
+def rehearse(setup: Setup, workplace: Workplace) -> Parts:
+    """Checks everything that a run checks before it trains, and returns what it would train with; writes nothing."""
+    device = find_device(workplace.device)
+    use_threads(setup)
+    return assemble(setup, open_data(setup), device)
 
 
 def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, splits: Splits | None = None) -> Result:
@@ -164,7 +172,15 @@ def _left_out(splits: Splits) -> list[str]:
 
 
 def use_threads(setup: Setup, processes: Processes = SOLO) -> None:
-    """Gives torch as many processor threads as the setup asks for; processes on one machine share them."""
+    """Gives torch as many processor threads as the setup asks for; processes on one machine share them.
+
+    Raises `ConfigError` where the machine has fewer cores.
+    """
+    cores = os.cpu_count() or 1
+    if setup.training.all_threads > cores:
+        raise ConfigError(
+            [f"training.threads = {setup.training.threads} is more than this machine has; it has {cores} cores"]
+        )
     torch.set_num_threads(max(1, setup.training.all_threads // processes.neighbours))
 
 

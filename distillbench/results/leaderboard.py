@@ -12,8 +12,10 @@ from typing import Any
 import pandas as pd
 
 from distillbench.errors import ConfigError, ResultError
+from distillbench.evaluation.latency import is_doubtful
 from distillbench.knobs import nearest
 from distillbench.results import failures
+from distillbench.results.convergence import still_improving
 from distillbench.results.failures import Failure
 from distillbench.results.record import Result, read
 from distillbench.results.settings import settings_of
@@ -66,7 +68,7 @@ def row(result: Result) -> dict[str, Any]:
     c = result.content
     cost, latency, budget = c["cost"], c["cost"]["latency"], c["budget"]
     own = {
-        **_identity(result.id, c),
+        **_identity(result.id, c, still_improving(c["history"])),
         **{name: c["metrics"][name] for name in QUALITIES},
         "macs": cost["macs"],
         "flops": cost["flops"],
@@ -79,7 +81,13 @@ def row(result: Result) -> dict[str, Any]:
         "latency_p95": latency["1"]["p95"],
         "throughput": latency["256"]["throughput"],
         "runs_beside": c["machine"].get("runs_beside", 0),
-        "train_seconds": sum(budget[network]["seconds"] for network in ("teacher", "student")),
+        "latency_doubtful": is_doubtful(
+            latency["1"]["median"],
+            latency["1"]["p95"],
+            c["machine"].get("runs_beside", 0),
+            latency["1"].get("load"),
+        ),
+        "train_seconds": sum(row["seconds"] for row in c["history"]),
         **{
             f"{network}_{name}": budget[network][name]
             for network in ("teacher", "student")
@@ -99,8 +107,11 @@ def row(result: Result) -> dict[str, Any]:
     return own | {name: value for name, value in c.get("columns", {}).items() if name not in own}
 
 
-def _identity(key: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked, in words: the columns that a run has whether it was answered or not."""
+def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -> dict[str, Any]:
+    """What was asked, in words: the columns that a run has whether it was answered or not.
+
+    found: warnings beside those that were stored.
+    """
     setup = content["setup"]
     student = content["network"] == "student"
     selector = setup["selector"] if student else setup["teacher_selector"]
@@ -117,7 +128,7 @@ def _identity(key: str, content: Mapping[str, Any]) -> dict[str, Any]:
         "preset": content.get("preset"),
         "seed": setup["seed"],
         "plugins": ", ".join(_foreign(setup)),
-        "warnings": "; ".join(content["warnings"]),
+        "warnings": "; ".join([*content["warnings"], *found]),
         "settings": settings_of(setup),
     }
 
@@ -180,6 +191,9 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, group in table.groupby("question", sort=False):
         joined = group.iloc[0].to_dict()
+        told = (warning for warnings in group["warnings"] for warning in warnings.split("; "))
+        joined["warnings"] = "; ".join(filter(None, dict.fromkeys(told)))
+        joined["latency_doubtful"] = any(doubtful is True for doubtful in group["latency_doubtful"])
         measured = (*QUALITIES, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))  # plugins add columns
         for name in dict.fromkeys(measured):
             values = pd.to_numeric(group[name])

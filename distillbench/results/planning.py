@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import count_macs
 from distillbench.interfaces import Network, Splits, Videos
-from distillbench.networks import Model, probe
+from distillbench.networks import Model, precision_on, probe
 from distillbench.results import answer, record
 from distillbench.setup import Choice, Setup, digest
 from distillbench.training.assemble import Parts, check_lengths, needs_states, open_data
@@ -79,8 +78,7 @@ def plan(setups: Sequence[Setup], workplace: answer.Workplace) -> Plan:
         known = _known(setup, splits, workplace)
         if known is not None:
             answered.append(setup)
-            budget = known.content["budget"]
-            seconds += sum(budget[n]["seconds"] for n in ("teacher", "student"))
+            seconds += sum(row["seconds"] for row in known.content["history"])
             spent += student + teacher
             continue
         name = _teacher_name(setup, splits, device)
@@ -114,16 +112,16 @@ def _teacher_name(setup: Setup, splits: Splits, device: torch.device) -> str | N
     first = setup.phases[0] if setup.phases else None
     if first is None or not trains_teacher_alone(first):
         return None
-    return teacher_key(_as_parts(setup, splits, device, "fp32"), first)
+    return teacher_key(_as_parts(setup, splits, device), first)
 
 
 def _is_stored(setup: Setup, splits: Splits, device: torch.device, store: TeacherStore) -> bool:
-    """Tells whether the run will find its teacher, in either precision that it may choose."""
-    keys = [teacher_key(_as_parts(setup, splits, device, p), setup.phases[0]) for p in ("fp32", "bf16")]
-    return any(store.find(key) is not None for key in keys)
+    """Tells whether the run will find its teacher."""
+    return store.find(teacher_key(_as_parts(setup, splits, device), setup.phases[0])) is not None
 
 
-def _as_parts(setup: Setup, splits: Splits, device: torch.device, precision: Any) -> Parts:
+def _as_parts(setup: Setup, splits: Splits, device: torch.device) -> Parts:
+    precision = precision_on(device, setup.training.precision)
     return Parts(setup, splits, {}, {}, {}, {}, device, precision)
 
 

@@ -28,14 +28,16 @@ METRICS = ("gap", "map_at_20")
 
 
 def with_intervals(rows: pd.DataFrame, results: Sequence[Result], metric: str, shown: pd.Index) -> pd.DataFrame:
-    """Adds `gap_low`, `gap_high`, `map_at_20_low`, `map_at_20_high` and `like_best` to the rows named in `shown`.
+    """Adds `gap_low`, `gap_high`, `map_at_20_low`, `map_at_20_high` and `like_best_uncorrected` to the rows in `shown`.
 
-    like_best: whether the row's difference from the row with the best mean of `metric` on the same test videos, paired
-    by video and by seed, has a 95 % interval that holds 0. Rows without stored predictions get no interval.
+    like_best_uncorrected: whether the row's difference from the row with the best mean of `metric` on the same test
+    videos, paired by video and by seed, has a 95 % interval that holds 0. It is not corrected for having chosen the best
+    of many rows, and rows with a single seed have none: their intervals say nothing of other seeds. Rows without stored
+    predictions get no interval.
     """
     by_row = _results_of(rows, results)
     added: dict[str, dict[object, object]] = {f"{m}_{end}": {} for m in METRICS for end in ("low", "high")}
-    added["like_best"] = {}
+    added["like_best_uncorrected"] = {}
     ordered = rows[rows["status"] == "answered"]
     for _, group in ordered.groupby("videos", sort=False):
         best_row = pd.to_numeric(group[metric]).idxmax()
@@ -48,8 +50,10 @@ def with_intervals(rows: pd.DataFrame, results: Sequence[Result], metric: str, s
                 estimate = _interval(method)
                 value = float(rows.loc[name, each])
                 added[f"{each}_low"][name], added[f"{each}_high"][name] = value + estimate.low, value + estimate.high
-                if each == metric and best is not None:
-                    added["like_best"][name] = name == best_row or _is_like(best, method)
+                if each == metric and best is not None and min(best.seeds, method.seeds) > 1:
+                    is_like = name == best_row or _is_like(best, method)
+                    added["like_best_uncorrected"][name] = is_like
+    rows = rows.assign(like_best_by=metric)
     return rows.assign(**{name: pd.Series(values, dtype=object) for name, values in added.items()})
 
 

@@ -50,6 +50,11 @@ class Values:
     value: Mapping[int, float]
     influence: Mapping[int, Floats]
 
+    @property
+    def seeds(self) -> int:
+        """How many seeds there are."""
+        return len(self.value)
+
     def mean(self, seeds: Sequence[int]) -> float:
         """Averages the metric over seeds, all of them if none are given."""
         return float(np.mean([self.value[seed] for seed in seeds or self.value]))

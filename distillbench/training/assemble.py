@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from distillbench.data.batches import View, batches
-from distillbench.errors import ConfigError
+from distillbench.data.batches import View
+from distillbench.errors import ConfigError, DistillbenchError, PluginError
 from distillbench.interfaces import (
     DataSet,
     FrameSelector,
     MatchingLoss,
     Network,
-    Outcome,
     Phase,
     Shapes,
     Splits,
-    Videos,
 )
-from distillbench.networks import Model, Precision, choose_precision, has_bf16, probe
+from distillbench.networks import Model, Precision, precision_on, probe
 from distillbench.processes import SOLO, Processes
 from distillbench.seeds import derive
 from distillbench.setup import Choice, Setup
@@ -34,8 +31,7 @@ class Parts:
     """Everything a run trains and evaluates with.
 
     models: the networks some phase uses. losses: by learner and name. training_views and evaluation_views: what each
-    network sees. processes: those that
-    make the run together.
+    network sees. processes: those that make the run together.
     """
 
     setup: Setup
@@ -72,7 +68,7 @@ def assemble(setup: Setup, splits: Splits, device: torch.device, processes: Proc
     refuse_misfits(setup, models, shapes)
     training_views, evaluation_views = _views(setup, splits, models)
     losses = _losses(setup, shapes, device)
-    precision = processes.decide(lambda: _precision(setup, splits.train, models, training_views, device))
+    precision = processes.decide(lambda: precision_on(device, setup.training.precision))
     for model in models.values():
         model.precision = precision
     return Parts(setup, splits, models, losses, training_views, evaluation_views, device, precision, processes)
@@ -95,7 +91,16 @@ def needs_states(setup: Setup, phase: Phase) -> bool:
 def _seeded(setup: Setup, purpose: str, choice: Choice, *given: object) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(setup.seed, purpose, "init"))
-        return choice.build(*given)
+        try:
+            return choice.build(*given)
+        except DistillbenchError:
+            raise
+        except Exception as error:  # whatever a component's constructor makes of its knobs
+            knobs = " ".join(f"{name}={value}" for name, value in choice.knobs.items())
+            raise PluginError(
+                f"the {choice.component.kind} '{choice.name}' cannot be built with {knobs or 'no knobs'}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 def _views(
@@ -127,27 +132,3 @@ def _losses(
                         setup, f"{learner} loss {name}", setup.losses[name], student, teacher
                     ).to(device)
     return built
-
-
-def _precision(
-    setup: Setup,
-    videos: Videos,
-    models: Mapping[Network, Model],
-    views: Mapping[Network, View],
-    device: torch.device,
-) -> Precision:
-    """Chooses the precision in which a training step of the student (or of the teacher, alone) is faster."""
-    network = setup.networks[-1]
-    model = copy.deepcopy(models[network])
-    order = torch.arange(min(len(videos), setup.training.batch_size))
-
-    def step(precision: Precision) -> None:
-        model.precision = precision
-        outcome: Outcome = model(clips)
-        outcome.logits.sum().backward()  # type: ignore[no-untyped-call]
-        model.zero_grad(set_to_none=True)
-
-    if setup.training.precision == "auto" and has_bf16(device):
-        batch = next(batches(videos, order, len(order), {network: views[network]}))
-        clips = batch.clips[network].to(device)
-    return choose_precision(setup.training.precision, device, step)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import inspect
 import io
 import json
 import subprocess
@@ -40,7 +42,7 @@ def test_a_run_ends_on_the_leaderboard(command: Command, tiny: list[str], tmp_pa
         )
         == 3
     )
-    assert command("leaderboard", results, "--format", "markdown")[1].startswith("| method")
+    assert command("leaderboard", results, "--format", "markdown")[1].startswith("| run")
 
 
 def test_a_question_file_is_run_and_flags_override_it(command: Command, tiny: list[str], tmp_path: Path) -> None:
@@ -85,7 +87,19 @@ def test_training_may_see_other_frames_than_evaluation(command: Command, tiny: l
         (["--student", "x"], "no student is called 'x'"),
         (["--set", "student.cell_size=big"], "knob 'cell_size' takes int, found 'big'"),
         (["--set", "student.cell_size"], "--set takes SECTION.KNOB=VALUE"),
-        (["--loss", "rep:much"], "--loss takes names with optional weights"),
+        (["--loss", "rep:much"], "the weight of the loss 'rep' must be a number"),
+        (["--loss", "rep:-1,ce"], "the weight of the loss 'rep' must not be negative; found -1"),
+        (["--loss", "rep,rep"], "--loss names 'rep' twice in 'rep,rep'"),
+        (["--loss", ""], "a name is missing in ''"),
+        (["--loss", "rep:0,ce:0"], "every loss of the student has the weight 0 (rep, ce), so nothing would be learnt"),
+        (["--set", "loss.ce=nan"], "the weight of the loss 'ce' must be finite"),
+        (
+            ["--schedule", "scratch", "--loss", "pred"],
+            "the schedule 'scratch' trains on ce and would use nothing of --loss pred",
+        ),
+        (["--set", "student.cell_size=-4"], "cell_size=-4 is not at least 1"),
+        (["--threads", "999"], "training.threads = 999 is more than this machine has"),
+        (["--threads", "-1"], "training.threads must be a whole number of at least 0"),
         (["--device", "tpu"], "--device takes auto, cpu or cuda; found 'tpu'"),
         (["--set", "student.cell_size=9"], "needs encodings of equal width"),
         (["nothere.toml"], "'nothere.toml' cannot be read"),
@@ -100,6 +114,49 @@ def test_what_a_user_can_mend_gets_one_clear_error(
     assert message in " ".join(err.split())
     assert "Traceback" not in err + out
     assert not list(results.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--k", "13"],
+        ["--set", "student.cell_size=-4"],
+        ["--threads", "999"],
+        ["--data", "audioset", "--data-dir", "/no/such/folder"],
+        ["--set", "student.cell_size=9"],
+        ["--schedule", "scratch", "--loss", "pred"],
+    ],
+)
+def test_a_plan_refuses_what_the_run_would_refuse(
+    command: Command, tiny: list[str], tmp_path: Path, wrong: list[str]
+) -> None:
+    asked = ["run", *tiny, "--results", tmp_path / "results", *wrong]
+    code, _, told = command(*asked)
+    planned_code, _, planned = command(*asked, "--plan")
+    assert (code, planned_code) == (2, 2)
+    assert planned.splitlines()[-1] == told.splitlines()[-1]
+    assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
+
+
+def test_a_plan_says_which_losses_a_schedule_does_not_use(command: Command, tiny: list[str]) -> None:
+    _, _, told = command("run", *tiny, "--schedule", "scratch", "--loss", "rep,ce", "--plan")
+    assert "rep: the schedule scratch gives them to nobody" in told
+    assert "not used" not in command("run", *tiny, "--schedule", "scratch", "--plan")[2]
+
+
+def test_without_a_command_it_says_what_to_do_first(command: Command) -> None:
+    code, out, _ = command()
+    assert code == 0
+    assert "To begin" in out
+    assert command("data")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["sweep", "run", "leaderboard", "compare", "report"])
+def test_help_shows_its_whole_text(command: Command, name: str) -> None:
+    """Rich would swallow `[[grid]]` as markup."""
+    module = importlib.import_module(f"distillbench.cli.{name}")
+    documented = inspect.getdoc(getattr(module, name)) or ""
+    assert "".join(documented.split()) in "".join(command(name, "--help")[1].split())
 
 
 def test_a_traceback_is_shown_where_it_is_asked_for(command: Command) -> None:

@@ -56,7 +56,11 @@ def _content(setup: Setup, train: int) -> dict[str, Any]:
             "epoch": epoch + 1,
             "seconds": 0.5,
             "networks": {
-                network: {"terms": {"ce": 3.0 - epoch}, "validation": {"gap": 0.4 + 0.1 * epoch, "map_at_20": 0.4}}
+                network: {
+                    "terms": {"ce": 3.0 - epoch},
+                    "validation": {"gap": 0.4 - 0.1 * epoch, "map_at_20": 0.4},
+                    "best": 1,
+                }
                 for network in phase.objectives
             },
         }
@@ -86,7 +90,7 @@ def _content(setup: Setup, train: int) -> dict[str, Any]:
             "peak_memory": 10,
             "frames_read": float(frames),
             "bytes_read": 64.0 * frames,
-            "latency": {b: {"median": 0.001, "p95": 0.002, "throughput": 1000.0} for b in ("1", "256")},
+            "latency": {b: {"median": 0.001, "p95": 0.0012, "throughput": 1000.0} for b in ("1", "256")},
             "evaluation_seconds": {"reading": 0.1, "model": 0.2, "metric": 0.1, "sum": 0.4},
         },
         "fidelity": {"top_1": 0.9, "top_20": 0.8, "kl": 0.1, "cka": 0.7} if len(networks) == 2 else None,

@@ -24,16 +24,49 @@ def test_the_best_row_is_like_itself_and_a_much_worse_one_is_not(make_result: Ma
     ]
     rows = intervals(over_seeds(frame(results)), results)
     by_k = {row["k"]: row for row in rows.to_dict("records")}
-    assert by_k[3]["like_best"] is True
-    assert by_k[4]["like_best"] is False
+    assert by_k[3]["like_best_uncorrected"] is True
+    assert by_k[4]["like_best_uncorrected"] is False
     assert all(row["gap_low"] < row["gap"] < row["gap_high"] for row in by_k.values())
 
 
 def test_rows_of_other_videos_have_a_best_of_their_own(make_result: Make) -> None:
-    results = [make_result(k=3, knows=3.0), make_result(k=4, knows=0.5)]
-    rows = frame(results)
+    results = [make_result(k=k, seed=s, knows=knows) for k, knows in ((3, 3.0), (4, 0.5)) for s in range(2)]
+    rows = over_seeds(frame(results))
     rows.loc[1, "videos"] = "others"
-    assert list(intervals(rows, results)["like_best"]) == [True, True]
+    assert list(intervals(rows, results)["like_best_uncorrected"]) == [True, True]
+
+
+def test_a_single_seed_is_never_marked_as_like_the_best(make_result: Make) -> None:
+    results = [make_result(k=3, seed=s) for s in range(2)] + [make_result(k=4, knows=3.0)]
+    rows = intervals(over_seeds(frame(results)), results)
+    assert not any(mark is True for mark in rows["like_best_uncorrected"])  # the best row has one seed alone
+    each = intervals(frame(results), results)
+    assert not any(mark is True for mark in each["like_best_uncorrected"])
+    assert each["gap_low"].notna().all()
+
+
+def test_a_phase_in_which_both_learn_is_counted_once(make_result: Make) -> None:
+    assert frame([make_result(schedule="parallel")])["train_seconds"].tolist() == [1.0]  # two epochs of half a second
+    assert frame([make_result(schedule="serial")])["train_seconds"].tolist() == [2.0]
+
+
+def test_a_row_whose_best_epoch_is_its_last_says_that_it_was_still_improving(make_result: Make) -> None:
+    done, improving = make_result(schedule="serial"), make_result(schedule="serial", seed=1)
+    improving.content["history"][-1]["networks"]["student"]["best"] = 2
+    rows = frame([done, improving])
+    told = "still improving: the student's best epoch in phase 'student' is its last (2)"
+    assert rows["warnings"].tolist() == ["", told]
+    assert over_seeds(rows)["warnings"].tolist() == [told]
+
+
+def test_a_latency_that_was_disturbed_is_doubtful(make_result: Make) -> None:
+    quiet, spread, beside, busy = (make_result(seed=seed) for seed in range(4))
+    spread.content["cost"]["latency"]["1"]["p95"] = 0.002
+    beside.content["machine"]["runs_beside"] = 1
+    busy.content["cost"]["latency"]["1"]["load"] = 3.0
+    rows = frame([quiet, spread, beside, busy])
+    assert rows["latency_doubtful"].tolist() == [False, True, True, True]
+    assert over_seeds(rows)["latency_doubtful"].tolist() == [True]
 
 
 def test_a_run_without_predictions_has_a_row_without_interval(make_result: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from distillbench.cli.terminal import console, styled
 from distillbench.networks import has_bf16
+from distillbench.results.leaderboard import row
 from distillbench.results.record import Result
 from distillbench.setup import Choice, Setup
 from distillbench.training.assemble import Parts
@@ -64,26 +66,33 @@ def advice(parts: Parts) -> None:
 
 
 def result(answer: Result) -> None:
-    """Prints what a run found."""
-    c = answer.content
-    metrics, cost = c["metrics"], c["cost"]
-    latency = cost["latency"]["1"]["median"]
+    """Prints what a run found, and what limits it."""
+    found = row(answer)
     told = [
-        ("GAP@20", f"{metrics['gap']:.4f}"),
-        ("mAP@20", f"{metrics['map_at_20']:.4f}"),
-        ("mAP", f"{metrics['map']:.4f}"),
-        ("Hit@1", f"{metrics['hit_at_1']:.4f}"),
-        ("PERR", f"{metrics['perr']:.4f}"),
-        ("frames a video", f"{cost['frames_read']:.1f}"),
-        ("MACs", count(cost["macs"])),
-        ("parameters", count(cost["parameters"])),
-        ("latency", f"{1e3 * latency:.2f} ms"),
+        ("GAP@20", f"{found['gap']:.4f}"),
+        ("mAP@20", f"{found['map_at_20']:.4f}"),
+        ("mAP", f"{found['map']:.4f}"),
+        ("Hit@1", f"{found['hit_at_1']:.4f}"),
+        ("PERR", f"{found['perr']:.4f}"),
+        ("frames a video", f"{found['frames']:.1f}"),
+        ("MACs", count(found["macs"])),
+        ("parameters", count(found["parameters"])),
+        ("latency", latency(found)),
     ]
-    out = console()
-    found = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in told)
+    out, c = console(), answer.content
+    shown = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in told)
     videos = f"{c['data']['videos']['test']:,}"
-    out.print(styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + found)
+    out.print(styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + shown)
+    for warning in filter(None, found["warnings"].split("; ")):
+        notes.print(styled("[yellow]warning:[/] {}", warning), soft_wrap=True)
     out.print(str(answer.path), style="dim", soft_wrap=True)
+
+
+def latency(found: Mapping[str, Any]) -> str:
+    """Writes the latency of a leaderboard's row; `~` where something else may have slowed it down."""
+    if math.isnan(found["latency"]):
+        return "-"
+    return ("~" if found["latency_doubtful"] is True else "") + f"{1e3 * found['latency']:.2f} ms"
 
 
 def count(value: float | None) -> str:

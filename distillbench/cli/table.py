@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from tabulate import tabulate
 
-from distillbench.cli.display import count
+from distillbench.cli.display import count, latency
 from distillbench.cli.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.terminal import TextConsole, echo
 from distillbench.results.significance import METRICS
@@ -88,7 +88,7 @@ def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Colum
         column("MACs", (_or_dash(row["macs"]) for row in records), 3),
         column("FLOPs", (_or_dash(row["flops"]) for row in records), 12),
         column("paper's MACs", (_or_dash(row["published_macs"]) for row in records), 13),
-        column("latency", map(_latency, records), 6),
+        column("latency", map(latency, records), 6),
         column("trained", (_duration(row["train_seconds"]) for row in records), 10),
         column("plugins", (row["plugins"] for row in records), 8, True),
         column("note", noted, 1, True),
@@ -127,7 +127,7 @@ def _explanations(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
         told.append((_GAP, f"{_LIKE_BEST}  {text}"))
     if _ONE_SEED in marks:
         told.append((_GAP, f"{_ONE_SEED}  of these networks: one seed, so the interval says nothing of other seeds"))
-    if any(_latency(row).startswith("~") for row in records):
+    if any(latency(row).startswith("~") for row in records):
         told.append(("latency", "~  taken while something else may have slowed the machine down"))
     return told
 
@@ -166,12 +166,6 @@ def _mark(row: Mapping[str, Any], name: str) -> str:
     if row.get("seeds", 1) == 1:
         return _ONE_SEED
     return _LIKE_BEST if name == row.get("like_best_by") and row["like_best_uncorrected"] is True else ""
-
-
-def _latency(row: Mapping[str, Any]) -> str:
-    if math.isnan(row["latency"]):
-        return "-"
-    return ("~" if row["latency_doubtful"] is True else "") + f"{1e3 * row['latency']:.2f} ms"
 
 
 def _or_dash(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from distillbench.errors import DistillbenchError
+from distillbench.errors import DistillbenchError, Interrupted
 
 _TRACEBACK = "--traceback"
 _OURS = f"This is a fault of distillbench or of a plugin; {_TRACEBACK} shows where."
@@ -24,6 +24,9 @@ def main() -> None:
         app(args=arguments, prog_name="distillbench")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+    except Interrupted as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
         sys.exit(130)
     except DistillbenchError as error:
         if show_traceback:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from distillbench.data.batches import View, batches
-from distillbench.errors import ConfigError
+from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import (
     DataSet,
     FrameSelector,
@@ -24,6 +24,7 @@ from distillbench.interfaces import (
 )
 from distillbench.networks import Model, Precision, choose_precision, has_bf16, probe
 from distillbench.processes import SOLO, Processes
+from distillbench.quoting import quoted
 from distillbench.seeds import derive
 from distillbench.setup import Choice, Setup
 from distillbench.training.pairing import refuse_misfits
@@ -52,7 +53,12 @@ class Parts:
 def open_data(setup: Setup) -> Splits:
     """Opens a setup's data set; raises `DataError` where a split has no videos or the splits do not fit together."""
     dataset: DataSet = setup.data.build()
-    return dataset.splits()
+    with setup.data.component.answering():
+        splits = dataset.splits()
+        if not isinstance(splits, Splits):
+            title = setup.data.component.title
+            raise PluginError(f"{title}: splits() returned {quoted(splits)}; it returns a Splits")
+    return splits
 
 
 def assemble(setup: Setup, splits: Splits, device: torch.device, processes: Processes = SOLO) -> Parts:

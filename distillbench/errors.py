@@ -9,6 +9,10 @@ class DistillbenchError(Exception):
     """Says what was asked, what was found and what to do; the command line prints it and exits with 2."""
 
 
+class Interrupted(BaseException):
+    """Says what the user stopped; no `KeyboardInterrupt`, for parsers of command lines end silently at one."""
+
+
 class ConfigError(DistillbenchError):
     """Lists every problem of a question or a grid at once."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from distillbench.config import (
     DEFAULTS,
@@ -15,11 +15,14 @@ from distillbench.config import (
     parse_weight,
     unknown_names,
 )
-from distillbench.errors import ConfigError
+from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import DataSet, Phase, Preset, TrainingSchedule
 from distillbench.knobs import bind, knobs_of
 from distillbench.registry import Component, Registry
 from distillbench.setup import COMPONENT_FIELDS, Choice, Setup, passport_of
+from distillbench.vetting import wrong_phases, wrong_settings
+
+T = TypeVar("T")
 
 RECOMMENDERS = ("recipe of ", "preset ")
 """How the sources begin that fill what the user left unsaid."""
@@ -76,6 +79,18 @@ def _setup(layers: Sequence[Layer], registry: Registry) -> tuple[Setup | None, l
     return _Resolver(merged, registry, problems).resolve()
 
 
+def _asked(component: Component, ask: Callable[[], T], otherwise: T, problems: list[str]) -> T:
+    """Asks a plugin's code for something; otherwise, and a problem that names it, where it fails."""
+    try:
+        with component.answering():
+            return ask()
+    except ConfigError as error:
+        problems += error.problems
+    except PluginError as error:
+        problems.append(str(error))
+    return otherwise
+
+
 def _recipe(name: str, registry: Registry) -> list[tuple[str, Value, str]]:
     component = registry.find("data", name)
     if component is None or not issubclass(component.cls, DataSet):
@@ -90,8 +105,16 @@ def _preset(name: Value, k: int, registry: Registry, problems: list[str]) -> lis
     if component is None:
         problems.append(registry.missing("preset", str(name)))
         return []
-    preset: Preset = component.cls()
-    return [(setting, value, f"preset {name}") for setting, value in preset.settings(k).items()]
+
+    def settings() -> list[tuple[str, Value, str]]:
+        preset: Preset = component.cls()
+        given = preset.settings(k)
+        wrong = wrong_settings(given)
+        if wrong:
+            raise PluginError(f"{component.title}: its answer {wrong}")
+        return [(setting, value, f"preset {name}") for setting, value in given.items()]
+
+    return _asked(component, settings, [], problems)
 
 
 def _whole(name: str, value: Value, least: int, problems: list[str]) -> int:
@@ -195,14 +218,18 @@ class _Resolver:
     ) -> tuple[Phase, ...]:
         if schedule is None or self.problems:
             return ()
-        try:
+
+        def phases() -> tuple[Phase, ...]:
             built: TrainingSchedule = schedule.build(weights)
-            phases = tuple(built.phases(training["epochs"]))
-        except ConfigError as error:
-            self.problems += error.problems
-            return ()
-        self.problems += _without_weight(phases)
-        return phases
+            found = tuple(built.phases(training["epochs"]))
+            wrong = wrong_phases(found)
+            if wrong:
+                raise PluginError(f"{component.title} {wrong}")
+            self.problems += _without_weight(found)
+            return found
+
+        component = schedule.component
+        return _asked(component, phases, (), self.problems)
 
     def _unused_objective(
         self, schedule: Choice | None, phases: Sequence[Phase], weights: Mapping[str, float]

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-_MISSING = inspect.Parameter.empty
+from distillbench.quoting import quoted
+
+MISSING = inspect.Parameter.empty
+"""The default of a knob that has none."""
+
+PLAIN = (bool, int, float, str, type(None))
+"""The types of what a knob may be set to."""
+
+_LARGEST = 2**64  # no whole number that is computed with, a seed included, has more bits
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -56,7 +65,8 @@ def bind(component: type, settings: Mapping[str, object], where: str) -> tuple[d
     """Fills a component's knobs from settings and defaults.
 
     Returns every knob's value and the list of problems: unknown names (with the nearest known one), values of the wrong
-    type, knobs without a default that were not set. `where` (`student hrnn`) names the component in the problems.
+    type, numbers too large to compute with, knobs without a default that were not set. `where` (`student hrnn`) names
+    the component in the problems.
     """
     knobs = {knob.name: knob for knob in knobs_of(component)}
     problems = [
@@ -67,15 +77,38 @@ def bind(component: type, settings: Mapping[str, object], where: str) -> tuple[d
     values: dict[str, object] = {}
     for name, knob in knobs.items():
         if name not in settings:
-            if knob.default is _MISSING:
+            if knob.default is MISSING:
                 problems.append(f"{where} needs its knob '{name}' ({knob.type_name}) to be set")
             values[name] = knob.default
             continue
+        takes, found = f"{where}: knob '{name}' takes {knob.type_name}", quoted(settings[name])
         try:
             values[name] = convert(settings[name], knob.annotation)
         except ValueError:
-            problems.append(f"{where}: knob '{name}' takes {knob.type_name}, found {settings[name]!r}")
+            problems.append(f"{takes}, found {found}")
+            continue
+        limit = _limit(values[name], knob.default)
+        if limit:
+            problems.append(f"{takes} {limit}, found {found}")
     return values, problems
+
+
+def _limit(value: object, default: object) -> str:
+    """Says what a number must be that a knob cannot have; infinity is for knobs that are infinite by default."""
+    if isinstance(value, float) and math.isinf(value):
+        return "" if isinstance(default, float) and math.isinf(default) else "that is finite"
+    return "of at most 64 bits" if isinstance(value, int) and abs(value) >= _LARGEST else ""
+
+
+def fits(knob: Knob) -> bool:
+    """Tells whether a knob's default, if it has one, is a value that a user could set it to."""
+    default = knob.default
+    if default is MISSING:
+        return True
+    try:
+        return type(default) in PLAIN and convert(default, knob.annotation) == default and not _limit(default, default)
+    except ValueError:
+        return False
 
 
 def convert(value: object, annotation: Any) -> object:
@@ -117,10 +150,20 @@ def _convert_plain(value: object, annotation: Any) -> object:
             raise ValueError(value)
         if annotation is int and isinstance(value, float):
             raise ValueError(value)
-        return annotation(value.replace("_", "") if isinstance(value, str) else value)
+        return _number(value.replace("_", "") if isinstance(value, str) else value, annotation)
     if annotation is str and isinstance(value, str):
         return value
     raise ValueError(value)
+
+
+def _number(value: int | float | str, annotation: type) -> object:
+    try:
+        number = annotation(value)
+    except OverflowError as error:  # a whole number that no float is near to
+        raise ValueError(value) from error
+    if number != number:  # nan: no knob means it, and every comparison with it passes for false
+        raise ValueError(value)
+    return number
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

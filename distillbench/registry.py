@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import inspect
-import io
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions, version
+from importlib.metadata import (
+    Distribution,
+    EntryPoint,
+    PackageNotFoundError,
+    distributions,
+)
+from importlib.metadata import version as installed_version
 from types import ModuleType
 
 import pluggy
 
 from distillbench import hookspecs
+from distillbench.errors import DistillbenchError, Interrupted, PluginError
 from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
 from distillbench.knobs import nearest
+from distillbench.printing import printing_to_stderr
+from distillbench.quoting import quoted, reason_of
+from distillbench.vetting import wrong_class, wrong_name
 
 GROUP = "distillbench"
 KINDS = tuple(HOOK_OF_KIND)
+_UNKNOWN = "of unknown version"
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,25 @@ class Component:
         """The first line of the component's docstring."""
         return (inspect.getdoc(self.cls) or "").partition("\n")[0]
 
+    @property
+    def title(self) -> str:
+        """What a message calls it: with its kind and the distribution that is to be asked about it."""
+        return f"the {self.kind} '{self.name}' of {self.distribution} {self.version}"
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Runs the component's own code: what it prints goes to standard error, what it raises names it.
+
+        Raises `PluginError` for whatever is not a `DistillbenchError` already.
+        """
+        try:
+            with printing_to_stderr():
+                yield
+        except (DistillbenchError, Interrupted, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit too: nothing of a stranger's ends a command without a word
+            raise PluginError(f"{self.title} failed: {reason_of(error)}") from error
+
 
 @dataclass(frozen=True)
 class Plugin:
@@ -47,7 +76,10 @@ class Plugin:
     @property
     def version(self) -> str:
         """The distribution's version."""
-        return version(self.distribution)
+        try:
+            return installed_version(self.distribution)
+        except PackageNotFoundError:
+            return _UNKNOWN
 
     @property
     def summary(self) -> str:
@@ -57,12 +89,17 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Failure:
-    """A plugin, or one thing a plugin offered, that cannot be used, and why."""
+    """A plugin, or one thing a plugin offered, that cannot be used, and why; component: the name of that thing."""
 
     plugin: str
     distribution: str
     version: str
     reason: str
+    component: str = ""
+
+    def concerns(self, name: str) -> bool:
+        """Tells whether a user who asks for this name asks for what failed."""
+        return name in (self.plugin, self.component)
 
 
 class Registry:
@@ -103,106 +140,144 @@ class Registry:
         """Says that a name is not there: what was asked, what exists, the nearest name, and a plugin that failed."""
         names = self.names(kind)
         said = f"no {kind} is called '{name}'{nearest(name, names)}; there are: {', '.join(names) or 'none'}"
-        broken = [f for f in self.failures if f.plugin == name]
+        broken = [f for f in self.failures if f.concerns(name)]
         return said + "".join(
             f" (the plugin '{f.plugin}' of {f.distribution} failed to load: {f.reason})" for f in broken
         )
 
 
 def discover() -> Registry:
-    """Loads every entry point of the group `distillbench`; a broken plugin becomes a failure, never an exception."""
+    """Loads every entry point of the group `distillbench`; a broken plugin becomes a failure, never an exception.
+
+    What plugins print while they are imported and asked goes to standard error. Raises `Interrupted` where the user
+    stops it, which names the plugin that was at work.
+    """
+    with printing_to_stderr():
+        return _discovered()
+
+
+def _discovered() -> Registry:
     hooks = pluggy.PluginManager(GROUP)
     hooks.add_hookspecs(hookspecs)
     components: dict[tuple[str, str], Component] = {}
-    failures: list[Failure] = []
+    entries, failures = _entry_points()
     entry_names: dict[str, str] = {}
-    for distribution, entry in _entry_points():
-        owner, version = distribution.metadata["Name"], distribution.version
+    for owner, version, entry in entries:
         taken_by = entry_names.setdefault(entry.name, owner)
         if taken_by != owner:
             reason = (
                 f"the entry point name '{entry.name}' is taken by {taken_by}; its components were loaded all the same"
             )
             failures.append(Failure(entry.name, owner, version, reason))
-        module, reason = _load(hooks, entry, f"{owner}:{entry.name}")
+        with _interruptible(f"importing the plugin '{entry.name}' of {owner} {version}"):
+            module, reason = _load(hooks, entry, f"{owner}:{entry.name}")
         if module is None:
             failures.append(Failure(entry.name, owner, version, reason))
             continue
-        for kind, name, offered, reason in _offers(hooks, module):
+        with _interruptible(f"asking the plugin '{entry.name}' of {owner} {version} what it offers"):
+            offers = list(_offers(hooks, module))
+        for kind, name, offered, reason in offers:
             known = components.get((kind, name))
             if known is not None:
                 reason = f"the {kind} name '{name}' is taken by {known.distribution} {known.version}"
             if reason:
-                failures.append(Failure(entry.name, owner, version, reason))
+                failures.append(Failure(entry.name, owner, version, reason, name))
             elif isinstance(offered, type):
                 components[kind, name] = Component(kind, name, offered, owner, version)
     ordered = sorted(components.values(), key=lambda c: KINDS.index(c.kind))
     return Registry(ordered, failures, hooks)
 
 
-def _entry_points() -> list[tuple[Distribution, EntryPoint]]:
-    """Lists the group's entry points, ours first and then by distribution, each distribution once."""
+@contextmanager
+def _interruptible(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"stopped while {doing}") from error
+
+
+def _entry_points() -> tuple[list[tuple[str, str, EntryPoint]], list[Failure]]:
+    """Lists (distribution, version, entry point), ours first and then by distribution, each distribution once.
+
+    A distribution whose files cannot be read is a failure; one without a name is none at all.
+    """
     seen: set[str] = set()
-    found = []
+    found, failures = list[tuple[str, str, EntryPoint]](), list[Failure]()
     for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name is None or name.lower() in seen:
+        name, version = _name_and_version(distribution)
+        if not name or name.lower() in seen:
             continue
         seen.add(name.lower())
-        found += [(distribution, entry) for entry in distribution.entry_points if entry.group == GROUP]
-    return sorted(found, key=lambda pair: (pair[0].metadata["Name"] != GROUP, pair[0].metadata["Name"]))
+        try:
+            found += [(name, version, e) for e in distribution.entry_points if e.group == GROUP]
+        except Exception as error:  # text that is no UTF-8, a file that must not be read
+            reason = f"its entry points cannot be read: {reason_of(error)}"
+            failures.append(Failure(name, name, version, reason))
+    return sorted(found, key=lambda each: (each[0] != GROUP, each[0])), failures
+
+
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """Reads what a distribution is called; nothing where its metadata is missing or damaged, as pip may leave it."""
+    try:
+        metadata = distribution.metadata
+        return (
+            str(metadata["Name"]) if "Name" in metadata else "",
+            str(metadata["Version"]) if "Version" in metadata else _UNKNOWN,
+        )
+    except Exception:
+        return "", _UNKNOWN
 
 
 def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[ModuleType | None, str]:
     """Imports and registers one plugin: the module, or None and why not."""
     try:
-        with redirect_stdout(io.StringIO()):
-            module = entry.load()
+        module = entry.load()
+        if not isinstance(module, ModuleType):
+            return None, f"'{entry.value}' is {quoted(module)}; a plugin is a module"
         if hooks.is_registered(module):
             return None, f"the module '{entry.value}' is already registered under another entry point"
-        hooks.register(module, name=name)
-    except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not take the command down
-        return None, _reason(error)
-    unknown = [n for n in dir(module) if hooks.parse_hookimpl_opts(module, n) and not hasattr(hookspecs, n)]
-    if unknown:
-        hooks.unregister(module)
         known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns"]
-        return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)
+        unknown = [n for n in dir(module) if n not in known and hooks.parse_hookimpl_opts(module, n)]
+        if unknown:
+            return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)
+        hooks.register(module, name=name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises must not take the command down
+        return None, reason_of(error)
     return module, ""
 
 
 def _offers(hooks: pluggy.PluginManager, module: ModuleType) -> Iterator[tuple[str, str, object, str]]:
     """Yields (kind, name, offered, why it cannot be used) for everything a plugin's hooks return."""
-    for kind, (hook, base) in HOOK_OF_KIND.items():
+    for kind, (hook, _) in HOOK_OF_KIND.items():
         for implementation in getattr(hooks.hook, hook).get_hookimpls():
             if implementation.plugin is not module:
                 continue
             try:
-                offered = implementation.function()
-            except (Exception, SystemExit) as error:
-                yield kind, "", None, f"its hook '{hook}' failed: {_reason(error)}"
-                continue
-            if not isinstance(offered, Mapping):
-                yield kind, "", None, f"its hook '{hook}' returned {offered!r}; it returns a mapping from name to class"
-                continue
-            for name, cls in offered.items():
-                yield kind, str(name), cls, _wrong_class(kind, str(name), cls, base)
+                pairs, reason = _pairs(hook, implementation.function())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                pairs, reason = [], f"its hook '{hook}' failed: {reason_of(error)}"
+            if reason:
+                yield kind, "", None, reason
+            for name, cls in pairs:
+                wrong = wrong_name(name)
+                if wrong:
+                    yield kind, "", None, f"its hook '{hook}' offers {wrong}"
+                    continue
+                wrong = wrong_class(kind, cls)
+                yield kind, str(name), cls, f"the {kind} '{name}' {wrong}" if wrong else ""
 
 
-def _wrong_class(kind: str, name: str, cls: object, base: type) -> str:
-    if not (isinstance(cls, type) and issubclass(cls, base)):
-        return (
-            f"the {kind} '{name}' is {cls!r}; it must be a class derived from distillbench.interfaces.{base.__name__}"
-        )
-    if inspect.isabstract(cls):
-        return f"the {kind} '{name}' leaves abstract: {', '.join(sorted(getattr(cls, '__abstractmethods__', ())))}"
-    return ""
+def _pairs(hook: str, offered: object) -> tuple[list[tuple[object, object]], str]:
+    """Lists the names and classes that a hook returned, or none and why not."""
+    if not isinstance(offered, Mapping):
+        return [], f"its hook '{hook}' returned {quoted(offered)}; it returns a mapping from name to class"
+    return [(name, cls) for name, cls in offered.items()], ""
 
 
 def _plugin(registered: str, module: ModuleType) -> Plugin:
     distribution, _, name = registered.partition(":")
     return Plugin(name, module, distribution)
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]

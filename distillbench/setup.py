@@ -32,8 +32,12 @@ class Choice:
         return self.component.name
 
     def build(self, *given: object) -> Any:
-        """Constructs the component: the framework's positional arguments, then the knobs."""
-        return self.component.cls(*given, **self.knobs)
+        """Constructs the component: the framework's positional arguments, then the knobs.
+
+        Raises `PluginError` where its constructor raises what is not a `DistillbenchError`.
+        """
+        with self.component.answering():
+            return self.component.cls(*given, **self.knobs)
 
     def describe(self) -> dict[str, Any]:
         """Everything that identifies the choice, as JSON would hold it."""

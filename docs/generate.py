@@ -162,12 +162,28 @@ test_contract = contract_tests("my-distribution", expected_failures={"check_name
 ```
 
 makes a test of each. An expected failure that passes, fails. Checks use toys: four clips of up to 60 frames, 16 numbers a
-frame, 5 classes. Two class attributes help them:
+frame, 5 classes. A data set with a knob `dir` is shown small shards in YouTube-8M's layout. One that reads another format raises
+`DataError` there, and is *not checked* until it is shown a folder of its own: `distillbench check NAME --data-dir FOLDER`, or
+`contract_tests(..., data_dir="FOLDER")`. Two class attributes help the checks:
 
 - `check_knobs: ClassVar[Mapping[str, object]]`: knobs with which the component is small enough to be trained for 60 steps in
   a moment, such as `{"cell_size": 8}`. Building from defaults is tested with the defaults.
 - `keeps: ClassVar[str]` of a frame selector: `"k"` (the default), `"at most k"` or `"all"`, for one that does not keep exactly
   k frames of every video that has so many.
+
+## What is not loaded at all
+
+Before any promise is tested, everything that is offered is looked at once, when plugins are discovered. What could not be chosen,
+listed or stored is not usable: `distillbench plugins` lists it with its distribution and the reason, and everything else goes on.
+
+- A module that cannot be imported, or a hook that raises or returns no mapping from name to class.
+- A name that is not made of letters, digits, `_` and `-`.
+- A class that does not derive from its interface or leaves something abstract; a docstring that is no text.
+- A knob whose type cannot be resolved or whose default is not of that type, and knobs that nobody can list (`**knobs`).
+- `check_knobs` or a data set's `recipe` that is no mapping from name to number, text, truth value or `None`; a `label_kind`,
+  `keeps`, `scan_stride`, `trains_student` or `passport` that means nothing.
+
+What a plugin prints while it is imported, asked or built, and what an observer or a column prints, goes to standard error.
 
 """
 

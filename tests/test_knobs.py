@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distillbench.config import flags
+from distillbench.errors import ConfigError
+from distillbench.grid import setups
 from distillbench.knobs import bind, convert, knobs_of
+from distillbench.registry import Registry
 
 
 class Radio:
@@ -78,3 +82,38 @@ def test_what_a_flag_says_means_what_toml_says(value: bool | int | float) -> Non
 def test_none_can_be_said_where_it_fits() -> None:
     assert convert("none", int | None) is None
     assert convert("7", int | None) == 7
+
+
+class Endless:
+    def __init__(self, *, patience: float = float("inf"), limit: float = 1.0) -> None: ...
+
+
+@pytest.mark.parametrize("value", ["nan", "NaN", "-nan", float("nan")])
+def test_no_number_is_not_one(value: object) -> None:
+    (problem,) = bind(Radio, {"gain": value}, "radio")[1]
+    assert problem == f"radio: knob 'gain' takes float, found {value!r}"
+    with pytest.raises(ValueError):  # noqa: PT011 - the message is made by bind
+        convert(value, float | None)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "1e999", float("inf")])
+def test_infinity_is_for_knobs_that_are_infinite_by_default(value: object) -> None:
+    values, problems = bind(Endless, {"patience": value, "limit": value}, "run")
+    assert problems == [f"run: knob 'limit' takes float that is finite, found {value!r}"]
+    assert values["patience"] == float(str(value))
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [("volume", "9" * 5000), ("volume", "9" * 400), ("volume", 10**400), ("gain", 10**400), ("gain", 10**5000)],
+    ids=["digits", "fewer digits", "whole", "no float", "not even to be written"],
+)
+def test_a_number_of_thousands_of_digits_is_refused_in_a_short_line(knob: str, value: object) -> None:
+    (problem,) = bind(Radio, {knob: value}, "radio")[1]
+    assert f"knob '{knob}' takes " in problem
+    assert len(problem) < 250
+
+
+def test_a_training_setting_is_refused_like_any_knob(registry: Registry) -> None:
+    with pytest.raises(ConfigError, match=r"knob 'clip' takes float, found 'nan'"):
+        setups([flags({}, ["training.clip=nan"])], registry)

@@ -1,4 +1,4 @@
-"""Shards to check data sets with, and a cache of the checks' own, so that the user's is left alone."""
+"""Folders to check data sets with, and a cache of the checks' own, so that the user's is left alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distillbench.checks.promises import Subject, seeded
+from distillbench.checks.promises import Subject, Unchecked, seeded
 from distillbench.data import Recipe, write_synthetic
-from distillbench.interfaces import DataSet
+from distillbench.errors import DataError
+from distillbench.interfaces import DataSet, Splits
 from distillbench.knobs import knobs_of
+from distillbench.quoting import reason_of
 
 _VARIABLE = "DISTILLBENCH_CACHE"
 _WIDTHS = (16, 8)
@@ -49,11 +51,38 @@ def shards(features: str) -> str:
 
 
 def with_data(subject: Subject, seed: int = 0) -> DataSet:
-    """Builds a data set from its `check_knobs`; one with a knob `dir` gets small shards to read."""
+    """Builds a data set from its `check_knobs`; one with a knob `dir` gets a folder to read.
+
+    That is the one it is to be checked with, or small shards where none is named.
+    """
     knobs = {knob.name: knob.default for knob in knobs_of(subject.cls)} | dict(subject.check_knobs)
     given = {}
-    if "dir" in knobs and not subject.check_knobs.get("dir"):
+    if "dir" in knobs and subject.data_dir is not None:
+        given["dir"] = subject.data_dir
+    elif _reads_ours(subject):
         given["dir"] = shards(str(knobs.get("features") or "rgb,audio"))
     with seeded(seed):
         made: DataSet = subject.build(seed=seed, **given)
     return made
+
+
+def opened(subject: Subject, dataset: DataSet) -> Splits:
+    """Opens a data set that `with_data` built.
+
+    Raises `Unchecked` where it cannot read our shards: its folders hold something else.
+    """
+    try:
+        return dataset.splits()
+    except (DataError, OSError) as error:
+        if not _reads_ours(subject):
+            raise
+        raise Unchecked(
+            "it reads no shards in YouTube-8M's layout, so this needs --data-dir with a folder that it does read; "
+            f"shown shards it raised {reason_of(error)}"
+        ) from error
+
+
+def _reads_ours(subject: Subject) -> bool:
+    """Tells whether it has a knob `dir` for which nobody named a folder."""
+    has_dir = any(knob.name == "dir" for knob in knobs_of(subject.cls))
+    return has_dir and subject.data_dir is None and not subject.check_knobs.get("dir")

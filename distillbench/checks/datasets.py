@@ -1,11 +1,11 @@
-"""What a data set promises. One with a knob `dir` is shown small shards in YouTube-8M's layout."""
+"""What a data set promises. One with a knob `dir` is shown `--data-dir`, else small shards in YouTube-8M's layout."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from distillbench.checks.cached_data import own_cache, with_data
+from distillbench.checks.cached_data import opened, own_cache, with_data
 from distillbench.checks.promises import Subject, expect, seeded
 from distillbench.checks.settings import problems_of
 from distillbench.interfaces import NO_FRAME, Splits, Videos
@@ -16,7 +16,7 @@ LOOKED_AT = 24  # videos of a split that are read
 
 def _opened(subject: Subject) -> Splits:
     with own_cache(), seeded(0):
-        return with_data(subject).splits()
+        return opened(subject, with_data(subject))
 
 
 def _each(subject: Subject) -> list[tuple[str, Videos]]:
@@ -99,14 +99,14 @@ def classes_are_within_range(subject: Subject) -> None:
 
 def two_opens_agree(subject: Subject) -> None:
     """Opened twice it holds the same videos, whatever the random state."""
-    opened = []
+    both = []
     with own_cache():
         dataset = with_data(subject)
         for seed in (1, 2):
             with seeded(seed):
-                opened.append(dataset.splits())
+                both.append(opened(subject, dataset))
     for name in NAMES:
-        first, second = (getattr(splits, name) for splits in opened)
+        first, second = (getattr(splits, name) for splits in both)
         expect(list(first.ids) == list(second.ids), f"{name}: other ids")
         expect(torch.equal(first.lengths, second.lengths), f"{name}: other lengths")
         expect(torch.equal(first.labels.classes, second.labels.classes), f"{name}: other labels")

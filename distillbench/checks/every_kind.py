@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distillbench.checks import toys
-from distillbench.checks.cached_data import own_cache, with_data
+from distillbench.checks.cached_data import opened, own_cache, with_data
 from distillbench.checks.promises import Broken, Subject, expect, seeded
 from distillbench.hookspecs import HOOK_OF_KIND
-from distillbench.interfaces import DataSet, FrameSelector, Preset, TrainingSchedule
 from distillbench.knobs import convert, describe, knobs_of
 
 GIVEN: dict[str, tuple[object, ...]] = {
@@ -108,7 +108,7 @@ def _trace_of(subject: Subject) -> Callable[[], dict[str, object]]:
         with own_cache():
             made = with_data(subject, seed=7) if subject.component.kind == "data" else _built(subject)
             with seeded(8):
-                return _observed(made)
+                return _observed(subject, made)
 
     return trace
 
@@ -117,22 +117,25 @@ def _built(subject: Subject) -> object:
     return subject.build(*GIVEN[subject.component.kind], seed=7)
 
 
-def _observed(made: object) -> dict[str, object]:
-    """Returns what is to be seen of a component."""
-    if isinstance(made, nn.Module):
-        return dict(made.state_dict())
-    if isinstance(made, FrameSelector):
-        batch = toys.clips((60, 9, 33))
-        scanned = toys.scanned_by(made, batch)
-        return {"choice": made.select(batch.lengths, scanned, toys.generator(range(3)), True)}
-    if isinstance(made, TrainingSchedule):
-        return {"phases": list(made.phases(7))}
-    if isinstance(made, Preset):
-        return {"settings": dict(made.settings(15))}
-    if isinstance(made, DataSet):
-        splits = made.splits()
-        return {"ids": [list(getattr(splits, name).ids) for name in ("train", "validation", "test")]}
-    return {}
+def _observed(subject: Subject, made: Any) -> dict[str, object]:
+    """Returns what is to be seen of a component.
+
+    By its kind: `isinstance` of an interface would ask the classes of every other plugin as well.
+    """
+    match subject.component.kind:
+        case "selector":
+            batch = toys.clips((60, 9, 33))
+            scanned = toys.scanned_by(made, batch)
+            return {"choice": made.select(batch.lengths, scanned, toys.generator(range(3)), True)}
+        case "schedule":
+            return {"phases": list(made.phases(7))}
+        case "preset":
+            return {"settings": dict(made.settings(15))}
+        case "data":
+            splits = opened(subject, made)
+            return {"ids": [list(getattr(splits, name).ids) for name in ("train", "validation", "test")]}
+        case _:
+            return dict(made.state_dict())
 
 
 def is_final_and_one_level_deep(subject: Subject) -> None:

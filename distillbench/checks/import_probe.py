@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import distillbench.data
+from distillbench.quoting import reason_of
 
 _WATCHED: dict[str, Callable[[], object]] = {
     "torch's random state": lambda: torch.get_rng_state().tolist(),
@@ -38,8 +39,10 @@ def import_of(module: str) -> list[str]:
         try:
             importlib.import_module(module)
             failed = []
-        except (Exception, SystemExit) as error:
-            failed = [f"importing {module} raised {type(error).__name__}: {error}"]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            failed = [f"importing {module} raised {reason_of(error)}"]
         finally:
             sys.stdout.flush()
             os.dup2(stdout, 1)

@@ -23,12 +23,20 @@ class Unclaimed(Exception):  # noqa: N818 - a verdict, not a fault
     """The component does not make this promise; the message says why that is all right."""
 
 
+class Unchecked(Exception):  # noqa: N818 - a verdict, not a fault
+    """Whether the promise is kept cannot be seen; the message says what that needs."""
+
+
 @dataclass(frozen=True)
 class Subject:
-    """One component to check, and what importing its module changed that it should not have."""
+    """One component to check, and what importing its module changed that it should not have.
+
+    data_dir: a folder to read, for a data set with a knob `dir`.
+    """
 
     component: Component
     import_effects: tuple[str, ...] = ()
+    data_dir: str | None = None
 
     @property
     def cls(self) -> type:

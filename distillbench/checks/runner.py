@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +17,9 @@ from typing import Literal
 import torch
 
 from distillbench.checks import datasets, encoders, every_kind, heads, losses, presets, schedules, selectors
-from distillbench.checks.promises import Broken, Check, Subject, Unclaimed, seeded
+from distillbench.checks.promises import Broken, Check, Subject, Unchecked, Unclaimed, seeded
+from distillbench.printing import printing_nothing
+from distillbench.quoting import reason_of
 from distillbench.registry import Component
 
 _CHECKS = {
@@ -36,12 +37,15 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
 }
 """By kind: the checks of every component of that kind, those of every kind first."""
 
-Status = Literal["kept", "broken", "not claimed"]
+Status = Literal["kept", "broken", "not claimed", "not checked"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found of one component; received: what was seen where the promise is broken or not made."""
+    """What one check found of one component.
+
+    received: what was seen where the promise is broken or not made, and what is needed where it is not checked.
+    """
 
     component: Component
     check: Check
@@ -49,11 +53,14 @@ class Verdict:
     received: str = ""
 
 
-def subjects(components: Iterable[Component]) -> list[Subject]:
-    """Makes subjects of components; all their modules are imported in one fresh process to see what that changes."""
+def subjects(components: Iterable[Component], data_dir: str | None = None) -> list[Subject]:
+    """Makes subjects of components; all their modules are imported in one fresh process to see what that changes.
+
+    data_dir: the folder that a data set with a knob `dir` is to be checked with.
+    """
     listed = list(components)
     effects = import_effects(dict.fromkeys(component.cls.__module__ for component in listed))
-    return [Subject(component, effects[component.cls.__module__]) for component in listed]
+    return [Subject(component, effects[component.cls.__module__], data_dir) for component in listed]
 
 
 def verdicts(subject: Subject) -> Iterator[Verdict]:
@@ -76,8 +83,12 @@ def _judged(check: Check, subject: Subject) -> tuple[Status, str]:
         return "not claimed", str(reason)
     except Broken as broken:
         return "broken", str(broken)
-    except Exception as error:  # a stranger's component may raise anything
-        return "broken", f"it raised {type(error).__name__}: {error}".partition("\n")[0]
+    except Unchecked as need:
+        return "not checked", str(need)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's component may raise anything
+        return "broken", f"it raised {reason_of(error)}"
     return "kept", ""
 
 
@@ -85,7 +96,7 @@ def _judged(check: Check, subject: Subject) -> tuple[Status, str]:
 def _sheltered() -> Iterator[None]:
     """Puts back what a component may change, and keeps what it prints off the screen."""
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), seeded(0), torch.enable_grad():
+    with warnings.catch_warnings(), printing_nothing(), seeded(0), torch.enable_grad():
         warnings.simplefilter("ignore")
         torch.set_num_threads(1)  # toys are too small to share out
         try:

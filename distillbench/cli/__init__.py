@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from distillbench.errors import ConfigError, DistillbenchError
+from distillbench.errors import ConfigError, DistillbenchError, Interrupted
 
 _TRACEBACK = "--traceback"
 _OURS = f"This is a fault of distillbench or of a plugin; {_TRACEBACK} shows where."
@@ -24,6 +24,9 @@ def main() -> None:
     show_traceback = len(arguments) < len(sys.argv) - 1
     try:
         code = app(args=arguments, prog_name="distillbench", standalone_mode=False)
+    except Interrupted as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

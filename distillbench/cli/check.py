@@ -13,6 +13,9 @@ def check(
         str | None,
         typer.Option("--from", help="Check what this installed distribution offers.", metavar="DISTRIBUTION"),
     ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder to check the data set with: its knob `dir`.", metavar="FOLDER")
+    ] = None,
 ) -> None:
     """Test every promise of every installed component; exit with 1 where one is broken or a plugin cannot be loaded."""
     from distillbench.cli import verdicts
@@ -20,5 +23,7 @@ def check(
 
     registry = discover()
     components, failures = verdicts.asked_for(registry, name, distribution)
-    if not verdicts.report(components, failures):
+    if data_dir is not None:
+        verdicts.check_data_dir(components, data_dir)
+    if not verdicts.report(components, failures, data_dir):
         raise typer.Exit(1)

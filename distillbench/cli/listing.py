@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 
 from rich.table import Table
 
 from distillbench.cli.terminal import console, styled
 from distillbench.errors import ConfigError
-from distillbench.knobs import knobs_of, nearest
+from distillbench.knobs import Knob, knobs_of, nearest
 from distillbench.registry import KINDS, Component, Registry
 
 
@@ -45,7 +46,7 @@ def one_component(registry: Registry, name: str) -> None:
         broken = [
             f" (the plugin '{f.plugin}' of {f.distribution} failed: {f.reason})"
             for f in registry.failures
-            if f.plugin == name
+            if f.concerns(name)
         ]
         raise ConfigError(
             [
@@ -55,10 +56,12 @@ def one_component(registry: Registry, name: str) -> None:
         )
     for cls in dict.fromkeys(component.cls for component in found):
         same = [component for component in found if component.cls is cls]
-        _describe(same)
+        with same[0].answering():
+            knobs = knobs_of(cls)
+        _describe(same, knobs)
 
 
-def _describe(components: list[Component]) -> None:
+def _describe(components: list[Component], knobs: Sequence[Knob]) -> None:
     out, first = console(), components[0]
     kinds = " and ".join(component.kind for component in components)
     out.print(styled("[bold]{}[/], {}, from {}", first.name, kinds, _origin(first)))
@@ -67,7 +70,7 @@ def _describe(components: list[Component]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("knob", "type", "default", "what it does"):
         table.add_column(title, overflow="fold")
-    for knob in knobs_of(first.cls):
+    for knob in knobs:
         table.add_row(knob.name, knob.type_name, repr(knob.default), knob.summary)
     out.print(table if table.row_count else "no knobs")
     out.print()

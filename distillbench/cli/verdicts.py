@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
@@ -12,10 +13,15 @@ from distillbench.checks import Verdict, subjects, verdicts
 from distillbench.checks.suite import same_distribution
 from distillbench.cli.terminal import console, styled
 from distillbench.errors import ConfigError
-from distillbench.knobs import nearest
+from distillbench.knobs import knobs_of, nearest
 from distillbench.registry import Component, Failure, Registry
 
-_MARKS = {"kept": Text("✓", "green"), "broken": Text("✗", "bold red"), "not claimed": Text("-", "dim")}
+_MARKS = {
+    "kept": Text("✓", "green"),
+    "broken": Text("✗", "bold red"),
+    "not claimed": Text("-", "dim"),
+    "not checked": Text("?", "yellow"),
+}
 
 
 def asked_for(registry: Registry, name: str | None, distribution: str | None) -> tuple[list[Component], list[Failure]]:
@@ -32,7 +38,7 @@ def asked_for(registry: Registry, name: str | None, distribution: str | None) ->
     failures = [
         f
         for f in registry.failures
-        if (name is None or f.plugin == name)
+        if (name is None or f.concerns(name))
         and (distribution is None or same_distribution(f.distribution, distribution))
     ]
     plugins = [
@@ -56,10 +62,27 @@ def _nothing(registry: Registry, name: str | None, distribution: str | None) -> 
     return f"no component{source} is called '{name}'{nearest(str(name), names)}; distillbench plugins lists them all"
 
 
-def report(components: Sequence[Component], failures: Sequence[Failure]) -> bool:
-    """Checks components and prints every promise as it is tested; tells whether all were kept and all was loaded."""
-    began, out, counts = time.perf_counter(), console(), {"kept": 0, "broken": 0, "not claimed": 0}
-    for subject in subjects(components):
+def check_data_dir(components: Sequence[Component], folder: str) -> None:
+    """Raises `ConfigError` where there is no such folder, or nothing chosen that could read it."""
+    datasets = [c for c in components if c.kind == "data"]
+    without = [c.name for c in datasets if all(knob.name != "dir" for knob in knobs_of(c.cls))]
+    if not datasets:
+        found = ", ".join(f"{c.kind} {c.name}" for c in components) or "nothing"
+        raise ConfigError([f"--data-dir is for a data set; chosen is: {found}"])
+    if len(datasets) > 1:
+        names = ", ".join(c.name for c in datasets)
+        raise ConfigError([f"--data-dir is for one data set; name one of: {names}"])
+    if without:
+        raise ConfigError([f"the data set '{without[0]}' has no knob 'dir'; it is checked without --data-dir"])
+    if not Path(folder).is_dir():
+        raise ConfigError([f"--data-dir: there is no folder '{folder}'"])
+
+
+def report(components: Sequence[Component], failures: Sequence[Failure], data_dir: str | None = None) -> bool:
+    """Checks components and prints every promise as it is tested; tells whether none is broken and all was loaded."""
+    began, out = time.perf_counter(), console()
+    counts = {"kept": 0, "broken": 0, "not claimed": 0, "not checked": 0}
+    for subject in subjects(components, data_dir):
         c = subject.component
         out.print(styled("[bold]{} {}[/] ({} {})", c.kind, c.name, c.distribution, c.version))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
@@ -70,10 +93,11 @@ def report(components: Sequence[Component], failures: Sequence[Failure]) -> bool
     for failure in failures:
         origin = f"{failure.distribution} {failure.version}"
         out.print(_MARKS["broken"] + Text(f" {failure.plugin} ({origin}): {failure.reason}"), soft_wrap=True)
+    unseen = f", {counts['not checked']} not checked" if counts["not checked"] else ""
     loaded = f", {len(failures)} plugins cannot be used" if failures else ""
     out.print(
         f"{len(components)} component{'s' * (len(components) != 1)}: {counts['kept']} promises kept, {counts['broken']} broken, "
-        f"{counts['not claimed']} not claimed{loaded} ({time.perf_counter() - began:.0f} s)"
+        f"{counts['not claimed']} not claimed{unseen}{loaded} ({time.perf_counter() - began:.0f} s)"
     )
     return not counts["broken"] and not failures
 
@@ -82,4 +106,6 @@ def _told(verdict: Verdict) -> Text:
     promise = verdict.check.promise
     if verdict.status == "broken":
         return styled("{}\n[red]received: {}[/]", promise, verdict.received)
+    if verdict.status == "not checked":
+        return styled("{}\n[yellow]not checked: {}[/]", promise, verdict.received)
     return styled("{} [dim]({})[/]", promise, verdict.received) if verdict.received else Text(promise)

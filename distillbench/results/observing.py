@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from distillbench.errors import ConfigError
 from distillbench.evaluation.predictions import Predictions
 from distillbench.knobs import nearest
+from distillbench.printing import printing_to_stderr
+from distillbench.quoting import quoted, reason_of
 from distillbench.registry import Registry, discover
 from distillbench.training.observer import Observer
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 def check_observers(names: Sequence[str], registry: Registry) -> None:
@@ -66,34 +70,61 @@ class _Watched(Observer):
     def _tell(self, hook: str, **content: object) -> None:
         for name, plugin in list(self._plugins.items()):
             others = [other for other in self._hooks.get_plugins() if other is not plugin]
-            try:
-                self._hooks.subset_hook_caller(hook, others)(**content)
-            except Exception as error:  # a stranger's observer must not end a run
+            tell = self._hooks.subset_hook_caller(hook, others)
+            _, failed = _asked(functools.partial(tell, **content))
+            if failed:
                 del self._plugins[name]
-                self.said(f"the observer '{name}' failed and hears no more: {type(error).__name__}: {error}")
+                self.said(f"the observer '{name}' failed and hears no more: {failed}")
 
 
 def columns(predictions: Predictions, say: Say) -> dict[str, float | None]:
     """Computes every column that a plugin adds; None, and a message, where one fails."""
     found: dict[str, float | None] = {}
     for implementation in discover().hooks.hook.metric_columns.get_hookimpls():
-        try:
-            offered: Mapping[str, Callable[[Predictions], float]] = implementation.function()  # type: ignore[assignment]
-        except Exception as error:
-            say(f"the metric columns of {implementation.plugin_name} failed: {type(error).__name__}: {error}")
+        owner = f"the metric columns of {implementation.plugin_name}"
+        offered, failed = _asked(functools.partial(_offered, implementation.function))
+        if offered is None:
+            say(f"{owner} failed: {failed}")
             continue
-        for name, column in offered.items():
-            if name in found:
-                say(f"the metric column '{name}' of {implementation.plugin_name} was left out: the name is taken")
+        for name, column in offered:
+            wrong = _wrong_name(name, found)
+            if wrong:
+                say(f"the metric column {quoted(name)} of {implementation.plugin_name} was left out: {wrong}")
                 continue
-            found[name] = _value(name, column, predictions, say)
+            value, failed = _asked(functools.partial(_value, column, predictions))
+            if failed:
+                say(f"the metric column '{name}' failed: {failed}")
+            found[str(name)] = value
     return found
 
 
-def _value(name: str, column: Callable[[Predictions], float], predictions: Predictions, say: Say) -> float | None:
-    try:
-        value = float(column(predictions))
-    except Exception as error:
-        say(f"the metric column '{name}' failed: {type(error).__name__}: {error}")
-        return None
+def _wrong_name(name: object, found: Mapping[str, object]) -> str:
+    if type(name) is not str or not name or not name.isprintable():
+        return "a name is text in one line"
+    return "the name is taken" if name in found else ""
+
+
+def _offered(hook: Callable[[], object]) -> list[tuple[object, Any]]:
+    offered = hook()
+    if not isinstance(offered, Mapping):
+        raise TypeError(f"{quoted(offered)} is no mapping from name to function")
+    return [(name, column) for name, column in offered.items()]
+
+
+def _value(column: Callable[[Predictions], float], predictions: Predictions) -> float | None:
+    value = float(column(predictions))
     return value if math.isfinite(value) else None
+
+
+def _asked(ask: Callable[[], T]) -> tuple[T | None, str]:
+    """Runs a stranger's code, which must not end a run: what it returned, or None and what it raised.
+
+    What it prints goes to standard error.
+    """
+    try:
+        with printing_to_stderr():
+            return ask(), ""
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return None, reason_of(error)

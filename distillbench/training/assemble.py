@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from distillbench.data.batches import View
-from distillbench.errors import ConfigError, DistillbenchError, PluginError
+from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import (
     DataSet,
     FrameSelector,
@@ -21,6 +21,7 @@ from distillbench.interfaces import (
 )
 from distillbench.networks import Model, Precision, precision_on, probe
 from distillbench.processes import SOLO, Processes
+from distillbench.quoting import quoted
 from distillbench.seeds import derive
 from distillbench.setup import Choice, Setup
 from distillbench.training.pairing import refuse_misfits
@@ -48,7 +49,12 @@ class Parts:
 def open_data(setup: Setup) -> Splits:
     """Opens a setup's data set; raises `DataError` where a split has no videos or the splits do not fit together."""
     dataset: DataSet = setup.data.build()
-    return dataset.splits()
+    with setup.data.component.answering():
+        splits = dataset.splits()
+        if not isinstance(splits, Splits):
+            title = setup.data.component.title
+            raise PluginError(f"{title}: splits() returned {quoted(splits)}; it returns a Splits")
+    return splits
 
 
 def assemble(setup: Setup, splits: Splits, device: torch.device, processes: Processes = SOLO) -> Parts:
@@ -91,16 +97,7 @@ def needs_states(setup: Setup, phase: Phase) -> bool:
 def _seeded(setup: Setup, purpose: str, choice: Choice, *given: object) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(setup.seed, purpose, "init"))
-        try:
-            return choice.build(*given)
-        except DistillbenchError:
-            raise
-        except Exception as error:  # whatever a component's constructor makes of its knobs
-            knobs = " ".join(f"{name}={value}" for name, value in choice.knobs.items())
-            raise PluginError(
-                f"the {choice.component.kind} '{choice.name}' cannot be built with {knobs or 'no knobs'}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+        return choice.build(*given)
 
 
 def _views(

@@ -61,3 +61,28 @@ def test_a_component_that_changes_everything_leaves_the_process_as_it_was():
     assert {v.status for v in found if v.check in CHECKS["selector"][-10:]} >= {"broken"}
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_default_dtype() == before[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["digits", "--data-dir", "."], "the data set 'digits' has no knob 'dir'; it is checked without --data-dir"),
+        (["uniform", "--data-dir", "."], "--data-dir is for a data set; chosen is: selector uniform"),
+        (["--data-dir", "."], "--data-dir is for one data set; name one of: "),
+        (["yt8m", "--data-dir", "nowhere"], "--data-dir: there is no folder 'nowhere'"),
+    ],
+)
+def test_a_folder_that_nothing_would_read_is_refused(words, said, command):
+    code, out, err = command("check", *words)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert not out
+
+
+def test_a_component_that_ends_the_process_breaks_a_promise_and_no_more():
+    def ends(self, lengths, scanned, generator, training):
+        raise SystemExit(0)
+
+    cls = selectors.lie(selectors.FrameSelector, selectors.PARTS, select=ends)
+    found = list(verdicts(Subject(Component("selector", "ender", cls, "enders", "1"))))
+    assert "it raised SystemExit: 0" in {v.received for v in found if v.status == "broken"}

@@ -70,7 +70,7 @@ def test_all_of_them_together_run_to_a_row(site, command, tmp_path):
     ]
     code, out, err = command("run", *flags)
     assert code == 0, err
-    assert "test GAP" in out
+    assert "test GAP" in err
     code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
     assert "brand-new-selector" in out
     assert "hit_at_5" in out

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from liars import selectors
+from liars import datasets, selectors
 
 from distillbench.checks import contract_tests
+from distillbench.errors import DataError
 from distillbench.registry import Component, Failure, Registry, discover
 
 LIAR = dict(selectors.LIARS)["ascends"]
@@ -32,6 +35,8 @@ def outcomes(test) -> dict[str, tuple[str, str]]:
             found[case.id] = ("passed", "")
         except pytest.xfail.Exception as expected:
             found[case.id] = ("expected", str(expected))
+        except pytest.skip.Exception as skipped:
+            found[case.id] = ("skipped", str(skipped))
         except pytest.fail.Exception as failed:
             found[case.id] = ("failed", str(failed))
     return found
@@ -78,3 +83,34 @@ def test_a_distribution_without_plugins_fails(install):
     ((outcome, text),) = outcomes(contract_tests("nobody")).values()
     assert outcome == "failed"
     assert "'nobody' brings no plugin; is it installed" in text
+
+
+def own_format():
+    """A data set whose folder must hold a file `mine`."""
+
+    def build(self, *, dir: str = "") -> None:
+        self.dir = dir
+
+    def splits(self):
+        if not Path(self.dir, "mine").is_file():
+            raise DataError(f"no file 'mine' in {self.dir}")
+        return datasets.splits(self)
+
+    doc = "Lies about one thing.\n\nKnobs:\n    dir: where it lies.\n"
+    return datasets.lie(datasets.DataSet, datasets.PARTS, __init__=build, splits=splits, __doc__=doc)
+
+
+def test_a_data_set_of_its_own_format_is_skipped_without_a_folder_and_tested_with_one(install, tmp_path):
+    install(Component("data", "mine", own_format(), "my-dist", "1"))
+    without = outcomes(contract_tests("my-dist"))
+    assert {outcome for outcome, _ in without.values()} == {"passed", "skipped"}
+    assert "this needs --data-dir" in without["mine.lengths_are_true"][1]
+    (tmp_path / "mine").touch()
+    found = outcomes(contract_tests("my-dist", data_dir=str(tmp_path)))
+    assert {outcome for outcome, _ in found.values()} == {"passed"}
+
+
+def test_an_expected_failure_that_cannot_be_checked_is_skipped(install):
+    install(Component("data", "mine", own_format(), "my-dist", "1"))
+    found = outcomes(contract_tests("my-dist", expected_failures={"lengths_are_true": "some are blank"}))
+    assert found["mine.lengths_are_true"][0] == "skipped"

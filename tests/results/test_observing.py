@@ -86,6 +86,37 @@ def test_a_plugins_columns_are_on_the_leaderboard_and_a_broken_one_is_empty(comm
     assert "right_at_once" in command("leaderboard", tmp_path, "--format", "csv")[1].splitlines()[0]
 
 
+def test_hostile_columns_and_observers_cost_nobody_a_run(command, tiny, tmp_path, installed):
+    class Odd(BaseException):
+        def __str__(self):
+            raise self
+
+    def fails(*given, **named):
+        raise Odd
+
+    def columns():
+        return {7: len, "": len, "two\nlines": len, "ends": fails, "gap": lambda predictions: print("NOISE") or 1.0}
+
+    def started(run):
+        raise SystemExit(0)
+
+    installed(
+        hostile=module_of("hostile", metric_columns=columns, run_started=started),
+        no_mapping=module_of("no_mapping", metric_columns=lambda: [1]),
+        raising=module_of("raising", metric_columns=lambda: fails()),
+    )
+    code, out, err = command("run", *tiny, "--schedule", "scratch", "--observe", "hostile", "--results", tmp_path)
+    assert code == 0, err
+    assert "the observer 'hostile' failed and hears no more: SystemExit: 0" in err
+    assert err.count("was left out: a name is text in one line") == 3
+    assert "the metric column 'ends' failed: Odd" in err
+    assert "the metric columns of somebody:no-mapping failed: TypeError: [1] is no mapping" in err
+    assert "the metric columns of somebody:raising failed: Odd" in err
+    assert "NOISE" not in out
+    assert "NOISE" in err
+    assert len(list(tmp_path.glob("*.json"))) == 1
+
+
 @pytest.mark.slow
 def test_the_runs_of_a_sweep_are_observed_too(command, tiny, tmp_path):
     flags = ["--schedule", "scratch", "--seed", "0:2", "--workers", "1", "--observe", "csv-log"]

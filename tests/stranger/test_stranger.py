@@ -1,7 +1,9 @@
-"""A stranger's plugins, really built and installed with pip, run; broken ones are named and nothing else suffers."""
+"""A stranger's plugins, really built and installed with pip, run; broken and loud ones make nothing else suffer."""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ HERE = Path(__file__).parent
 def target(tmp_path_factory):
     """A folder into which pip has built and installed the stranger's project and the broken one."""
     folder = tmp_path_factory.mktemp("stranger")
-    for name in ("methods", "broken"):
+    for name in ("methods", "broken", "loud"):
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
         done = subprocess.run(
             [*pip, "--target", str(folder / name), str(HERE / name)], capture_output=True, text=True, check=False
@@ -27,6 +29,23 @@ def target(tmp_path_factory):
 @pytest.fixture
 def methods(target, monkeypatch):
     monkeypatch.syspath_prepend(str(target / "methods"))
+
+
+@pytest.fixture
+def loud(target, monkeypatch):
+    monkeypatch.syspath_prepend(str(target / "loud"))
+
+
+@pytest.fixture
+def own_format(tmp_path):
+    """A folder in a format that `own-format` alone reads."""
+    for name in ("train", "validation", "test"):
+        rows = [
+            {"id": f"{name}{video}", "class": video % 3, "frames": [[video + 1, 1]] * (video + 2)} for video in range(6)
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return tmp_path
 
 
 @pytest.fixture
@@ -100,3 +119,63 @@ def test_asking_for_a_plugin_that_failed_says_so(broken, command, tiny, tmp_path
     code, _, err = command("run", *tiny, "--selector", "raises", "--results", tmp_path)
     assert code == 2
     assert "failed to load: RuntimeError: the licence server is down" in " ".join(err.split())
+
+
+def in_a_process(target, *arguments, cwd=None):
+    """Runs the command line in a process of its own, with loud-methods installed."""
+    path = os.pathsep.join([str(target / "loud"), *filter(None, sys.path)])
+    return subprocess.run(
+        [sys.executable, "-m", "distillbench", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_what_a_plugin_prints_is_on_stderr_and_the_answer_alone_on_stdout(target, tiny, tmp_path):
+    flags = ["--schedule", "scratch", "--selector", "loud", "--observe", "loud", "--results", tmp_path]
+    ran = in_a_process(target, "run", *tiny, *flags)
+    assert ran.returncode == 0, ran.stderr
+    assert "NOISE" not in ran.stdout
+    for where in ("import", "hook", "init", "columns", "column", "observer"):
+        for way in ("print", "kept", "descriptor", "library"):
+            assert f"NOISE {way} {where}" in ran.stderr
+    board = in_a_process(target, "leaderboard", tmp_path, "--format", "json")
+    (row,) = json.loads(board.stdout)
+    assert row["volume"] == 11
+    listed = in_a_process(target, "plugins")
+    assert "NOISE" not in listed.stdout
+    assert "NOISE print hook" in listed.stderr
+    assert "loud-methods 1.0" in listed.stdout
+
+
+def test_what_a_plugin_prints_is_not_among_the_verdicts(target):
+    checked = in_a_process(target, "check", "loud")
+    ways = ("print", "kept", "descriptor", "library")
+    assert not [way for way in ways if f"NOISE {way} init" in checked.stdout]
+    assert "received: it printed 'NOISE" in checked.stdout
+    assert "1 broken" in checked.stdout
+
+
+def test_a_data_set_of_its_own_format_is_not_checked_without_a_folder(loud, command):
+    code, out, _ = command("check", "own-format")
+    assert code == 0, out
+    said = " ".join(out.split())
+    assert "not checked: it reads no shards in YouTube-8M's layout, so this needs --data-dir" in said
+    assert "0 broken" in out
+    assert "7 not checked" in out
+
+
+def test_a_data_set_of_its_own_format_is_checked_with_a_folder(loud, command, own_format):
+    code, out, _ = command("check", "own-format", "--data-dir", own_format)
+    assert code == 0, out
+    assert "not checked" not in out
+    assert "14 promises kept" in out
+
+
+def test_a_folder_that_cannot_be_read_breaks_promises(loud, command, tmp_path):
+    code, out, _ = command("check", "own-format", "--data-dir", tmp_path)
+    assert code == 1
+    assert "it raised DataError: there is no" in out

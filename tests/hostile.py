@@ -1,0 +1,159 @@
+"""Writes plugins that are broken on purpose, as distributions that can be found but not be trusted."""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+
+HEAD = '''"""A plugin that was written by a stranger."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import torch
+
+from distillbench import hookimpl
+from distillbench.interfaces import *
+from distillbench.interfaces import NO_FRAME, Phase
+
+
+class Odd(BaseException):
+    def __str__(self):
+        raise self
+
+
+class Raising:
+    def __get__(self, instance, owner):
+        raise Odd
+
+    __hash__ = __repr__ = __eq__ = __iter__ = lambda *given: 1 / 0
+
+
+READY = []  # filled once the class is made
+
+
+class BadMapping(Mapping):
+    def __getitem__(self, name):
+        raise Odd
+
+    def __iter__(self):
+        raise Odd
+
+    def __len__(self):
+        return 1
+
+
+'''
+
+KINDS = {
+    "selector": (
+        "frame_selectors",
+        "FrameSelector",
+        """
+    def __init__(self, k: int, *, knob: int = 1) -> None:
+        self.k = k
+
+    def select(self, lengths, scanned, generator, training):
+        index = torch.arange(min(self.k, int(lengths.max()))).expand(len(lengths), -1)
+        return index.masked_fill(index >= lengths[:, None], NO_FRAME)
+""",
+    ),
+    "schedule": (
+        "training_schedules",
+        "TrainingSchedule",
+        """
+    def __init__(self, objective, *, knob: int = 1) -> None:
+        self.objective = dict(objective)
+
+    def phases(self, epochs):
+        return [Phase("student", epochs, {"student": {"ce": 1.0}}, guides={})]
+""",
+    ),
+    "preset": (
+        "presets",
+        "Preset",
+        """
+    def __init__(self, *, knob: int = 1) -> None: ...
+
+    def settings(self, k):
+        return {"training.epochs": 3}
+""",
+    ),
+    "loss": (
+        "matching_losses",
+        "MatchingLoss",
+        """
+    passport = Passport(frozenset({"labels", "logits"}))
+
+    def __init__(self, student, teacher, *, knob: int = 1) -> None:
+        super().__init__()
+
+    def forward(self, student, teacher, labels):
+        return (student.logits - labels).square().mean()
+""",
+    ),
+    "data": (
+        "datasets",
+        "DataSet",
+        """
+    recipe = {"training.epochs": 3}
+
+    def __init__(self, *, knob: int = 1) -> None: ...
+
+    def splits(self):
+        return None
+""",
+    ),
+    "head": (
+        "heads",
+        "Head",
+        """
+    def __init__(self, width, classes, *, knob: int = 1) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(width, classes)
+
+    def forward(self, summary):
+        return self.linear(summary)
+""",
+    ),
+}
+"""By kind: its hook, its interface, and the body of a class that does for an honest one."""
+
+
+def module(
+    kind: str,
+    name: object = "strange",
+    body: str = "",
+    after: str = "",
+    before: str = "",
+    hook: str = "",
+    meta: str = "",
+) -> str:
+    """Writes a module with one component, and what is to be wrong with it: in its class, after it, in its hook."""
+    offers, base, honest = KINDS[kind]
+    metaclass = f"class Meta(type({base})):\n    {meta}\n\n\n" if meta else ""
+    heading = f"class Strange({base}, metaclass=Meta):" if meta else f"class Strange({base}):"
+    told = hook or f"return {{{name!r}: Strange}}"
+    return (
+        f"{HEAD}{before}\n\n{metaclass}{heading}\n"
+        '    """Does something.\n\n    Knobs:\n        knob: turns nothing.\n    """\n'
+        f"{honest}\n    {body}\n\n\n{after}\n\n\n@hookimpl\ndef {offers}():\n    {told}\n"
+    )
+
+
+def install(folder: Path, modules: dict[str, str], name: str = "hostile-methods", version: str = "6.6") -> Path:
+    """Lays a distribution out in a folder that belongs on `sys.path`: its modules, and an entry point for each."""
+    for module_name, text in modules.items():
+        (folder / f"{module_name}.py").write_text(text, encoding="utf-8")
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    entries = "".join(f"{module_name} = {module_name}\n" for module_name in modules)
+    (info / "entry_points.txt").write_text(f"[distillbench]\n{entries}")
+    return folder
+
+
+def beside(*folders: Path) -> list[Distribution]:
+    """Lists what is found where nothing but distillbench and these folders is installed."""
+    return [distribution("distillbench"), *distributions(path=[str(folder) for folder in folders])]

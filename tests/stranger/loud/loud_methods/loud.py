@@ -1,0 +1,52 @@
+"""Prints when it is imported, asked and used."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from distillbench import hookimpl
+from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector
+from loud_methods.noise import shout
+
+shout("import")
+
+
+class Loud(FrameSelector):
+    """The first k frames, with noise."""
+
+    def __init__(self, k: int) -> None:
+        shout("init")
+        self.k = k
+
+    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+        """Returns the first k frames."""
+        import torch
+
+        index = torch.arange(min(self.k, int(lengths.max())))
+        return index.expand(len(lengths), -1).masked_fill(index >= lengths[:, None], NO_FRAME)
+
+
+@hookimpl
+def frame_selectors() -> dict[str, type[FrameSelector]]:
+    """Offers `loud`."""
+    shout("hook")
+    return {"loud": Loud}
+
+
+@hookimpl
+def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Prints in the end."""
+    shout("observer")
+
+
+@hookimpl
+def metric_columns() -> dict[str, Callable[[Any], float]]:
+    """Adds `volume`."""
+    shout("columns")
+
+    def volume(predictions: Any) -> float:
+        shout("column")
+        return 11.0
+
+    return {"volume": volume}

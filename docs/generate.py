@@ -169,6 +169,11 @@ frame, 5 classes. Two class attributes help them:
 - `keeps: ClassVar[str]` of a frame selector: `"k"` (the default), `"at most k"` or `"all"`, for one that does not keep exactly
   k frames of every video that has so many.
 
+A component with knobs of which one at most may be set says so, and the higher layer's choice wins (a flag's over a file's, a
+preset's over a recipe's); two in one layer are refused before anything is built:
+
+- `exclusive_knobs: ClassVar[Sequence[Sequence[str]]]`: groups of such knobs, such as `(("block_length", "block_count"),)`.
+
 """
 
 _PASSPORTS = """

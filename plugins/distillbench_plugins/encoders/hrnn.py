@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from distillbench import hookimpl
@@ -29,6 +29,7 @@ class TeacherHRNN(Encoder):
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
+    exclusive_knobs: ClassVar[Sequence[Sequence[str]]] = (("block_length", "block_count"),)
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class StudentHRNN(Encoder):
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
+    exclusive_knobs: ClassVar[Sequence[Sequence[str]]] = (("block_length", "block_count"),)
 
     def __init__(
         self,

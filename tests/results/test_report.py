@@ -13,7 +13,20 @@ from distillbench.cli import tables
 from distillbench.errors import ConfigError
 from distillbench.results import controls, figures, paper
 from distillbench.results.record import Result
-from distillbench.results.report import Runs, Table, cell, objective, table1, table2, table3, table4
+from distillbench.results.report import (
+    Cell,
+    Runs,
+    Table,
+    cell,
+    objective,
+    seeds_note,
+    table1,
+    table2,
+    table3,
+    table4,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 Make = Callable[..., Result]
 
@@ -189,3 +202,43 @@ def test_without_matplotlib_a_figure_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ConfigError, match=re.escape("distillbench[plot]")):
         figures.draw("pareto", Runs(main_results), Path())
+
+
+def test_a_note_says_how_many_seeds_each_cell_has_when_all_have_as_many(main_results: list[Result]) -> None:
+    students = [result for result in main_results if result.content["network"] == "student"]
+    assert table1(Runs(students)).notes[0] == "mean ± standard deviation over 2 seeds"
+    assert table4(Runs([main_results[0]])).notes[-1] == "one seed"
+
+
+def test_a_note_says_how_many_seeds_each_cell_has_when_rows_or_cells_differ(
+    make_result: Make, main_results: list[Result]
+) -> None:
+    assert table1(Runs(main_results)).notes[0] == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline"
+    more = make_result(schedule="scratch", selector="uniform", k=6, seed=2)
+    told = table1(Runs([*main_results, more])).notes[0]
+    assert told == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline; over 3 in: Uniform-k (k=6)"
+    assert controls.table(Runs(main_results)).notes[-1] == "mean ± standard deviation over 2 seeds"
+
+
+def counted(path: Path) -> str:
+    """Says of a table that was written as CSV what its note says of seeds."""
+    found: dict[tuple[str, ...], dict[tuple[str, str], Cell]] = {}
+    for line in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        words = tuple(
+            line[head] for head in line if head in ("model", "training", "student loss", "student", "trained")
+        )
+        found.setdefault(words, {})[line["column"], line["metric"]] = Cell(seeds=int(line["seeds"]))
+    columns = tuple(dict.fromkeys(column for cells in found.values() for column in cells))
+    return seeds_note([(w, tuple(cells.get(c, Cell()) for c in columns)) for w, cells in found.items()], columns)
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4", "controls"])
+def test_the_stored_tables_say_how_many_seeds_their_cells_have(name: str) -> None:
+    stored = REPOSITORY / "benchmarks" / "results" / "digits"
+    titles = {"controls": "Is it the teacher?"} | {f"table{n}": f"Table {n}:" for n in (1, 2, 3, 4)}
+    (section,) = [
+        section
+        for section in re.split(r"^(?=\*\*)", (stored / "tables.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if section.startswith(f"**{titles[name]}")
+    ]
+    assert f"\n{counted(stored / f'{name}.csv')}\n" in section

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions, version
+from pathlib import Path
 from types import ModuleType
 
 import pluggy
 
 from distillbench import hookspecs
+from distillbench.errors import ConfigError
 from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
 from distillbench.knobs import nearest
 
@@ -108,6 +110,26 @@ class Registry:
             f" (the plugin '{f.plugin}' of {f.distribution} failed to load: {f.reason})" for f in broken
         )
 
+    def question(self, name: str) -> Path:
+        """Returns the file of the question of that name; raises `ConfigError` where no plugin brings it."""
+        found: dict[str, Path] = {}
+        failed = ""
+        for implementation in self.hooks.hook.questions.get_hookimpls():
+            try:
+                offered: Mapping[str, Path] = implementation.function()  # type: ignore[assignment]
+                found = {str(key): Path(path) for key, path in offered.items()} | found
+            except (Exception, SystemExit) as error:
+                failed += f" (the questions of {implementation.plugin_name} failed: {_reason(error)})"
+        if name not in found:
+            known = ", ".join(sorted(found)) or "none"
+            raise ConfigError(
+                [
+                    f"no question is called '{name}'{nearest(name, found)}; there are: {known}; "
+                    f"a file of yours is named with its ending, such as {name}.toml{failed}"
+                ]
+            )
+        return found[name]
+
 
 def discover() -> Registry:
     """Loads every entry point of the group `distillbench`; a broken plugin becomes a failure, never an exception."""
@@ -166,7 +188,7 @@ def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[Mo
     unknown = [n for n in dir(module) if hooks.parse_hookimpl_opts(module, n) and not hasattr(hookspecs, n)]
     if unknown:
         hooks.unregister(module)
-        known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns"]
+        known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns", "questions"]
         return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)
     return module, ""
 

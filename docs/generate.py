@@ -75,7 +75,12 @@ def _hooks() -> str:
     lines = ["| kind | hook | a class derived from |", "|---|---|---|"]
     lines += [f"| {kind} | `{hook}` | `{base.__name__}` |" for kind, (hook, base) in HOOK_OF_KIND.items()]
     lines += [f"| observer | {', '.join(f'`{hook}`' for hook in OBSERVER_HOOKS)} | functions |"]
-    return "\n".join([*lines, "| columns | `metric_columns` | functions |"]) + "\n"
+    return (
+        "\n".join(
+            [*lines, "| columns | `metric_columns` | functions |", "| questions | `questions` | paths of TOML files |"]
+        )
+        + "\n"
+    )
 
 
 def command_line() -> str:

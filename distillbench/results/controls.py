@@ -52,7 +52,10 @@ def table(runs: Runs) -> Table:
     whole = whole[whole["kind"].notna()]
     if whole.empty:
         raise ConfigError(
-            ["these results hold no student alone or distilled serially on uniform frames; controls.toml asks"]
+            [
+                "these results hold no student alone or distilled serially on uniform frames; "
+                "distillbench sweep controls asks them"
+            ]
         )
     methods = over_seeds(whole)
     methods["control"] = [is_control(row) for row in records(methods)]

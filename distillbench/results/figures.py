@@ -113,7 +113,7 @@ def learning_curves(runs: Runs, plt: Any, columns: int) -> Any:
     both = plain[plain["schedule"].isin(list(MODES))]
     both = both[both["objective"].isin(list(OBJECTIVES)) & (both["selector"] == "uniform")]
     if both.empty:
-        raise ConfigError(["Figure 2 needs runs of serial or parallel; benchmarks/paper/figure2.toml asks them"])
+        raise ConfigError(["Figure 2 needs runs of serial or parallel; distillbench sweep figure2 asks them"])
     k = max(int(value) for value in both["k"])
     shape, height = ((3, 1), 6.0) if columns == 1 else ((1, 3), 2.7)
     figure, axes = plt.subplots(
@@ -314,7 +314,7 @@ def frame_budget(runs: Runs, plt: Any, columns: int) -> Any:
     teachers = having(rows, schedule="teacher")
     students = rows[rows["k"].astype(str) != "all"]
     if students.empty:
-        raise ConfigError(["the curve over frames needs students at several k; benchmarks/paper/table1.toml asks them"])
+        raise ConfigError(["the curve over frames needs students at several k; distillbench sweep table1 asks them"])
     figure, axis = plt.subplots(figsize=(INCHES[columns], 5.4 if columns == 1 else 3.9), layout="constrained")
     goal = None if teachers.empty else 0.99 * float(teachers.iloc[0]["gap"])
     handles = [_frame_curve(axis, of, look, goal) for look, of in _methods(students)]

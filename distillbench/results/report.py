@@ -198,7 +198,7 @@ def table2(runs: Runs) -> Table:
     plain = runs.plain()
     matched = plain[plain["objective"].str.contains("rep-intermediate")]
     if matched.empty:
-        raise ConfigError(["Table 2 needs runs that match intermediate states; benchmarks/paper/table2.toml asks them"])
+        raise ConfigError(["Table 2 needs runs that match intermediate states; distillbench sweep table2 asks them"])
     k = max(int(value) for value in matched["k"])
     rows = []
     for mode, title in MODES.items():
@@ -219,7 +219,7 @@ def table3(runs: Runs) -> Table:
     plain = picked(runs.table, is_plain)
     parts = plain[plain["train_videos"] < whole]
     if parts.empty:
-        raise ConfigError(["Table 3 needs runs on a part of the training data; benchmarks/paper/table3.toml asks them"])
+        raise ConfigError(["Table 3 needs runs on a part of the training data; distillbench sweep table3 asks them"])
     k = max((int(value) for value in parts["k"] if value != "all"), default=0)
     sizes = sorted({int(size) for size in parts["train_videos"]} | {whole})
     methods = {"serial": ("Serial", "rep,ce,pred"), "scratch": ("Uniform", "ce")}
@@ -266,7 +266,9 @@ def table4(runs: Runs) -> Table:
         "its k=10 and k=20 rows count 9 and 15 frames",
     ]
     if beside:
-        notes.append(f"times were taken with up to {beside} runs beside; sweep table4.toml with --workers 1 --again")
+        notes.append(
+            f"times were taken with up to {beside} runs beside; distillbench sweep table4 --workers 1 --again takes them alone"
+        )
     notes.append(seeds_note(rows, columns))
     title = f"Table 4: time and operations on {runs.data}"
     return Table("table4", title, ("model",), columns, tuple(rows), (1,), tuple(notes))

@@ -12,7 +12,7 @@ import pytest
 from distillbench import hookspecs
 from distillbench.checks import CHECKS, Subject, verdicts
 from distillbench.hookspecs import HOOK_OF_KIND
-from distillbench.registry import Component
+from distillbench.registry import Component, discover
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -80,6 +80,23 @@ def test_every_hook_is_documented():
     assert all(vars(hookspecs)[name].__doc__ for name in hooks)
     page = (ROOT / "docs" / "writing-a-plugin.md").read_text()
     assert all(f"`{name}`" in page for name in hooks)
+
+
+def test_every_question_that_is_named_anywhere_is_installed():
+    files = [
+        path
+        for folder in ("distillbench", "plugins", "docs", "benchmarks", ".")
+        for path in (ROOT / folder).glob("*" if folder == "." else "**/*")
+        if path.suffix in (".py", ".md", ".toml", ".sh") and path.name != "CHANGELOG.md"
+    ]
+    named = {
+        (path.name, name)
+        for path in files
+        for name in re.findall(r"sweep ((?:table|figure|controls)[\w/.-]*)", path.read_text(encoding="utf-8"))
+    }
+    assert {name for _, name in named} >= {"table1", "table2", "table3", "table4", "figure2", "figure3", "controls"}
+    assert all(discover().question(name.rstrip(".")).is_file() for _, name in named)
+    assert not [path for path in files if "benchmarks/paper" in path.read_text(encoding="utf-8")]
 
 
 def test_every_example_of_writing_a_plugin_keeps_the_contract(tmp_path):

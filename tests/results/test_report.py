@@ -12,6 +12,7 @@ import pytest
 
 from distillbench.cli import tables
 from distillbench.errors import ConfigError
+from distillbench.registry import discover
 from distillbench.results import controls, figures, paper
 from distillbench.results.record import Result
 from distillbench.results.report import (
@@ -243,6 +244,27 @@ def test_the_stored_tables_say_how_many_seeds_their_cells_have(name: str) -> Non
         if section.startswith(f"**{titles[name]}")
     ]
     assert f"\n{counted(stored / f'{name}.csv')}\n" in section
+
+
+def test_a_report_without_its_runs_names_an_installed_question_that_asks_them(make_result: Make) -> None:
+    runs = Runs([make_result(schedule="scratch", selector="first")])
+    teacher = Runs([make_result(schedule="teacher")])
+    named = []
+    for make in (
+        lambda: table2(runs),
+        lambda: table3(runs),
+        lambda: controls.table(runs),
+        lambda: figures.draw("figure2", runs, Path()),
+        lambda: figures.draw("figure3", runs, Path()),
+        lambda: figures.draw("budget", teacher, Path()),
+    ):
+        with pytest.raises(ConfigError) as told:
+            make()
+        found = re.search(r"distillbench sweep (\w+) asks", str(told.value))
+        assert found is not None, told.value
+        named.append(found[1])
+        assert discover().question(found[1]).is_file()
+    assert named == ["table2", "table3", "controls", "figure2", "figure3", "table1"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ Value = object
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a learner is trained; the defaults are the paper's (section 3; section 7, rows 15, 17, 18).
+    """How a learner is trained; the defaults are the paper's (docs/paper.md, section 3 and rows 15, 17, 18).
 
     epochs: epochs a phase of the schedule may spend. batch_size: videos a step. learning_rate: Adam's.
     decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1 is none.

@@ -31,7 +31,8 @@ def _declared(
     question: Annotated[
         Path | None,
         typer.Argument(
-            help="A TOML file with the same choices, or the name of one that a plugin brings, such as table1 (sweep); flags override it."
+            help="A TOML file with the same choices, or the name of one that a plugin brings, "
+            "such as table1 (sweep); flags override it."
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data set.", rich_help_panel=_COMPONENT)] = None,

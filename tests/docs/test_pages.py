@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 import sys
@@ -11,7 +12,9 @@ import pytest
 
 from distillbench import hookspecs
 from distillbench.checks import CHECKS, Subject, verdicts
+from distillbench.config import Training
 from distillbench.hookspecs import HOOK_OF_KIND
+from distillbench.knobs import knobs_of
 from distillbench.registry import Component, discover
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,3 +119,53 @@ def test_the_readmes_selector_keeps_the_contract(tmp_path):
     imports = "import torch\nfrom distillbench import hookimpl\n"
     path.write_text(imports + "from distillbench.interfaces import NO_FRAME, FrameSelector\n" + block)
     assert crosses_of(offered_by(loaded(path, "readme_selector"))) == []
+
+
+ROWS = re.compile(r"\brows? (\d+(?:(?:, | and )\d+)*)")
+SECTIONS = re.compile(r"\bsection (\d+)")
+
+
+def cited(pattern: re.Pattern[str], text: str) -> set[str]:
+    return {number for found in pattern.findall(text) for number in re.findall(r"\d+", found)}
+
+
+def test_every_row_and_section_that_the_code_cites_is_on_the_page_of_the_paper():
+    page = (ROOT / "docs" / "paper.md").read_text()
+    rows, sections = set(re.findall(r"^\| (\d+) \|", page, re.M)), set(re.findall(r"^## (\d+)\.", page, re.M))
+    assert rows == {str(number) for number in range(1, 28)}
+    citing = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "distillbench").rglob("*.py")]
+    citing += [*(ROOT / "docs" / "decisions").glob("*.md")]
+    missing = {}
+    for path in citing:
+        text = path.read_text(encoding="utf-8")
+        if "docs/paper.md" in text:
+            assert cited(ROWS, text) <= rows, path
+            assert cited(SECTIONS, text) <= sections, path
+        elif path.parts[-2] != "decisions":
+            missing[path.name] = cited(SECTIONS, text) | set(re.findall(r"\(rows? \d+", text))
+        assert "section 7" not in text, path
+    assert not {name: found for name, found in missing.items() if found}
+
+
+def test_every_row_of_the_page_of_the_paper_says_what_is_done_in_settings_that_exist(registry):
+    page = (ROOT / "docs" / "paper.md").read_text()
+    table = [line.split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert all(len(line) == 5 for line in table)
+    knobs = {knob.name for component in registry for knob in knobs_of(component.cls)}
+    knobs |= {field.name for field in dataclasses.fields(Training)}
+    named = {name.rpartition(".")[2] for name in re.findall(r"`([a-z0-9_.]+)=", page)}
+    assert {"state", "mixtures", "finetune_head", "l2", "dropout"} <= named <= knobs
+
+
+def test_the_readme_links_every_page_of_the_documentation():
+    readme = (ROOT / "README.md").read_text()
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert {"docs/paper.md", "docs/study.md"} <= pages
+    assert pages <= set(re.findall(r"\]\(([^)#]+)\)", readme))
+
+
+def test_every_link_of_the_documentation_leads_somewhere():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]:
+        targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+        local = [target for target in targets if "://" not in target]
+        assert not [target for target in local if not (path.parent / target).exists()], path

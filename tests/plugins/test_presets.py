@@ -1,4 +1,4 @@
-"""The table of section 7 of the specification, walked row by row for both presets."""
+"""The rows of docs/paper.md, walked one by one for both presets."""
 
 from __future__ import annotations
 

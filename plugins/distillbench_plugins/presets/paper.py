@@ -13,7 +13,7 @@ class Paper(Preset):
     """The paper's text where it speaks, and the choice this project makes of it where it does not."""
 
     def settings(self, k: int) -> Mapping[str, object]:
-        """Returns the settings; the numbers of the rows are those of the specification's section 7."""
+        """Returns the settings; the numbers of the rows are those of docs/paper.md."""
         architecture = {
             f"{network}.{knob}": value
             for network in ("teacher", "student")

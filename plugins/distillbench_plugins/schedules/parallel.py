@@ -9,7 +9,7 @@ from distillbench.interfaces import HeadSharing, Phase, TrainingSchedule
 
 
 class Parallel(TrainingSchedule):
-    """Teacher and student at once: the teacher on the labels, the student on the objective (paper, section 3).
+    """Teacher and student at once: the teacher on the labels, the student on the objective (docs/paper.md, section 3).
 
     The gradient of the student's losses never reaches the teacher's encoder. A tied head, the default, belongs to both
     and is moved by both: the student's `ce` and `pred` change the teacher's predictions and, by way of the head, what
@@ -21,7 +21,8 @@ class Parallel(TrainingSchedule):
     compares, the encoding before the head, loses nothing to the head's dropout.
 
     Knobs:
-        head: where the student's head comes from; tied is ours, separate the released code's (section 7, row 10).
+        head: where the student's head comes from; tied is ours, separate the released code's (docs/paper.md,
+            row 10).
     """
 
     def __init__(self, objective: Mapping[str, float], *, head: HeadSharing = "tied") -> None:

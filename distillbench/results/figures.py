@@ -219,7 +219,7 @@ def joint_embedding(runs: Runs, plt: Any, columns: int) -> Any:
     axis.grid(visible=False)
     axis.set_title(f"Encodings of the same videos, joint t-SNE\n{runs.data}, {found.title}", loc="left")
     handles += [
-        axis.scatter([], [], color=color, marker=marker, label=label)
+        axis.scatter([], [], s=8 * columns, color=color, marker=marker, label=label)
         for color, marker, label in (("#333333", "o", "teacher (dark)"), ("#bbbbbb", "^", "student (light)"))
     ]
     _legend(figure, handles, columns, beneath=3)

@@ -10,12 +10,12 @@ results=${1:-results/digits} seeds=${2:-0:5}
 here=$(dirname "$0")
 if [[ -z $write_only ]]; then
     for question in table1 controls table2 table3 figure2; do
-        distillbench sweep "$here/paper/$question.toml" --data digits --seed "$seeds" --results "$results"
+        distillbench sweep "$question" --data digits --seed "$seeds" --results "$results"
     done
-    distillbench sweep "$here/paper/figure3.toml" --data digits --results "$results"
+    distillbench sweep figure3 --data digits --results "$results"
     distillbench sweep "$here/longer.toml" --results "$results-longer"
     distillbench sweep "$here/precision.toml" --results "$results-bf16"
-    distillbench sweep "$here/paper/table4.toml" --data digits --workers 1 --results "$results-alone"
+    distillbench sweep table4 --data digits --workers 1 --results "$results-alone"
 fi
 tables=$here/results/digits figures=$here/../docs/figures
 mkdir -p "$tables" "$figures"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ Value = object
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a learner is trained; the defaults are the paper's (section 3; section 7, rows 15, 17, 18).
+    """How a learner is trained; the defaults are the paper's (docs/paper.md, section 3 and rows 15, 17, 18).
 
     epochs: epochs a phase of the schedule may spend. batch_size: videos a step. learning_rate: Adam's.
     decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1 is none.
@@ -98,9 +98,16 @@ def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
     return Layer("flag", settings)
 
 
-def read_file(path: Path) -> Layer:
-    """Reads a question from a TOML file: choices at the top, knobs in tables under `set`."""
-    content = _parse(path)
+Find = Callable[[str], Path]
+"""Finds the file of a question that a plugin brings, by name."""
+
+
+def read_file(path: Path, find: Find | None = None) -> Layer:
+    """Reads a question from a TOML file: choices at the top, knobs in tables under `set`.
+
+    A bare name that is no file is looked up with `find`.
+    """
+    content = _parse(path, find)
     if "grid" in content or "when" in content:
         raise ConfigError(
             [f"{path}: [[grid]] and [when] make many runs, which distillbench sweep answers; run takes one"]
@@ -117,13 +124,13 @@ class Question:
     grids: tuple[Layer, ...]
 
 
-def read_grids(path: Path) -> Question:
-    """Reads a question of many runs from a TOML file.
+def read_grids(path: Path, find: Find | None = None) -> Question:
+    """Reads a question of many runs from a TOML file; a bare name that is no file is looked up with `find`.
 
     What is at the top holds for all; `[when.NAME]` for the data set of that name, and wins over the top; each `[[grid]]`
     is a product of its own and wins over both.
     """
-    content = _parse(path)
+    content = _parse(path, find)
     when, grids = content.pop("when", {}), content.pop("grid", [{}])
     if not isinstance(grids, list) or not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigError([f"{path}: a grid is a table of its own, [[grid]]; found grid = {grids!r}"])
@@ -138,9 +145,11 @@ def read_grids(path: Path) -> Question:
     )
 
 
-def _parse(path: Path) -> dict[str, Value]:
+def _parse(path: Path, find: Find | None) -> dict[str, Value]:
+    is_name = len(path.parts) == 1 and not path.suffix and not path.is_file()
+    file = find(path.name) if find and is_name else path
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"the question file '{path}' cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -69,14 +69,18 @@ def _setup(layers: Sequence[Layer], registry: Registry) -> tuple[Setup | None, l
         merged |= {name: (value, layer.source) for name, value in layer.settings.items()}
     said = {name for layer in layers for name in layer.settings}
     problems: list[str] = []
+    ranks: dict[str, int] = {}
     for name, value, source in _recipe(str(merged["data"][0]), registry):
+        ranks[name] = -2
         if name not in said:
             merged[name] = (value, source)
     number = _whole("k", merged["k"][0], 1, problems)
     for name, value, source in _preset(merged["preset"][0], number, registry, problems):
+        ranks[name] = -1
         if name not in said:
             merged[name] = (value, source)
-    return _Resolver(merged, registry, problems).resolve()
+    ranks |= {name: number for number, layer in enumerate(layers) for name in layer.settings}
+    return _Resolver(merged, ranks, registry, problems).resolve()
 
 
 def _asked(component: Component, ask: Callable[[], T], otherwise: T, problems: list[str]) -> T:
@@ -131,9 +135,16 @@ def _whole(name: str, value: Value, least: int, problems: list[str]) -> int:
 class _Resolver:
     """Turns merged settings into a setup, gathering problems on the way."""
 
-    def __init__(self, merged: Mapping[str, tuple[Value, str]], registry: Registry, problems: list[str]) -> None:
+    def __init__(
+        self,
+        merged: Mapping[str, tuple[Value, str]],
+        ranks: dict[str, int],
+        registry: Registry,
+        problems: list[str],
+    ) -> None:
         self.settings = {name: value for name, (value, _) in merged.items()}
         self.sources = {name: source for name, (_, source) in merged.items()}
+        self.ranks = ranks
         self.registry, self.problems = registry, problems
 
     def resolve(self) -> tuple[Setup | None, list[str]]:
@@ -142,6 +153,8 @@ class _Resolver:
             inherited = self._section("selector") | self._section("train_selector")
             self.settings |= {f"train_selector.{name}": value for name, value in inherited.items()}
             self.sources |= {f"train_selector.{n}": self.sources[f"selector.{n}"] for n in self._section("selector")}
+            ranks = {f"train_selector.{n}": self.ranks[f"selector.{n}"] for n in self._section("selector")}
+            self.ranks = ranks | self.ranks
         choices = {
             field: self._choice(_KIND.get(field, field), field, self._section(field)) for field in COMPONENT_FIELDS
         }
@@ -190,9 +203,26 @@ class _Resolver:
             return None
         section = where.replace(" ", ".") if kind == "loss" else where
         settings = self._applicable(component, section, settings)
-        knobs, wrong = bind(component.cls, settings, where if kind == "loss" else f"{where} {name}")
-        self.problems += wrong
+        said = where if kind == "loss" else f"{where} {name}"
+        knobs, wrong = bind(component.cls, settings, said)
+        self.problems += wrong or self._settle_exclusive(component, section, said, knobs)
         return Choice(component, knobs)
+
+    def _settle_exclusive(self, component: Component, section: str, where: str, knobs: dict[str, Value]) -> list[str]:
+        """Resets each knob that a higher layer's choice excludes; lists those that one layer sets."""
+        problems = []
+        defaults = {knob.name: knob.default for knob in knobs_of(component.cls)}
+        for group in getattr(component.cls, "exclusive_knobs", ()):
+            ranks = {name: self.ranks[f"{section}.{name}"] for name in group if knobs[name] != defaults[name]}
+            highest = [name for name, rank in ranks.items() if rank == max(ranks.values())]
+            if len(highest) > 1:
+                told = " and ".join(f"{name}={knobs[name]}" for name in highest)
+                source = self.sources[f"{section}.{highest[0]}"]
+                problems.append(f"{where}: {told} exclude one another and both are set ({source}); set one of them")
+            for name in ranks.keys() - set(highest):
+                knobs[name] = defaults[name]
+                del self.sources[f"{section}.{name}"]
+        return problems
 
     def _applicable(self, component: Component, section: str, settings: Mapping[str, Value]) -> dict[str, Value]:
         """Drops what a recipe or a preset recommends and the chosen component has no knob for; a user is told instead."""

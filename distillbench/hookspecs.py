@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -66,6 +67,11 @@ def metric_columns() -> Mapping[str, Callable[[Any], float]]:  # type: ignore[em
 
     Predictions has ids (V), classes (V, 20) best first, scores (V, 20), hits (V, 20), positives (V,) labels a video.
     """
+
+
+@hookspec
+def questions() -> Mapping[str, Path]:  # type: ignore[empty-body]
+    """Offers questions, the TOML files that `distillbench sweep NAME` answers, by name."""
 
 
 @hookspec

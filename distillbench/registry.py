@@ -13,12 +13,13 @@ from importlib.metadata import (
     distributions,
 )
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from types import ModuleType
 
 import pluggy
 
 from distillbench import hookspecs
-from distillbench.errors import DistillbenchError, Interrupted, PluginError
+from distillbench.errors import ConfigError, DistillbenchError, Interrupted, PluginError
 from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
 from distillbench.knobs import nearest
 from distillbench.printing import printing_to_stderr
@@ -145,6 +146,29 @@ class Registry:
             f" (the plugin '{f.plugin}' of {f.distribution} failed to load: {f.reason})" for f in broken
         )
 
+    def question(self, name: str) -> Path:
+        """Returns the file of the question of that name; raises `ConfigError` where no plugin brings it."""
+        found: dict[str, Path] = {}
+        failed = ""
+        for implementation in self.hooks.hook.questions.get_hookimpls():
+            try:
+                with printing_to_stderr():
+                    offered: Mapping[str, Path] = implementation.function()  # type: ignore[assignment]
+                    found = {str(key): Path(path) for key, path in offered.items()} | found
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a stranger's hook may raise anything
+                failed += f" (the questions of {implementation.plugin_name} failed: {reason_of(error)})"
+        if name not in found:
+            known = ", ".join(sorted(found)) or "none"
+            raise ConfigError(
+                [
+                    f"no question is called '{name}'{nearest(name, found)}; there are: {known}; "
+                    f"a file of yours is named with its ending, such as {name}.toml{failed}"
+                ]
+            )
+        return found[name]
+
 
 def discover() -> Registry:
     """Loads every entry point of the group `distillbench`; a broken plugin becomes a failure, never an exception.
@@ -236,7 +260,7 @@ def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[Mo
             return None, f"'{entry.value}' is {quoted(module)}; a plugin is a module"
         if hooks.is_registered(module):
             return None, f"the module '{entry.value}' is already registered under another entry point"
-        known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns"]
+        known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns", "questions"]
         unknown = [n for n in dir(module) if n not in known and hooks.parse_hookimpl_opts(module, n)]
         if unknown:
             return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)

@@ -55,6 +55,7 @@ def _faults(kind: str, cls: object) -> Iterator[str]:
     yield from _unfinished(cls, base)
     yield from _knobs(cls)
     yield from _ATTRIBUTES.get(kind, _nothing)(cls)
+    yield from _exclusive(cls)
     wrong = wrong_settings(getattr(cls, "check_knobs", {}))
     if wrong:
         yield f"has check_knobs that {wrong}"
@@ -108,6 +109,14 @@ def _knobs(cls: type) -> Iterator[str]:
     for knob in knobs:
         if not fits(knob):
             yield f"has a knob '{knob.name}' that takes {knob.type_name}, and its default is {quoted(knob.default)}"
+
+
+def _exclusive(cls: type) -> Iterator[str]:
+    groups = getattr(cls, "exclusive_knobs", ())
+    known = {knob.name for knob in knobs_of(cls)}
+    listed = [groups] if not isinstance(groups, (tuple, list)) else list(groups)
+    if any(not isinstance(group, (tuple, list)) or not known.issuperset(group) for group in listed):
+        yield f"has exclusive_knobs that are {quoted(groups)}; they must be groups of its knobs' names"
 
 
 def _data(cls: type) -> Iterator[str]:

@@ -75,7 +75,12 @@ def _hooks() -> str:
     lines = ["| kind | hook | a class derived from |", "|---|---|---|"]
     lines += [f"| {kind} | `{hook}` | `{base.__name__}` |" for kind, (hook, base) in HOOK_OF_KIND.items()]
     lines += [f"| observer | {', '.join(f'`{hook}`' for hook in OBSERVER_HOOKS)} | functions |"]
-    return "\n".join([*lines, "| columns | `metric_columns` | functions |"]) + "\n"
+    return (
+        "\n".join(
+            [*lines, "| columns | `metric_columns` | functions |", "| questions | `questions` | paths of TOML files |"]
+        )
+        + "\n"
+    )
 
 
 def command_line() -> str:
@@ -170,6 +175,11 @@ frame, 5 classes. A data set with a knob `dir` is shown small shards in YouTube-
   a moment, such as `{"cell_size": 8}`. Building from defaults is tested with the defaults.
 - `keeps: ClassVar[str]` of a frame selector: `"k"` (the default), `"at most k"` or `"all"`, for one that does not keep exactly
   k frames of every video that has so many.
+
+A component with knobs of which one at most may be set says so, and the higher layer's choice wins (a flag's over a file's, a
+preset's over a recipe's); two in one layer are refused before anything is built:
+
+- `exclusive_knobs: ClassVar[Sequence[Sequence[str]]]`: groups of such knobs, such as `(("block_length", "block_count"),)`.
 
 ## What is not loaded at all
 

@@ -107,3 +107,53 @@ def test_a_preset_is_not_in_the_way_of_components_without_its_knobs(registry: Re
         registry,
     )[0]
     assert setup.head.name == "logistic"
+
+
+@pytest.mark.parametrize(
+    ("choices", "assignments", "lengths", "counts"),
+    [
+        ({"data": "audioset"}, [], (5, 5), (0, 0)),
+        ({"data": "audioset"}, ["student.block_count=4"], (5, 0), (0, 4)),
+        ({"data": "audioset"}, ["student.block_count=0"], (5, 5), (0, 0)),
+        ({"data": "audioset", "preset": "released-code"}, [], (0, 0), (20, 5)),
+        ({"data": "audioset", "preset": "released-code"}, ["student.block_length=3"], (0, 3), (20, 0)),
+    ],
+)
+def test_of_knobs_that_exclude_one_another_the_higher_layers_setting_wins(
+    registry: Registry, choices: dict[str, object], assignments: list[str], lengths: object, counts: object
+) -> None:
+    (setup,) = setups([flags(choices, assignments)], registry)
+    networks = (setup.teacher, setup.student)
+    assert tuple(network.knobs["block_length"] for network in networks) == lengths
+    assert tuple(network.knobs["block_count"] for network in networks) == counts
+    for network, choice in (("teacher", setup.teacher), ("student", setup.student)):
+        told = {n for n in ("block_length", "block_count") if f"{network}.{n}" in setup.sources}
+        assert {n for n in ("block_length", "block_count") if choice.knobs[n]} <= told
+        assert not any(
+            setup.sources.get(f"{network}.{n}", "").startswith("recipe") for n in told if not choice.knobs[n]
+        )
+
+
+def test_a_flag_wins_over_a_file_that_sets_the_knob_it_excludes(registry: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "question.toml"
+    file.write_text("[set.student]\nblock_length = 4\n")
+    (setup,) = setups([read_file(file), flags({}, ["student.block_count=2"])], registry)
+    assert (setup.student.knobs["block_length"], setup.student.knobs["block_count"]) == (0, 2)
+
+
+def test_two_knobs_of_one_layer_that_exclude_one_another_are_told_before_anything_is_built(registry: Registry) -> None:
+    told = problems(registry, {}, "student.block_length=4", "student.block_count=2")
+    assert told == [
+        "student hrnn: block_length=4 and block_count=2 exclude one another and both are set (flag); set one of them"
+    ]
+
+
+def test_knobs_that_a_training_selector_inherits_exclude_one_another_as_the_selectors_do(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    component = registry.find("selector", "every-n")
+    assert component is not None
+    monkeypatch.setattr(component.cls, "exclusive_knobs", (("n", "slots"),), raising=False)
+    lower = Layer("file", {"selector": "every-n", "selector.slots": 200})
+    (setup,) = setups([lower, flags({}, ["selector.n=3"])], registry)
+    assert setup.selector.knobs == setup.train_selector.knobs == {"n": 3, "slots": 300}

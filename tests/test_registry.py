@@ -67,6 +67,10 @@ CLASSES = {
     "a module that cannot be": ({"body": "__module__ = '-c\\0'"}, "says that its module is '-c\\x00'"),
     "abstract methods that are none": ({"after": "Strange.__abstractmethods__ = 7"}, "TypeError"),
     "abstract methods of its own": ({"after": "Strange.__abstractmethods__ = {'more'}"}, "leaves abstract: more"),
+    "exclusive knobs that it does not have": (
+        {"body": "exclusive_knobs = (('none', 'such'),)"},
+        "exclusive_knobs that are",
+    ),
     "sizes for checks that are none": ({"body": "check_knobs = 7"}, "check_knobs that is 7"),
     "sizes for checks that raise": ({"body": "check_knobs = BadMapping()"}, "cannot be looked at: Odd"),
     "knobs without end": (

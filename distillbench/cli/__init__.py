@@ -25,8 +25,7 @@ def main() -> None:
     try:
         code = app(args=arguments, prog_name="distillbench", standalone_mode=False)
     except Interrupted as stopped:
-        print(f"\n{stopped}", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(_stopped(str(stopped)))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -35,8 +34,16 @@ def main() -> None:
             raise
         sys.exit(_explained(error))
     if code == _INTERRUPTED:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        _stopped("stopped; the same command goes on from the last checkpoint")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stopped(text: str) -> int:
+    """Says what the user stopped; returns the exit code."""
+    from distillbench.cli.terminal import echo
+
+    echo(f"\n{text}", err=True)
+    return _INTERRUPTED
 
 
 def _explained(error: Exception) -> int:

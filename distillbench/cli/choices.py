@@ -15,7 +15,7 @@ from distillbench.setup import Setup
 
 def layers(question: Path | None, choices: Mapping[str, object], assignments: Sequence[str]) -> list[Layer]:
     """Orders what was said: the question file first, then the flags, which win."""
-    said = [] if question is None else [read_file(question)]
+    said = [] if question is None else [read_file(question, discover().question)]
     return [*said, flags(choices, assignments)]
 
 
@@ -37,8 +37,10 @@ def all_setups(question: Path | None, choices: Mapping[str, object], assignments
     """
     said = flags(choices, assignments)
     highest = Layer(said.source, {name: axis(name, value) for name, value in said.settings.items()})
-    asked = Question(Layer("", {}), {}, (Layer("", {}),)) if question is None else read_grids(question)
     registry, problems = discover(), list[str]()
+    asked = (
+        Question(Layer("", {}), {}, (Layer("", {}),)) if question is None else read_grids(question, registry.question)
+    )
     found: dict[str, Setup] = {}
     for grid in asked.grids:
         for layers in _for_each_data(asked, grid, highest):

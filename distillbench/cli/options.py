@@ -29,7 +29,11 @@ class Said:
 
 def _declared(
     question: Annotated[
-        Path | None, typer.Argument(help="A TOML file with the same choices; flags override it.")
+        Path | None,
+        typer.Argument(
+            help="A TOML file with the same choices, or the name of one that a plugin brings, "
+            "such as table1 (sweep); flags override it."
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data set.", rich_help_panel=_COMPONENT)] = None,
     data_dir: Annotated[

@@ -32,6 +32,13 @@ class TableForm(StrEnum):
     csv = "csv"
 
 
+class Width(StrEnum):
+    """How wide a figure is, in text columns of a page."""
+
+    one = "1"
+    two = "2"
+
+
 def report(
     subject: Annotated[Subject, typer.Argument(help="A table or figure of the paper, or one of ours.")],
     folders: Annotated[
@@ -43,8 +50,14 @@ def report(
     paper: Annotated[bool, typer.Option("--paper", help="Put the paper's digits beside ours.")] = False,
     format: Annotated[TableForm, typer.Option(help="How a table is written.")] = TableForm.rich,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write to: a table's file, a figure's PNG and SVG.")
+        Path | None,
+        typer.Option(
+            help="Folder to write to: a table's file (none: it is printed), a figure's PNG and SVG (none: figures)."
+        ),
     ] = None,
+    width: Annotated[
+        Width, typer.Option(help="A figure's width, in text columns of a page: 3.4 or 7 inches.")
+    ] = Width.two,
 ) -> None:
     """Write a table or figure of the paper, controls, quality against cost, or quality against frames."""
     from distillbench.cli import tables
@@ -57,7 +70,7 @@ def report(
     runs = Runs(loaded.results, where or [])
     made = {**TABLES, "controls": controls.table}.get(subject.value)
     if made is None:
-        _draw(subject.value, runs, out or Path())
+        _draw(subject.value, runs, out or Path("figures"), int(width.value))
         return
     written = tables.render(made(runs), format.value, paper)
     if out is None:
@@ -70,11 +83,11 @@ def report(
     echo(str(out / f"{subject.value}.{suffix}"))
 
 
-def _draw(subject: str, runs: object, folder: Path) -> None:
+def _draw(subject: str, runs: object, folder: Path, columns: int) -> None:
     from distillbench.cli.terminal import echo
     from distillbench.results import figures
     from distillbench.results.report import Runs
 
     assert isinstance(runs, Runs)
-    for path in figures.draw(subject, runs, folder):
+    for path in figures.draw(subject, runs, folder, columns):
         echo(str(path))

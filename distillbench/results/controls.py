@@ -10,10 +10,9 @@ import pandas as pd
 from distillbench.errors import ConfigError
 from distillbench.results.comparison import Side, compare
 from distillbench.results.leaderboard import over_seeds
-from distillbench.results.report import Cell, Runs, Table, cell, having, picked, records
+from distillbench.results.report import Cell, Row, Runs, Table, cell, having, picked, records, seeds_note
 
 _RESAMPLES = 500
-_Row = tuple[tuple[str, ...], tuple[Cell, ...]]
 
 
 def kind_of(row: Mapping[str, Any]) -> str | None:
@@ -53,7 +52,10 @@ def table(runs: Runs) -> Table:
     whole = whole[whole["kind"].notna()]
     if whole.empty:
         raise ConfigError(
-            ["these results hold no student alone or distilled serially on uniform frames; controls.toml asks"]
+            [
+                "these results hold no student alone or distilled serially on uniform frames; "
+                "distillbench sweep controls asks them"
+            ]
         )
     methods = over_seeds(whole)
     methods["control"] = [is_control(row) for row in records(methods)]
@@ -66,16 +68,17 @@ def table(runs: Runs) -> Table:
     notes = (
         "gain over the best control, by mean GAP@20 at the same k; the interval is paired by video and by seed",
         "the best control was chosen after looking, which makes the gain a little too small",
+        seeds_note(rows, columns),
     )
     title = f"Is it the teacher? Controls on {runs.data}"
     return Table("controls", title, ("student", "trained"), columns, tuple(rows), (section,), notes)
 
 
-def _rows(methods: pd.DataFrame, frames: list[int], made: Callable[[pd.DataFrame], tuple[Cell, ...]]) -> list[_Row]:
+def _rows(methods: pd.DataFrame, frames: list[int], made: Callable[[pd.DataFrame], tuple[Cell, ...]]) -> list[Row]:
     names = dict.fromkeys(
         (str(row["student"]), str(row["kind"]), str(row["loss"])) for row in records(methods.sort_values("schedule"))
     )
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for student, kind, loss in names:
         found: tuple[Cell, ...] = ()
         for k in frames:

@@ -38,7 +38,7 @@ def of_best(runs: Runs) -> Embedding:
     """
     serial = [row for row in records(runs.plain()) if row["schedule"] == "serial" and row["objective"] in OBJECTIVES]
     if not serial:
-        raise ConfigError(["Figure 3 needs a run of serial; benchmarks/paper/figure3.toml asks it"])
+        raise ConfigError(["Figure 3 needs a run of serial; distillbench sweep figure3 asks it"])
     row = max(serial, key=lambda r: (int(r["k"]), len(str(r["objective"])), -int(r["seed"])))
     rebuilt = rebuild(row["result"], discover())
     if "teacher" not in rebuilt.networks:

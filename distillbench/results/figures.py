@@ -1,11 +1,14 @@
 """Figures from stored results, as PNG and SVG: learning curves, encodings, cost, and the budget of frames.
 
+Each is laid out for one or two text columns of a page and saved at just that width, so that nothing is scaled in print.
 Colours are Okabe and Ito's (2008), which colour-blind readers tell apart; markers and line styles repeat what they say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +42,18 @@ _LOOKS = {
     ("serial", "uniform"): ("serial", RED, "s", "-"),
     ("parallel", "uniform"): ("parallel", BLUE, "D", "--"),
 }
+_SHADES = {"serial": ("#F5A97F", RED, "#7A2E00"), "parallel": ("#8CC8F0", BLUE, "#003B5C")}
 _TEACHER = "teacher, all frames"
-_STYLE: dict[Any, Any] = {
+INCHES = {1: 3.4, 2: 7.0}
+"""The width of a figure by the number of text columns that it spans."""
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "font.size": 10,
+    "savefig.dpi": 220,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "figure.titlesize": 8.5,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -54,10 +64,11 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def draw(subject: str, runs: Runs, folder: Path) -> list[Path]:
+def draw(subject: str, runs: Runs, folder: Path, columns: int = 2) -> list[Path]:
     """Draws one figure and writes it as PNG and SVG into a folder; returns both paths.
 
-    Raises `ConfigError` where matplotlib is missing or the runs hold nothing to draw.
+    columns: the text columns of a page that it spans, 1 or 2. Raises `ConfigError` where matplotlib is missing or the
+    runs hold nothing to draw.
     """
     try:
         import matplotlib as mpl
@@ -66,8 +77,8 @@ def draw(subject: str, runs: Runs, folder: Path) -> list[Path]:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    with mpl.rc_context(_STYLE):
-        figure = FIGURES[subject](runs, plt)
+    with mpl.rc_context(STYLE):
+        figure = FIGURES[subject](runs, plt, columns)
         paths = [folder / f"{subject}-{runs.data}.{suffix}" for suffix in ("png", "svg")]
         for path in paths:
             _save(figure, path)
@@ -75,25 +86,39 @@ def draw(subject: str, runs: Runs, folder: Path) -> list[Path]:
     return paths
 
 
+def _legend(figure: Any, handles: Sequence[Any], columns: int, beneath: int) -> None:
+    """Puts a legend beside what spans two text columns, and beneath what spans one, in `beneath` columns."""
+    place: dict[str, Any] = {"loc": "outside right center"}
+    if columns == 1:
+        place = {"loc": "outside lower left", "ncols": beneath}
+    figure.legend(handles, [str(handle.get_label()) for handle in handles], **place)
+
+
 def _save(figure: Any, path: Path) -> None:
     """Writes a figure without the date and the version that would make two files of the same figure differ."""
     kind = path.suffix[1:]
     fixed = {"Software": None} if kind == "png" else {"Date": None}
-    write_atomically(path, lambda draft: figure.savefig(draft, format=kind, metadata=fixed, bbox_inches="tight"))
+    write_atomically(path, lambda draft: figure.savefig(draft, format=kind, metadata=fixed))
 
 
 # ----------------------------------------------------------------------------------------------- Figure 2: learning
 
 
-def learning_curves(runs: Runs, plt: Any) -> Any:
-    """Validation GAP after each epoch, one panel an objective: the serial teacher as a line, three curves beside it."""
+def learning_curves(runs: Runs, plt: Any, columns: int) -> Any:
+    """Validation GAP after each epoch, one panel an objective: the serial teacher as a line, three curves beside it.
+
+    Panels share both axes. Where a student has several phases, each after the first is shaded and named.
+    """
     plain = runs.plain()
     both = plain[plain["schedule"].isin(list(MODES))]
     both = both[both["objective"].isin(list(OBJECTIVES)) & (both["selector"] == "uniform")]
     if both.empty:
-        raise ConfigError(["Figure 2 needs runs of serial or parallel; benchmarks/paper/figure2.toml asks them"])
+        raise ConfigError(["Figure 2 needs runs of serial or parallel; distillbench sweep figure2 asks them"])
     k = max(int(value) for value in both["k"])
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True, layout="constrained")
+    shape, height = ((3, 1), 6.0) if columns == 1 else ((1, 3), 2.7)
+    figure, axes = plt.subplots(
+        *shape, figsize=(INCHES[columns], height), sharex=True, sharey=True, layout="constrained"
+    )
     for letter, axis, (losses, title) in zip("abc", axes, OBJECTIVES.items(), strict=True):
         of = having(both, k=k, objective=losses)
         for mode in MODES:
@@ -101,13 +126,17 @@ def learning_curves(runs: Runs, plt: Any) -> Any:
             if rows:
                 _learning_curve(axis, mode, rows)
         axis.set_title(f"({letter}) ${_mathematical(title)}$", loc="left")
-        axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].set_ylabel("GAP@20 on validation videos")
+    axes[0].set_xlim(left=0)
+    for axis in axes[-1:] if columns == 1 else axes:
+        axis.set_xlabel("epoch")
+    figure.supylabel("GAP@20 on validation videos", fontsize=8)
     handles, labels = max((axis.get_legend_handles_labels() for axis in axes), key=lambda pair: len(pair[1]))
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * columns)
     figure.suptitle(
-        f"Learning with and beside the teacher ({runs.data}, k = {k}; mean and range over seeds)", x=0.01, ha="left"
+        f"Learning with and beside the teacher\n{runs.data}, k = {k}; mean and range over seeds",
+        x=0.01,
+        ha="left",
     )
     return figure
 
@@ -116,11 +145,32 @@ def _learning_curve(axis: Any, mode: str, histories: list[list[Mapping[str, Any]
     student = _curves(histories, "student")
     looks = {"serial": (RED, "o", "-"), "parallel": (BLUE, "D", "--")}[mode]
     _band(axis, student, f"{mode} student", *looks)
+    _mark_phases(axis, histories[0], looks[0], student.shape[1])
     teacher = _curves(histories, "teacher")
     if mode == "serial" and len(teacher):
         axis.axhline(teacher.max(1).mean(), color=BLACK, linestyle=":", label="serial teacher")
     elif len(teacher):
         _band(axis, teacher, "parallel teacher", SKY, "^", "-.")
+
+
+def _mark_phases(axis: Any, history: list[Mapping[str, Any]], color: str, epochs: int) -> None:
+    """Shades and names every phase of the student after its first."""
+    names = [str(row["phase"]) for row in history if "student" in row["networks"]][:epochs]
+    begins = [epoch for epoch in range(1, len(names)) if names[epoch] != names[epoch - 1]]
+    for begin, end in itertools.pairwise([*begins, len(names)]):
+        axis.axvspan(begin + 0.5, end + 0.5, color=color, alpha=0.1, linewidth=0, zorder=0)
+        axis.axvline(begin + 0.5, color=color, linewidth=0.8, zorder=0)
+        axis.text(
+            (begin + end) / 2 + 0.5,
+            0.03,
+            names[begin],
+            transform=axis.get_xaxis_transform(),
+            rotation=90,
+            color=color,
+            fontsize=7,
+            ha="center",
+            va="bottom",
+        )
 
 
 def _curves(histories: Iterable[list[Mapping[str, Any]]], network: str) -> NDArray[np.float64]:
@@ -129,16 +179,14 @@ def _curves(histories: Iterable[list[Mapping[str, Any]]], network: str) -> NDArr
         [row["networks"][network]["validation"]["gap"] for row in h if network in row["networks"]] for h in histories
     ]
     shortest = min(map(len, curves), default=0)
-    return np.array([curve[:shortest] for curve in curves], dtype=np.float64).reshape(len(curves), shortest)[
-        :, :shortest
-    ]
+    return np.array([curve[:shortest] for curve in curves], dtype=np.float64).reshape(len(curves), shortest)
 
 
 def _band(axis: Any, curves: NDArray[np.float64], label: str, color: str, marker: str, line: str) -> None:
     if not curves.size:
         return
     epochs = np.arange(1, curves.shape[1] + 1)
-    size = 4 if len(epochs) <= 12 else 2.5
+    size = 3 if len(epochs) <= 12 else 2
     axis.plot(epochs, curves.mean(0), color=color, marker=marker, markersize=size, linestyle=line, label=label)
     axis.fill_between(epochs, curves.min(0), curves.max(0), color=color, alpha=0.15, linewidth=0)
 
@@ -150,83 +198,106 @@ def _mathematical(title: str) -> str:
 # ---------------------------------------------------------------------------------------------- Figure 3: encodings
 
 
-def joint_embedding(runs: Runs, plt: Any) -> Any:
+def joint_embedding(runs: Runs, plt: Any, columns: int) -> Any:
     """One t-SNE of the teacher's and the student's encodings of the same videos: teacher dark, student light."""
     found = encodings.of_best(runs)
     dark = (BLUE, RED, GREEN, "#8F6B00", "#7A2E63")
     light = ("#8CC8F0", "#F5B48A", "#7FD6B8", "#F0D060", "#E3B3D0")
-    figure, axis = plt.subplots(figsize=(6.4, 5.2), layout="constrained")
+    height = 4.2 if columns == 1 else 4.8
+    figure, axis = plt.subplots(figsize=(INCHES[columns], height), layout="constrained")
+    handles = []
     for number, name in enumerate(found.names):
         of = found.classes == number
         student, teacher = found.student[of], found.teacher[of]
         for ours, theirs in zip(student, teacher, strict=True):
             axis.plot(*zip(ours, theirs, strict=True), color="#cccccc", linewidth=0.4, zorder=1)
-        axis.scatter(*student.T, s=20, color=light[number], marker="^", zorder=2)
-        axis.scatter(*teacher.T, s=18, color=dark[number], marker="o", zorder=3, label=name)
+        axis.scatter(*student.T, s=8 * columns, color=light[number], marker="^", zorder=2)
+        handles.append(
+            axis.scatter(*teacher.T, s=7 * columns, color=dark[number], marker="o", zorder=3, label=f"class {name}")
+        )
     axis.set(xticks=[], yticks=[], xlabel="", ylabel="")
     axis.grid(visible=False)
-    axis.set_title(f"Encodings of the same videos, joint t-SNE ({runs.data}, {found.title})", loc="left", fontsize=10)
-    classes = axis.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.6))
-    axis.add_artist(classes)
-    shades = [
-        axis.scatter([], [], color=color, marker=marker, label=label)
+    axis.set_title(f"Encodings of the same videos, joint t-SNE\n{runs.data}, {found.title}", loc="left")
+    handles += [
+        axis.scatter([], [], s=8 * columns, color=color, marker=marker, label=label)
         for color, marker, label in (("#333333", "o", "teacher (dark)"), ("#bbbbbb", "^", "student (light)"))
     ]
-    axis.legend(handles=shades, loc="center left", bbox_to_anchor=(1.0, 0.25))
+    _legend(figure, handles, columns, beneath=3)
     return figure
 
 
 # ------------------------------------------------------------------------------------------------- cost and frames
 
 
-def pareto(runs: Runs, plt: Any) -> Any:
-    """Quality against multiply-accumulates, every method a point, and the front that no method beats on both."""
+def pareto(runs: Runs, plt: Any, columns: int) -> Any:
+    """Quality against multiply-accumulates, a curve a method, and the front that no point beats on both.
+
+    Every point lies at the cost that was counted: where methods cost the same they are told apart by their transparency.
+    """
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
     rows = over_seeds(of_the_paper(runs.plain()))
-    rows = rows[pd.to_numeric(rows["macs"]).notna()]
-    figure, axis = plt.subplots(figsize=(8.2, 4.6), layout="constrained")
-    looks = [_point_looks(row) for row in records(rows)]
-    order = [*(title for title, *_ in _LOOKS.values()), _TEACHER]
-    for place, title in enumerate(
-        sorted({look[0] for look in looks}, key=lambda t: order.index(t) if t in order else 99)
-    ):
-        of = rows[[look[0] == title for look in looks]]
-        _, color, marker = next(look for look in looks if look[0] == title)
-        beside = of["macs"].astype(float) * (1 + 0.018 * (place - 4))  # equal costs would lie on one another
+    rows = rows[pd.to_numeric(rows["macs"]).notna()].assign(macs=lambda table: pd.to_numeric(table["macs"]))
+    figure, axis = plt.subplots(figsize=(INCHES[columns], 4.9 if columns == 1 else 3.9), layout="constrained")
+    handles = []
+    for look, of in _methods(rows):
         spread = np.nan_to_num(of["gap_sd"].to_numpy(dtype=float))
-        axis.errorbar(
-            beside,
-            of["gap"],
-            spread,
-            fmt=marker,
-            color=color,
-            ecolor=(color, 0.4),
-            markersize=6,
-            elinewidth=1,
-            label=title,
-        )
+        axis.errorbar(of["macs"], of["gap"], spread, fmt="none", ecolor=(look.color, 0.35), elinewidth=1)
+        handles += axis.plot(
+            of["macs"], of["gap"], color=look.color, alpha=0.7, marker=look.marker, markersize=look.size,
+            markeredgewidth=0, linestyle=look.line, linewidth=0.8, label=look.title,
+        )  # fmt: skip
     front = _front(rows)
-    axis.step(front["macs"], front["gap"], where="post", color=BLACK, linewidth=1, zorder=0, label="Pareto front")
+    handles += axis.step(
+        front["macs"], front["gap"], where="post", color=BLACK, linewidth=1, zorder=1.5, label="Pareto front"
+    )
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 4.0)))
+    axis.xaxis.set_major_formatter(EngFormatter())
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("multiply-accumulates a video")
     axis.set_ylabel("GAP@20 on test videos")
-    axis.set_title(f"Quality against cost ({runs.data}; mean and deviation over seeds)", loc="left")
-    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axis.set_title(f"Quality against cost\n{runs.data}; mean and deviation over seeds", loc="left")
+    _legend(figure, handles, columns, beneath=2)
     return figure
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a method is drawn, and what the legend calls it."""
+
+    title: str
+    color: str
+    marker: str
+    line: str
+    size: float = 4.5
+
+
+def _look(schedule: str, selector: str, objective: str, frames: str) -> _Look:
+    if frames == "all":
+        return _Look(_TEACHER, BLACK, "*", "none", 7)
+    title, color, marker, line = _LOOKS.get((schedule, selector), (f"{schedule} {selector}", "#777777", "h", "-"))
+    if schedule == "scratch":
+        return _Look(title, color, marker, line)
+    shades = dict(zip(OBJECTIVES, _SHADES.get(schedule, ()), strict=False))
+    return _Look(f"{title} {objective}", shades.get(objective, color), marker, line)
+
+
+def _methods(rows: pd.DataFrame) -> list[tuple[_Look, pd.DataFrame]]:
+    """Splits rows into methods, the one that is best at its most frames first, each in the order of k."""
+    found = []
+    for _, group in rows.groupby(["schedule", "selector", "objective"], sort=False):
+        ordered = group.assign(frames=pd.to_numeric(group["k"], errors="coerce")).sort_values("frames")
+        first = records(ordered)[0]
+        look = _look(str(first["schedule"]), str(first["selector"]), str(first["objective"]), str(first["k"]))
+        found.append((look, ordered))
+    return sorted(found, key=lambda pair: float(pair[1]["gap"].iloc[-1]), reverse=True)
 
 
 def of_the_paper(table: pd.DataFrame) -> pd.DataFrame:
     """Leaves out what the paper's main table does not have, such as intermediate matching."""
     kept: pd.DataFrame = table[table["objective"].isin(["ce", *OBJECTIVES])]
     return kept
-
-
-def _point_looks(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    if row["k"] == "all":
-        return _TEACHER, BLACK, "*"
-    known = _LOOKS.get((row["schedule"], row["selector"]))
-    if known is None:
-        return f"{row['schedule']} {row['selector']}", "#777777", "h"
-    return known[0], known[1], known[2]
 
 
 def _front(rows: pd.DataFrame) -> pd.DataFrame:
@@ -237,50 +308,40 @@ def _front(rows: pd.DataFrame) -> pd.DataFrame:
     return front
 
 
-def frame_budget(runs: Runs, plt: Any) -> Any:
+def frame_budget(runs: Runs, plt: Any, columns: int) -> Any:
     """Quality against k, a curve a method, and at which k each reaches 99 % of the teacher."""
     rows = over_seeds(of_the_paper(runs.plain()))
     teachers = having(rows, schedule="teacher")
     students = rows[rows["k"].astype(str) != "all"]
     if students.empty:
-        raise ConfigError(["the curve over frames needs students at several k; benchmarks/paper/table1.toml asks them"])
-    figure, axis = plt.subplots(figsize=(8.4, 4.8), layout="constrained")
+        raise ConfigError(["the curve over frames needs students at several k; distillbench sweep table1 asks them"])
+    figure, axis = plt.subplots(figsize=(INCHES[columns], 5.4 if columns == 1 else 3.9), layout="constrained")
     goal = None if teachers.empty else 0.99 * float(teachers.iloc[0]["gap"])
-    curves = [group for _, group in students.groupby(["schedule", "selector", "objective"], sort=False)]
-    for group in sorted(curves, key=_at_most_frames, reverse=True):
-        first = records(group)[0]
-        _frame_curve(axis, group, str(first["schedule"]), str(first["selector"]), str(first["objective"]), goal)
+    handles = [_frame_curve(axis, of, look, goal) for look, of in _methods(students)]
     if goal is not None:
-        axis.axhline(goal / 0.99, color=BLACK, linewidth=1, label="teacher, all frames")
-        axis.axhline(goal, color=BLACK, linewidth=1, linestyle=":", label="99 % of the teacher")
+        handles.append(axis.axhline(goal / 0.99, color=BLACK, linewidth=1, label=_TEACHER))
+        handles.append(axis.axhline(goal, color=BLACK, linewidth=1, linestyle=":", label="99 % of the teacher"))
     axis.set_xlabel("frames the student sees (k)")
     axis.set_ylabel("GAP@20 on test videos")
     axis.set_xticks(sorted({int(k) for k in students["k"]}))
-    axis.set_title(f"How many frames are needed ({runs.data}; mean and deviation over seeds)", loc="left")
-    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
+    axis.set_title(f"How many frames are needed\n{runs.data}; mean and deviation over seeds", loc="left")
+    _legend(figure, handles, columns, beneath=1)
     return figure
 
 
-def _at_most_frames(rows: pd.DataFrame) -> float:
-    return float(max(records(rows), key=lambda row: int(row["k"]))["gap"])
-
-
-def _frame_curve(axis: Any, rows: pd.DataFrame, schedule: str, selector: str, losses: str, goal: float | None) -> None:
-    title, color, marker, line = _LOOKS.get((schedule, selector), (f"{schedule} {selector}", "#777777", "h", "-"))
-    if schedule != "scratch":
-        title += f" {losses}"
-        shades = {"serial": ("#F5A97F", RED, "#7A2E00"), "parallel": ("#8CC8F0", BLUE, "#003B5C")}
-        color = dict(zip(OBJECTIVES, shades[schedule], strict=True)).get(losses, color) if schedule in shades else color
-    ordered = rows.assign(k=pd.to_numeric(rows["k"])).sort_values("k")
-    ks, gaps = ordered["k"].to_numpy(dtype=float), ordered["gap"].to_numpy(dtype=float)
-    needed = None if goal is None else frames_needed(ks, gaps, goal)
+def _frame_curve(axis: Any, rows: pd.DataFrame, look: _Look, goal: float | None) -> Any:
+    ks, gaps = rows["frames"].to_numpy(dtype=float), rows["gap"].to_numpy(dtype=float)
+    title, needed = look.title, None if goal is None else frames_needed(ks, gaps, goal)
     if goal is not None:
         title += f": 99 % at k = {needed:.0f}" if needed is not None else ": below 99 %"
-    spread = np.nan_to_num(ordered["gap_sd"].to_numpy(dtype=float))
-    axis.plot(ks, gaps, color=color, marker=marker, linestyle=line, markersize=5, label=title)
-    axis.fill_between(ks, gaps - spread, gaps + spread, color=color, alpha=0.12, linewidth=0)
+    spread = np.nan_to_num(rows["gap_sd"].to_numpy(dtype=float))
+    (curve,) = axis.plot(
+        ks, gaps, color=look.color, marker=look.marker, linestyle=look.line, markersize=look.size, label=title
+    )
+    axis.fill_between(ks, gaps - spread, gaps + spread, color=look.color, alpha=0.12, linewidth=0)
     if needed is not None:
-        axis.plot(needed, goal, marker="|", markersize=14, color=color, markeredgewidth=2, zorder=5)
+        axis.plot(needed, goal, marker="|", markersize=10, color=look.color, markeredgewidth=1.5, zorder=5)
+    return curve
 
 
 def frames_needed(ks: NDArray[np.float64], gaps: NDArray[np.float64], goal: float) -> float | None:
@@ -295,7 +356,7 @@ def frames_needed(ks: NDArray[np.float64], gaps: NDArray[np.float64], goal: floa
     return float(np.ceil(ks[last] + share * (ks[last + 1] - ks[last]) - 1e-9))
 
 
-FIGURES: Mapping[str, Callable[[Runs, Any], Any]] = {
+FIGURES: Mapping[str, Callable[[Runs, Any, int], Any]] = {
     "figure2": learning_curves,
     "figure3": joint_embedding,
     "pareto": pareto,

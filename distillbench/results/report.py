@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +54,13 @@ class Cell:
     words: str = ""
 
 
+Row = tuple[tuple[str, ...], tuple[Cell, ...]]
+"""A row of a table: words first, then one cell a column."""
+
+
 @dataclass(frozen=True)
 class Table:
-    """A titled table. columns: one or two lines of heading each. rows: words first, then one cell a column.
+    """A titled table. columns: one or two lines of heading each.
 
     sections: the numbers of the rows before which a rule is drawn. notes: said below.
     """
@@ -64,7 +69,7 @@ class Table:
     title: str
     heads: tuple[str, ...]
     columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+    rows: tuple[Row, ...]
     sections: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -167,9 +172,7 @@ def table1(runs: Runs) -> Table:
     published = paper.TABLE_1
     columns = tuple((f"k={k}", title) for k in frames for _, title in QUALITY)
     skyline = cells(having(plain, schedule="teacher"), paper.SKYLINE)
-    rows: list[tuple[tuple[str, ...], tuple[Cell, ...]]] = [
-        (("Teacher-Skyline", ""), (Cell(),) * (len(columns) - 2) + skyline)
-    ]
+    rows: list[Row] = [(("Teacher-Skyline", ""), (Cell(),) * (len(columns) - 2) + skyline)]
     for selector, title in SELECTORS.items():
         of = having(plain, schedule="scratch", selector=selector)
         rows.append(((title, ""), _over_frames(of, frames, ("scratch", selector), published)))
@@ -178,7 +181,7 @@ def table1(runs: Runs) -> Table:
             of = having(plain, schedule=mode, selector="uniform", objective=losses)
             rows.append(((title, written), _over_frames(of, frames, (mode, losses), published)))
     title = f"Table 1: baselines and teacher-student methods on {runs.data}"
-    return Table("table1", title, ("model", "student loss"), columns, tuple(rows), (1, 7, 10), _notes(runs))
+    return Table("table1", title, ("model", "student loss"), columns, tuple(rows), (1, 7, 10), _notes(rows, columns))
 
 
 def _over_frames(
@@ -195,7 +198,7 @@ def table2(runs: Runs) -> Table:
     plain = runs.plain()
     matched = plain[plain["objective"].str.contains("rep-intermediate")]
     if matched.empty:
-        raise ConfigError(["Table 2 needs runs that match intermediate states; benchmarks/paper/table2.toml asks them"])
+        raise ConfigError(["Table 2 needs runs that match intermediate states; distillbench sweep table2 asks them"])
     k = max(int(value) for value in matched["k"])
     rows = []
     for mode, title in MODES.items():
@@ -207,7 +210,7 @@ def table2(runs: Runs) -> Table:
             rows.append(((title, written), tuple(found)))
     columns = tuple((where, title) for where in ("Intermediate", "Final") for _, title in QUALITY)
     title = f"Table 2: intermediate against final matching on {runs.data}, k={k}"
-    return Table("table2", title, ("training", "student loss"), columns, tuple(rows), (3,), _notes(runs))
+    return Table("table2", title, ("training", "student loss"), columns, tuple(rows), (3,), _notes(rows, columns))
 
 
 def table3(runs: Runs) -> Table:
@@ -216,7 +219,7 @@ def table3(runs: Runs) -> Table:
     plain = picked(runs.table, is_plain)
     parts = plain[plain["train_videos"] < whole]
     if parts.empty:
-        raise ConfigError(["Table 3 needs runs on a part of the training data; benchmarks/paper/table3.toml asks them"])
+        raise ConfigError(["Table 3 needs runs on a part of the training data; distillbench sweep table3 asks them"])
     k = max((int(value) for value in parts["k"] if value != "all"), default=0)
     sizes = sorted({int(size) for size in parts["train_videos"]} | {whole})
     methods = {"serial": ("Serial", "rep,ce,pred"), "scratch": ("Uniform", "ce")}
@@ -227,7 +230,7 @@ def table3(runs: Runs) -> Table:
         rows.append(((title,), tuple(pair[number] for number in range(2) for pair in both)))
     columns = tuple((title, f"{_share(n, whole):.0%}") for _, title in QUALITY for n in sizes)
     title = f"Table 3: training on a part of the data on {runs.data}, k={k}"
-    return Table("table3", title, ("model",), columns, tuple(rows), (), _notes(runs))
+    return Table("table3", title, ("model",), columns, tuple(rows), (), _notes(rows, columns))
 
 
 def _share(part: int, whole: int) -> float:
@@ -263,7 +266,10 @@ def table4(runs: Runs) -> Table:
         "its k=10 and k=20 rows count 9 and 15 frames",
     ]
     if beside:
-        notes.append(f"times were taken with up to {beside} runs beside; sweep table4.toml with --workers 1 --again")
+        notes.append(
+            f"times were taken with up to {beside} runs beside; distillbench sweep table4 --workers 1 --again takes them alone"
+        )
+    notes.append(seeds_note(rows, columns))
     title = f"Table 4: time and operations on {runs.data}"
     return Table("table4", title, ("model",), columns, tuple(rows), (1,), tuple(notes))
 
@@ -272,9 +278,37 @@ _PARTS = ("reading", "model", "metric", "sum")
 _COUNTS = ("macs", "flops", "published_macs")
 
 
-def _notes(runs: Runs) -> tuple[str, ...]:
-    seeds = sorted({int(seed) for seed in runs.table["seed"]})
-    return (f"mean ± standard deviation over seeds {', '.join(map(str, seeds))}; mAP is mAP@20",)
+def seeds_note(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> str:
+    """Says over how many seeds cells are means: the commonest number, and which rows or cells have another.
+
+    Rows are named by their words, cells by their row and what of their column's heading is no name of a metric.
+    """
+    cells_of: dict[str, dict[str, int]] = {}
+    for words, found in rows:
+        counts = cells_of.setdefault(" ".join(filter(None, words)), {})
+        for heading, each in zip(columns, found, strict=True):
+            if each.seeds:
+                counts[" ".join(part for part in heading if part not in _METRICS)] = each.seeds
+    every = Counter(seeds for counts in cells_of.values() for seeds in counts.values())
+    if not every:
+        return "no runs"
+    commonest = max(every, key=lambda seeds: (every[seeds], seeds))
+    told = [f"mean ± standard deviation over {commonest} seeds" if commonest > 1 else "one seed"]
+    for seeds in sorted(every.keys() - {commonest}):
+        named = []
+        for row, counts in cells_of.items():
+            places = [place for place, count in counts.items() if count == seeds]
+            if places:
+                named.append(row if len(places) == len(counts) else f"{row} ({', '.join(places)})")
+        told.append(f"over {seeds} in: {'; '.join(named)}")
+    return "; ".join(told)
+
+
+_METRICS = {title for _, title in QUALITY}
+
+
+def _notes(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return (seeds_note(rows, columns), "mAP is mAP@20")
 
 
 TABLES: Mapping[str, Callable[[Runs], Table]] = {

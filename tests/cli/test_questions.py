@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from distillbench import hookimpl
 from distillbench.cli.choices import all_setups, axis
 from distillbench.config import read_file, read_grids
 from distillbench.errors import ConfigError
+from distillbench.registry import discover
 
-PAPER = Path(__file__).resolve().parents[2] / "benchmarks" / "paper"
+PAPER = Path(__file__).resolve().parents[2] / "plugins" / "distillbench_plugins" / "questions"
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -93,6 +96,63 @@ def test_the_papers_questions_can_be_asked(path: Path) -> None:
         assert {setup.student.knobs["cell_size"] for setup in ours} == {cell}
         longest = {"digits": 60, "audioset": 10}[data]
         assert all(setup.k <= longest for setup in ours if "student" in setup.networks)
+
+
+def test_a_question_that_is_installed_is_found_by_its_name(command: Command, tmp_path: Path) -> None:
+    asked = ["sweep", "figure3", "--data", "digits", "--results", tmp_path / "r", "--dry-run"]
+    code, _, err = command(*asked)
+    assert code == 0, err
+    assert "1 to make" in err
+
+
+def test_a_file_in_the_current_folder_comes_before_an_installed_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(all_setups(Path("figure3"), {"data": "digits"}, [])) == 1
+    Path("figure3").mkdir()
+    assert len(all_setups(Path("figure3"), {"data": "digits"}, [])) == 1
+    Path("figure3").rmdir()
+    Path("figure3").write_text("k = [3, 4]\n")
+    assert {setup.k for setup in all_setups(Path("figure3"), {}, [])} == {3, 4}
+
+
+def test_what_an_installed_question_sets_is_said_to_come_from_it_by_name() -> None:
+    (setup,) = all_setups(Path("figure3"), {"data": "digits"}, [])
+    assert setup.sources["k"] == "figure3"
+
+
+@pytest.mark.parametrize("name", ["sweep", "run"])
+def test_an_unknown_question_is_told_with_the_nearest_and_all_that_exist(command: Command, name: str) -> None:
+    code, _, err = command(name, "tabel1")
+    told = " ".join(err.split())
+    assert code == 2
+    assert "no question is called 'tabel1', did you mean 'table1'?" in told
+    assert "there are: controls, figure2, figure3, table1, table2, table3, table4" in told
+    assert "tabel1.toml" in told
+
+
+def test_a_missing_file_is_still_a_missing_file(command: Command) -> None:
+    for path in ("table1.toml", "./nowhere/table1"):
+        code, _, err = command("sweep", path)
+        assert code == 2
+        assert "cannot be read" in err
+
+
+def test_a_plugin_whose_questions_fail_is_named_only_where_a_question_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = discover()
+    module = ModuleType("strange")
+
+    def questions() -> dict[str, Path]:
+        raise KeyError("licence")
+
+    monkeypatch.setattr(module, "questions", hookimpl(questions), raising=False)
+    registry.hooks.register(module, name="strangers:strange")
+    assert registry.question("table1").is_file()
+    with pytest.raises(ConfigError, match="the questions of strangers:strange failed: KeyError: 'licence'"):
+        registry.question("table9")
 
 
 def test_a_dry_run_prints_the_plan_and_trains_nothing(command: Command, tiny: list[str], tmp_path: Path) -> None:

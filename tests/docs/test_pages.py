@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 import sys
@@ -11,8 +12,10 @@ import pytest
 
 from distillbench import hookspecs
 from distillbench.checks import CHECKS, Subject, verdicts
+from distillbench.config import Training
 from distillbench.hookspecs import HOOK_OF_KIND
-from distillbench.registry import Component
+from distillbench.knobs import knobs_of
+from distillbench.registry import Component, discover
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -82,6 +85,23 @@ def test_every_hook_is_documented():
     assert all(f"`{name}`" in page for name in hooks)
 
 
+def test_every_question_that_is_named_anywhere_is_installed():
+    files = [
+        path
+        for folder in ("distillbench", "plugins", "docs", "benchmarks", ".")
+        for path in (ROOT / folder).glob("*" if folder == "." else "**/*")
+        if path.suffix in (".py", ".md", ".toml", ".sh") and path.name != "CHANGELOG.md"
+    ]
+    named = {
+        (path.name, name)
+        for path in files
+        for name in re.findall(r"sweep ((?:table|figure|controls)[\w/.-]*)", path.read_text(encoding="utf-8"))
+    }
+    assert {name for _, name in named} >= {"table1", "table2", "table3", "table4", "figure2", "figure3", "controls"}
+    assert all(discover().question(name.rstrip(".")).is_file() for _, name in named)
+    assert not [path for path in files if "benchmarks/paper" in path.read_text(encoding="utf-8")]
+
+
 def test_every_example_of_writing_a_plugin_keeps_the_contract(tmp_path):
     components = []
     blocks = PYTHON.findall((ROOT / "docs" / "writing-a-plugin.md").read_text())
@@ -99,3 +119,53 @@ def test_the_readmes_selector_keeps_the_contract(tmp_path):
     imports = "import torch\nfrom distillbench import hookimpl\n"
     path.write_text(imports + "from distillbench.interfaces import NO_FRAME, FrameSelector\n" + block)
     assert crosses_of(offered_by(loaded(path, "readme_selector"))) == []
+
+
+ROWS = re.compile(r"\brows? (\d+(?:(?:, | and )\d+)*)")
+SECTIONS = re.compile(r"\bsection (\d+)")
+
+
+def cited(pattern: re.Pattern[str], text: str) -> set[str]:
+    return {number for found in pattern.findall(text) for number in re.findall(r"\d+", found)}
+
+
+def test_every_row_and_section_that_the_code_cites_is_on_the_page_of_the_paper():
+    page = (ROOT / "docs" / "paper.md").read_text()
+    rows, sections = set(re.findall(r"^\| (\d+) \|", page, re.M)), set(re.findall(r"^## (\d+)\.", page, re.M))
+    assert rows == {str(number) for number in range(1, 28)}
+    citing = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "distillbench").rglob("*.py")]
+    citing += [*(ROOT / "docs" / "decisions").glob("*.md")]
+    missing = {}
+    for path in citing:
+        text = path.read_text(encoding="utf-8")
+        if "docs/paper.md" in text:
+            assert cited(ROWS, text) <= rows, path
+            assert cited(SECTIONS, text) <= sections, path
+        elif path.parts[-2] != "decisions":
+            missing[path.name] = cited(SECTIONS, text) | set(re.findall(r"\(rows? \d+", text))
+        assert "section 7" not in text, path
+    assert not {name: found for name, found in missing.items() if found}
+
+
+def test_every_row_of_the_page_of_the_paper_says_what_is_done_in_settings_that_exist(registry):
+    page = (ROOT / "docs" / "paper.md").read_text()
+    table = [line.split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert all(len(line) == 5 for line in table)
+    knobs = {knob.name for component in registry for knob in knobs_of(component.cls)}
+    knobs |= {field.name for field in dataclasses.fields(Training)}
+    named = {name.rpartition(".")[2] for name in re.findall(r"`([a-z0-9_.]+)=", page)}
+    assert {"state", "mixtures", "finetune_head", "l2", "dropout"} <= named <= knobs
+
+
+def test_the_readme_links_every_page_of_the_documentation():
+    readme = (ROOT / "README.md").read_text()
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert {"docs/paper.md", "docs/study.md"} <= pages
+    assert pages <= set(re.findall(r"\]\(([^)#]+)\)", readme))
+
+
+def test_every_link_of_the_documentation_leads_somewhere():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]:
+        targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+        local = [target for target in targets if "://" not in target]
+        assert not [target for target in local if not (path.parent / target).exists()], path

@@ -1,4 +1,4 @@
-"""The table of section 7 of the specification, walked row by row for both presets."""
+"""The rows of docs/paper.md, walked one by one for both presets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from distillbench.evaluation.evaluate import Evaluation
 from distillbench.evaluation.ranking import RankingMetrics
 from distillbench.grid import setups
 from distillbench.interfaces import ClipGenerator, Codec, DataSet
+from distillbench.networks import probe
 from distillbench.registry import Registry, discover
 from distillbench.setup import Setup
 
@@ -173,4 +174,17 @@ def test_row_25_no_preset_names_a_number_of_classes_or_a_width(paper: Setup, rel
         assert setup.data.knobs["classes"] is None
         assert not any(
             name.startswith("data.") for name, source in setup.sources.items() if source.startswith("preset")
+        )
+
+
+@pytest.mark.parametrize("name", ["paper", "released-code"])
+@pytest.mark.parametrize("data", ["digits", "yt8m", "audioset", "synthetic"])
+def test_what_a_preset_plans_on_a_data_set_of_ours_can_be_built(registry: Registry, name: str, data: str) -> None:
+    asked = {"preset": name, "data": data}
+    (setup,) = setups([flags(asked, ["teacher.cell_size=8", "student.cell_size=8"])], registry)
+    for network in (setup.teacher, setup.student):
+        assert probe(network.build(16), 16, 5).summary == 4 * 8
+    for selector in (setup.selector, setup.train_selector, setup.teacher_selector):
+        assert (
+            selector.build(setup.k).select(torch.tensor([20]), None, ClipGenerator(torch.tensor([1])), False).ndim == 2
         )

@@ -107,3 +107,10 @@ def test_the_shuffled_control_changes_the_targets_alone(objective: dict[str, flo
 @pytest.mark.parametrize("objective", [THREE, {"rep": 1.0}])
 def test_the_untrained_control_leaves_out_the_teachers_phase_alone(objective: dict[str, float]) -> None:
     assert Serial(objective, teacher="untrained").phases(5) == Serial(objective).phases(5)[1:]
+
+
+def test_parallel_says_what_of_the_teacher_the_student_moves_and_with_which_teacher_it_is_matched() -> None:
+    told = " ".join(str(Parallel.__doc__).split())
+    assert "losses never move the teacher" not in told
+    assert "A tied head, the default, belongs to both and is moved by both" in told
+    assert "its dropout is on" in told

@@ -5,15 +5,30 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from distillbench.cli import tables
 from distillbench.errors import ConfigError
+from distillbench.registry import discover
 from distillbench.results import controls, figures, paper
 from distillbench.results.record import Result
-from distillbench.results.report import Runs, Table, cell, objective, table1, table2, table3, table4
+from distillbench.results.report import (
+    Cell,
+    Runs,
+    Table,
+    cell,
+    objective,
+    seeds_note,
+    table1,
+    table2,
+    table3,
+    table4,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 Make = Callable[..., Result]
 
@@ -189,3 +204,163 @@ def test_without_matplotlib_a_figure_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ConfigError, match=re.escape("distillbench[plot]")):
         figures.draw("pareto", Runs(main_results), Path())
+
+
+def test_a_note_says_how_many_seeds_each_cell_has_when_all_have_as_many(main_results: list[Result]) -> None:
+    students = [result for result in main_results if result.content["network"] == "student"]
+    assert table1(Runs(students)).notes[0] == "mean ± standard deviation over 2 seeds"
+    assert table4(Runs([main_results[0]])).notes[-1] == "one seed"
+
+
+def test_a_note_says_how_many_seeds_each_cell_has_when_rows_or_cells_differ(
+    make_result: Make, main_results: list[Result]
+) -> None:
+    assert table1(Runs(main_results)).notes[0] == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline"
+    more = make_result(schedule="scratch", selector="uniform", k=6, seed=2)
+    told = table1(Runs([*main_results, more])).notes[0]
+    assert told == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline; over 3 in: Uniform-k (k=6)"
+    assert controls.table(Runs(main_results)).notes[-1] == "mean ± standard deviation over 2 seeds"
+
+
+def counted(path: Path) -> str:
+    """Says of a table that was written as CSV what its note says of seeds."""
+    found: dict[tuple[str, ...], dict[tuple[str, str], Cell]] = {}
+    for line in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        words = tuple(
+            line[head] for head in line if head in ("model", "training", "student loss", "student", "trained")
+        )
+        found.setdefault(words, {})[line["column"], line["metric"]] = Cell(seeds=int(line["seeds"]))
+    columns = tuple(dict.fromkeys(column for cells in found.values() for column in cells))
+    return seeds_note([(w, tuple(cells.get(c, Cell()) for c in columns)) for w, cells in found.items()], columns)
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4", "controls"])
+def test_the_stored_tables_say_how_many_seeds_their_cells_have(name: str) -> None:
+    stored = REPOSITORY / "benchmarks" / "results" / "digits"
+    titles = {"controls": "Is it the teacher?"} | {f"table{n}": f"Table {n}:" for n in (1, 2, 3, 4)}
+    (section,) = [
+        section
+        for section in re.split(r"^(?=\*\*)", (stored / "tables.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if section.startswith(f"**{titles[name]}")
+    ]
+    assert f"\n{counted(stored / f'{name}.csv')}\n" in section
+
+
+def test_a_report_without_its_runs_names_an_installed_question_that_asks_them(make_result: Make) -> None:
+    runs = Runs([make_result(schedule="scratch", selector="first")])
+    teacher = Runs([make_result(schedule="teacher")])
+    named = []
+    for make in (
+        lambda: table2(runs),
+        lambda: table3(runs),
+        lambda: controls.table(runs),
+        lambda: figures.draw("figure2", runs, Path()),
+        lambda: figures.draw("figure3", runs, Path()),
+        lambda: figures.draw("budget", teacher, Path()),
+    ):
+        with pytest.raises(ConfigError) as told:
+            make()
+        found = re.search(r"distillbench sweep (\w+) asks", str(told.value))
+        assert found is not None, told.value
+        named.append(found[1])
+        assert discover().question(found[1]).is_file()
+    assert named == ["table2", "table3", "controls", "figure2", "figure3", "table1"]
+
+
+@pytest.fixture
+def plt() -> Any:
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("Agg")
+    return pytest.importorskip("matplotlib.pyplot")
+
+
+def test_every_point_of_pareto_lies_at_a_stored_cost_and_the_front_passes_through_points(
+    main_results: list[Result], plt: Any
+) -> None:
+    runs = Runs(main_results)
+    figure = figures.pareto(runs, plt, 2)
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    front = lines.pop("Pareto front")
+    means = {
+        (float(of["macs"].iloc[0]), float(of["gap"].mean()))
+        for _, of in runs.plain().groupby(["schedule", "objective", "k"])
+    }
+    drawn = {(float(x), float(y)) for line in lines.values() for x, y in line.get_xydata()}
+    assert {x for x, _ in drawn} == {float(macs) for macs in runs.plain()["macs"]}
+    assert [y for _, y in sorted(drawn)] == pytest.approx([y for _, y in sorted(means)])
+    vertices = [(float(x), float(y)) for x, y in front.get_xydata()]
+    assert vertices
+    assert set(vertices) <= drawn
+    assert all(any(x >= a and y <= b for a, b in vertices) for x, y in drawn if x >= vertices[0][0])
+    whiskers = [s for each in figure.axes[0].collections for s in each.get_segments()]
+    assert {float(x) for segment in whiskers for x, _ in segment} <= {x for x, _ in drawn}
+    plt.close(figure)
+
+
+def test_pareto_connects_a_methods_points_and_no_others(main_results: list[Result], plt: Any) -> None:
+    figure = figures.pareto(Runs(main_results), plt, 2)
+    lines = {str(line.get_label()): line for line in figure.axes[0].get_lines()}
+    frames = {title: [float(x) / 1000 for x in line.get_xdata()] for title, line in lines.items()}
+    del frames["Pareto front"]
+    assert frames == {"Uniform-k alone": [3, 6], "serial rep,ce,pred": [3, 6], "teacher, all frames": [12]}
+    assert all(0 < (lines[title].get_alpha() or 1) < 1 for title in frames)
+    plt.close(figure)
+
+
+def test_a_students_later_phases_are_marked_and_panels_share_their_axis(make_result: Make, plt: Any) -> None:
+    results = [make_result(schedule=s, loss=loss) for s in ("serial", "parallel") for loss in ("rep", "rep,ce")]
+    figure = figures.learning_curves(Runs(results), plt, 2)
+    (first, second, third) = figure.axes
+    assert first.get_xlim() == second.get_xlim() == third.get_xlim()
+    phases = [p for p in results[0].content["setup"]["phases"] if "student" in p["objectives"]]
+    assert [text.get_text() for text in first.texts] == [phases[1]["name"]]
+    assert phases[0]["epochs"] + 0.5 in [float(line.get_xdata()[0]) for line in first.get_lines()]
+    assert not [*second.texts, *third.texts]
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(("columns", "inches"), [(1, 3.4), (2, 7.0)])
+@pytest.mark.parametrize("subject", ["figure2", "pareto", "budget"])
+def test_a_figure_is_as_wide_as_the_text_columns_that_it_spans(
+    main_results: list[Result], tmp_path: Path, plt: Any, subject: str, columns: int, inches: float
+) -> None:
+    png, svg = figures.draw(subject, Runs(main_results), tmp_path, columns)
+    width = int.from_bytes(png.read_bytes()[16:20], "big")
+    assert width == round(inches * 220)
+    found = re.search(r'<svg [^>]*width="([\d.]+)pt"', svg.read_text(encoding="utf-8"))
+    assert found is not None
+    assert float(found[1]) == pytest.approx(72 * inches)
+    sizes = [float(size) for size in re.findall(r"font: (?:\S+ )?([\d.]+)px", svg.read_text(encoding="utf-8"))]
+    assert all(size >= 6 for size in sizes)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("subject", ["figure2", "pareto", "budget"])
+def test_no_words_of_a_figure_lie_on_others_or_beyond_its_edge(
+    main_results: list[Result], make_result: Make, plt: Any, subject: str, columns: int
+) -> None:
+    more = [make_result(schedule=s, loss=loss, k=6) for s in ("serial", "parallel") for loss in ("rep", "rep,ce")]
+    with plt.rc_context(figures.STYLE):
+        figure = figures.FIGURES[subject](Runs([*main_results, *more]), plt, columns)
+        figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [(text.get_text(), text.get_window_extent(renderer).shrunk(0.9, 0.8)) for text in words_of(figure)]
+    edge = figure.bbox.padded(1)
+    for place, (said, box) in enumerate(boxes):
+        assert box.x0 >= edge.x0, said
+        assert box.x1 <= edge.x1, said
+        assert box.y0 >= edge.y0, said
+        assert box.y1 <= edge.y1, said
+        assert not [other for other, its in boxes[:place] if box.overlaps(its)], said
+    plt.close(figure)
+
+
+def words_of(figure: Any) -> list[Any]:
+    """Lists the words that a figure shows: ticks beyond the ends of an axis are not shown."""
+    found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for axes in figure.axes:
+        found += [axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            found += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    return [text for text in found if text.get_visible() and text.get_text().strip()]

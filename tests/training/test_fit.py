@@ -76,7 +76,9 @@ def test_a_network_that_learns_is_in_training_mode_and_one_that_does_not_is_stil
         assert training == {expected}
 
 
-def test_the_students_losses_never_move_the_teacher(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+def test_the_students_losses_never_move_a_teacher_with_a_head_of_its_own(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
     setup = make_setup("schedule.head=separate", schedule="parallel")
     other = make_setup("schedule.head=separate", schedule="parallel", loss="rep:50")
     one, two = build(setup), build(other)
@@ -84,6 +86,19 @@ def test_the_students_losses_never_move_the_teacher(make_setup: Callable[..., Se
     train(two, tmp_path / "two")
     assert same(one.models["teacher"].state_dict(), two.models["teacher"].state_dict())
     assert not same(one.models["student"].state_dict(), two.models["student"].state_dict())
+
+
+def test_the_students_losses_move_a_teacher_by_way_of_the_tied_head(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    fp32 = "training.precision=fp32"
+    one, two = (build(make_setup(fp32, schedule="parallel", loss=loss)) for loss in ("rep,ce,pred", "rep"))
+    train(one, tmp_path / "one")
+    train(two, tmp_path / "two")
+    teachers = [weights(parts) for parts in (one, two)]
+    for part in ("teacher.head.", "teacher.encoder."):
+        parts = [{n: t for n, t in w.items() if n.startswith(part)} for w in teachers]
+        assert not same(*parts)
 
 
 def test_the_same_seed_gives_the_same_numbers_to_the_last_digit(

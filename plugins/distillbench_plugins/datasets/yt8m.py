@@ -15,8 +15,9 @@ _PAPER_VALIDATION = 48_163 / 5_786_881
 class YouTube8M(DataSet):
     """YouTube-8M frame-level shards (one frame a second, rgb 1024 + audio 128), or any in the same layout.
 
-    With only `dir`, its videos are shared out by a hash of their ids. The paper's protocol (section 4) is `train` the
-    training shards and `test` the published validation shards; its validation videos are then drawn out of `train`.
+    With only `dir`, its videos are shared out by a hash of their ids. The paper's protocol (docs/paper.md, section 4)
+    is `train` the training shards and `test` the published validation shards; its validation videos are then drawn out
+    of `train`.
 
     Knobs:
         dir: folder of *.tfrecord, which patterns begin in.

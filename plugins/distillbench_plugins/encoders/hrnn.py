@@ -1,8 +1,11 @@
-"""The hierarchical RNN, as teacher and as student: they differ in the length of a block alone (paper, section 1)."""
+"""The hierarchical RNN, as teacher and as student: they differ in the length of a block alone.
+
+docs/paper.md, section 1, has the paper's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from distillbench import hookimpl
@@ -13,7 +16,9 @@ TEACHER_BLOCK = 20
 
 
 class TeacherHRNN(Encoder):
-    """Hierarchical RNN, as teacher: an LSTM encodes blocks of 20 frames, another the sequence of codes (paper, 1).
+    """Hierarchical RNN, as teacher: an LSTM encodes blocks of 20 frames, another the sequence of codes.
+
+    The paper's, docs/paper.md, section 1.
 
     Knobs:
         cell_size: H, the width of an LSTM's state.
@@ -29,6 +34,7 @@ class TeacherHRNN(Encoder):
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
+    exclusive_knobs: ClassVar[Sequence[Sequence[str]]] = (("block_length", "block_count"),)
 
     def __init__(
         self,
@@ -57,12 +63,14 @@ class TeacherHRNN(Encoder):
         return encoding
 
     def published_macs(self, frames: int, width: int) -> int:
-        """Counts as the paper's Table 4: the lower LSTM alone over the first feature (paper, section 6)."""
+        """Counts as the paper's Table 4: the lower LSTM alone over the first feature (docs/paper.md, section 6)."""
         return self.rnn.macs_of_lower(frames, width)
 
 
 class StudentHRNN(Encoder):
-    """Hierarchical RNN, as student: the teacher's architecture over k frames in blocks of 5 or 3 (paper, section 1).
+    """Hierarchical RNN, as student: the teacher's architecture over k frames in blocks of 5 or 3.
+
+    The paper's, docs/paper.md, section 1 and row 2.
 
     Knobs:
         cell_size: H, the width of an LSTM's state.
@@ -78,6 +86,7 @@ class StudentHRNN(Encoder):
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
+    exclusive_knobs: ClassVar[Sequence[Sequence[str]]] = (("block_length", "block_count"),)
 
     def __init__(
         self,
@@ -107,7 +116,7 @@ class StudentHRNN(Encoder):
         return encoding
 
     def published_macs(self, frames: int, width: int) -> int:
-        """Counts as the paper's Table 4: the lower LSTM alone over the first feature (paper, section 6)."""
+        """Counts as the paper's Table 4: the lower LSTM alone over the first feature (docs/paper.md, section 6)."""
         return self.rnn.macs_of_lower(frames, width)
 
 

@@ -11,10 +11,10 @@ from distillbench.interfaces import Head
 
 
 class Logistic(Head):
-    """Logistic regression, the paper's "sigmoid neuron" (paper, section 7, row 9); Glorot-uniform, zero bias.
+    """Logistic regression, the paper's "sigmoid neuron" (docs/paper.md, row 9); Glorot-uniform, zero bias.
 
     Knobs:
-        dropout: the share of the encoding that is dropped before the head (row 16).
+        dropout: the share of the encoding that is dropped before the head (docs/paper.md, row 16).
     """
 
     def __init__(self, width: int, classes: int, *, dropout: float = 0.5) -> None:

@@ -12,14 +12,14 @@ from distillbench.interfaces import Head
 
 
 class MixtureOfExperts(Head):
-    """Mixture of logistic experts with a dummy expert that always says no; the paper's head (paper, section 7, row 9).
+    """Mixture of logistic experts with a dummy expert that always says no; the paper's head (docs/paper.md, row 9).
 
     p = sum over mixtures of gate * sigmoid(expert), the gates a softmax that also covers the dummy. Matrices start
     Glorot-uniform, the experts' bias at zero; gates have no bias.
 
     Knobs:
         mixtures: experts of each class, the dummy not counted.
-        dropout: the share of the encoding that is dropped before the head (row 16).
+        dropout: the share of the encoding that is dropped before the head (docs/paper.md, row 16).
     """
 
     def __init__(self, width: int, classes: int, *, mixtures: int = 2, dropout: float = 0.5) -> None:

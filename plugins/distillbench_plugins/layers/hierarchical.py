@@ -1,4 +1,7 @@
-"""The hierarchical RNN: an LSTM over the frames of every block, another over the blocks' codes (paper, section 1)."""
+"""The hierarchical RNN: an LSTM over the frames of every block, another over the blocks' codes.
+
+docs/paper.md, section 1, has the paper's.
+"""
 
 from __future__ import annotations
 

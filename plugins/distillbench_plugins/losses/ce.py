@@ -11,7 +11,9 @@ from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
 
 
 class CrossEntropy(MatchingLoss):
-    """Cross-entropy with the labels, L_CE: one sigmoid a class, summed over classes, batch mean (paper, 2).
+    """Cross-entropy with the labels, L_CE: one sigmoid a class, summed over classes, batch mean.
+
+    The paper's, docs/paper.md, section 2.
 
     Knobs:
         label_smoothing: s moves every label towards a half: y becomes (1 - s) y + s / 2.

@@ -12,7 +12,9 @@ from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
 
 
 class Prediction(MatchingLoss):
-    """Divergence of the student's probabilities from the teacher's, L_pred (paper, 2 and section 7, rows 12 and 14).
+    """Divergence of the student's probabilities from the teacher's, L_pred.
+
+    The paper's, docs/paper.md, section 2 and rows 12 and 14.
 
     Knobs:
         divergence: bernoulli, the sum over classes of KL(teacher || student); categorical, KL of the sigmoids

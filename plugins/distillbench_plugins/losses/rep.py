@@ -9,7 +9,10 @@ from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
 
 
 class Representation(MatchingLoss):
-    """Squared distance of the student's encoding from the teacher's, L_rep (paper, 2): summed over E, batch mean."""
+    """Squared distance of the student's encoding from the teacher's, L_rep: summed over E, batch mean.
+
+    The paper's, docs/paper.md, section 2.
+    """
 
     passport = Passport(
         frozenset({"teacher", "summary", "equal-widths"}), claims=frozenset({"batch-mean", "least-at-match"})

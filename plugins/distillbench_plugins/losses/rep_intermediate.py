@@ -10,7 +10,9 @@ from distillbench.interfaces import NO_FRAME, Encoding, MatchingLoss, Outcome, P
 
 
 class IntermediateRepresentation(MatchingLoss):
-    """Squared distances of the student's states from the teacher's after the same frames, L_rep^I (paper, 2; row 21).
+    """Squared distances of the student's states from the teacher's after the same frames, L_rep^I.
+
+    The paper's, docs/paper.md, section 2 and row 21.
 
     The student's state at position p >= 1 is compared with the teacher's state after the same frame of the video;
     frames that the teacher did not see are left out. Summed over positions and widths, averaged over the batch, in

@@ -1,8 +1,9 @@
-"""The paper's own settings (arXiv 1902.10640), and where its text is silent this project's."""
+"""The paper's own settings (arXiv 1902.10640), where its text is silent this project's; and its tables as questions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from distillbench import hookimpl
 from distillbench.interfaces import Preset
@@ -12,7 +13,7 @@ class Paper(Preset):
     """The paper's text where it speaks, and the choice this project makes of it where it does not."""
 
     def settings(self, k: int) -> Mapping[str, object]:
-        """Returns the settings; the numbers of the rows are those of the specification's section 7."""
+        """Returns the settings; the numbers of the rows are those of docs/paper.md."""
         architecture = {
             f"{network}.{knob}": value
             for network in ("teacher", "student")
@@ -53,3 +54,12 @@ class Paper(Preset):
 def presets() -> dict[str, type[Preset]]:
     """Offers `paper`."""
     return {"paper": Paper}
+
+
+@hookimpl
+def questions() -> dict[str, Path]:
+    """Offers the paper's tables and figures, and the controls that it lacks."""
+    return {path.stem: path for path in sorted(_QUESTIONS.glob("*.toml"))}
+
+
+_QUESTIONS = Path(__file__).parents[1] / "questions"

@@ -14,7 +14,7 @@ class ReleasedCode(Preset):
     """What the authors' released code does, where it differs from the text."""
 
     def settings(self, k: int) -> Mapping[str, object]:
-        """Returns the settings; the numbers of the rows are those of the specification's section 7."""
+        """Returns the settings; the numbers of the rows are those of docs/paper.md."""
         architecture = {
             f"{network}.{knob}": value
             for network in ("teacher", "student")

@@ -10,7 +10,7 @@ from distillbench.interfaces import Phase, TrainingSchedule
 
 
 class Scratch(TrainingSchedule):
-    """The student alone, from scratch on the labels: the baselines (paper, section 5).
+    """The student alone, from scratch on the labels: the baselines (docs/paper.md, section 5).
 
     Always `ce` alone, with the weight that the objective gives it (1 if none): losses that match a teacher are ignored,
     for there is none.

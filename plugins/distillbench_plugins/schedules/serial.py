@@ -14,15 +14,17 @@ ENCODING_LOSSES = frozenset({"rep", "rep-intermediate"})
 
 
 class Serial(TrainingSchedule):
-    """The teacher first, alone; then the student, guided by the frozen teacher (paper, section 3).
+    """The teacher first, alone; then the student, guided by the frozen teacher (docs/paper.md, section 3).
 
     An objective of `rep` or `rep-intermediate` alone is followed by a second stage, in which a classifier is plugged in
     and the whole student is fine-tuned on the labels; any other objective takes one stage.
 
     Knobs:
-        head: where the student's head comes from in the one-stage form; separate is the released code's (row 10).
-        finetune_epochs: epochs of the second stage, beside the student's own (row 20).
-        finetune_head: the classifier plugged in at the second stage: the teacher's, or the student's own (row 11).
+        head: where the student's head comes from in the one-stage form; separate is the released code's (docs/paper.md,
+            row 10).
+        finetune_epochs: epochs of the second stage, beside the student's own (docs/paper.md, row 20).
+        finetune_head: the classifier plugged in at the second stage: the teacher's, or the student's own
+            (docs/paper.md, row 11).
         targets: shuffled and same-frames are controls: the teacher's outcome is for another video, or is what it makes
             of the student's frames alone.
         teacher: untrained is a control: the student is matched with a teacher as it was drawn.

@@ -10,7 +10,7 @@ from distillbench.interfaces import Phase, TrainingSchedule
 
 
 class Teacher(TrainingSchedule):
-    """The teacher alone, on the labels: the skyline (paper, section 5).
+    """The teacher alone, on the labels: the skyline (docs/paper.md, section 5).
 
     The row is the teacher's; the objective is not used.
     """

@@ -10,7 +10,7 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 
 
 class FirstMiddleLast(FrameSelector):
-    """The first, the middle and the last k // 3 frames (paper, section 7, row 8).
+    """The first, the middle and the last k // 3 frames (docs/paper.md, row 8).
 
     A remainder of 1 goes to the middle, of 2 to the first and the last.
     """

@@ -10,7 +10,7 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 
 
 class Middle(FrameSelector):
-    """The k frames in the middle, from frame (N - k) // 2 on (paper, section 7, row 7)."""
+    """The k frames in the middle, from frame (N - k) // 2 on (docs/paper.md, row 7)."""
 
     def __init__(self, k: int) -> None:
         self.k = k

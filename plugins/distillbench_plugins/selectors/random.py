@@ -10,7 +10,7 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 
 
 class Random(FrameSelector):
-    """Frames at random, without replacement, in order (paper, section 7, row 6).
+    """Frames at random, without replacement, in order (docs/paper.md, row 6).
 
     Redrawn every epoch in training and the same for a video whenever it is evaluated: so the framework's generator is.
     """

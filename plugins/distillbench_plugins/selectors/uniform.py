@@ -10,7 +10,7 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 
 
 class Uniform(FrameSelector):
-    """Frames at equal distances: floor(i * N / k), i = 0 .. k - 1, on the true length (paper, section 7, row 4).
+    """Frames at equal distances: floor(i * N / k), i = 0 .. k - 1, on the true length (docs/paper.md, row 4).
 
     Knobs:
         jitter: take one random frame of each of k equal segments in training, and the segment's centre in evaluation.

@@ -184,10 +184,11 @@ def test_unusable_records_say_why(data: bytes, why: str, tmp_path: Path) -> None
 
 
 def test_one_list_too_many_costs_its_own_record_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distillbench.data.index.MOST_LISTS", 1)
-    frames = feature(b"abc")
-    index = index_shard(written(tmp_path, [record(frames), record(frames, "audio"), record(frames)]))
-    assert [each.reason for each in index.bad] == ["with it the shard has more than 1 different lists"]
+    for module in ("index", "lockstep"):
+        monkeypatch.setattr(f"distillbench.data.{module}.MOST_LISTS", 1)
+    records = [record(feature(b"abc"), name) for name in ("rgb", "audio", "rgb")]
+    index = index_shard(written(tmp_path, records))
+    assert index.bad == ((len(records[0]) + 16, "with it the shard has more than 1 different lists"),)
     assert len(index) == 2
 
 

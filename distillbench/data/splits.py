@@ -84,11 +84,20 @@ def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -
 
 
 def save_ids(splits: Splits, folder: Path) -> None:
-    """Writes `train.txt`, `validation.txt` and `test.txt`, an id a line, for `load_ids` and for other tools."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        with written_whole(folder / f"{name}.txt") as file:
-            file.write("".join(f"{each}\n" for each in getattr(splits, name).ids).encode())
+    """Writes `train.txt`, `validation.txt` and `test.txt`, an id a line, for `load_ids` and for other tools.
+
+    Raises `DataError` where they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in NAMES:
+            with written_whole(folder / f"{name}.txt") as file:
+                file.write("".join(f"{each}\n" for each in getattr(splits, name).ids).encode())
+    except OSError as error:
+        reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror or error
+        raise DataError(
+            f"{folder}: the lists of ids cannot be written there ({reason}); name a folder that can be made or written to"
+        ) from error
 
 
 def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from distillbench.data.arena import Arena
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.lockstep import Ints
 from distillbench.data.parallel import in_shares
+from distillbench.data.paths import expanded
 from distillbench.data.readahead import ReadAhead
 from distillbench.data.sequence_example import Fault
 from distillbench.data.sidecar import shard_indexes
@@ -35,15 +36,18 @@ Bytes = NDArray[np.uint8]
 
 def find_shards(pattern: str) -> list[Path]:
     """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted. Raises `DataError` for none."""
-    place = Path(pattern).expanduser()
-    if place.is_dir():
-        found = [path for path in place.rglob("*.tfrecord") if not path.name.startswith(".")]
-        if not found:
-            raise DataError(f"{pattern}: no *.tfrecord in this folder or below it")
-    else:
-        found = [path for path in map(Path, glob.glob(str(place), recursive=True)) if path.is_file()]
-        if not found:
-            raise DataError(f"{pattern}: no such folder, and no file matches it as a pattern")
+    place = expanded(pattern)
+    try:
+        if place.is_dir():
+            found = [path for path in place.rglob("*.tfrecord") if not path.name.startswith(".")]
+            none = "no *.tfrecord in this folder or below it"
+        else:
+            found = [path for path in map(Path, glob.glob(str(place), recursive=True)) if path.is_file()]
+            none = "no such folder, and no file matches it as a pattern"
+    except OSError as error:
+        raise DataError(f"{pattern}: cannot be looked into: {error.strerror or error}") from error
+    if not found:
+        raise DataError(f"{pattern}: {none}")
     return sorted(found)
 
 

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distillbench.data.naming import enumerated, shortened
+
 Span = tuple[int, int]
 Feature = tuple[int, list[Span]]
 """Which list a `Feature` holds (0: none), and the spans that are its encoding."""
@@ -51,6 +53,7 @@ class Fault(IntEnum):
 
     def sentence(self, name: str, frame: int) -> str:
         """Says it of the list `name`, at its frame `frame`."""
+        name = shortened(name)
         return {
             Fault.MISSING: f"it has no list {name!r}",
             Fault.NOT_BYTES: f"frame {frame} of list {name!r} is not a string of bytes; frames must be stored as uint8",
@@ -224,7 +227,7 @@ def _why_no_frames(context: dict[str, Feature]) -> str:
     means = sorted(key for key in context if key.startswith("mean_"))
     if not means:
         return "it holds no frames"
-    return f"{VIDEO_LEVEL} (it holds {', '.join(means)} and no frames); distillbench needs frame-level shards"
+    return f"{VIDEO_LEVEL} (it holds {enumerated(means)} and no frames); distillbench needs frame-level shards"
 
 
 VIDEO_LEVEL = "this is a video-level shard"

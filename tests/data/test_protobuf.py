@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from data.wire import Plain, Wild, varint, written
+from data.wire import NAMED, PLAIN, RGB, Wild, context, frame, listed, record, varint, written
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -169,21 +169,21 @@ def assert_as_protobuf_reads(records: list[bytes]) -> None:
         path = written(folder, [*records, RECORD])  # nothing at a file's very end is parsed in step
         index, file = index_shard(path), path.read_bytes()
     rows = {int(start) - 12: row for row, start in enumerate(index.starts)}
-    reasons = {each.offset: each.reason for each in index.bad}
+    reasons = {bad.offset: bad.reason for bad in index.bad}
     offset = 0
-    for record in records:
-        expected = meant(record)
+    for each in records:
+        expected = meant(each)
         reason = reasons.get(offset)
         if isinstance(expected, Refused):
-            assert reason is not None, (expected, record)
+            assert reason is not None, (expected, each)
             assert reason
             if expected.why not in reason:
-                assert re.search(STRICTER, reason), (expected, reason, record)
+                assert re.search(STRICTER, reason), (expected, reason, each)
         elif reason is not None:
-            assert re.search(STRICTER, reason), (reason, record)
+            assert re.search(STRICTER, reason), (reason, each)
         else:
-            assert found_in(index, rows[offset], file) == expected, record
-        offset += len(record) + 16
+            assert found_in(index, rows[offset], file) == expected, each
+        offset += len(each) + 16
 
 
 # ------------------------------------------------------------------------------------------------------- what is tried
@@ -321,31 +321,6 @@ def mutated(record: bytes, rng: random.Random) -> bytes:
         else:
             data[place : place + 1] = bytes([data[place] ^ 1 << rng.randrange(8)]) if data else b""
     return bytes(data)
-
-
-PLAIN = Plain(random.Random(0))
-
-
-def frame(value: bytes) -> bytes:
-    return PLAIN.field(1, PLAIN.field(1, PLAIN.field(1, value)))
-
-
-def context(key: bytes, value: bytes) -> bytes:
-    """An entry of the context. value: the encoding of its `Feature`."""
-    return PLAIN.field(1, PLAIN.field(1, key) + PLAIN.field(2, value))
-
-
-def listed(key: bytes, *values: bytes) -> bytes:
-    """An entry of the lists. values: encodings of a `FeatureList`."""
-    return PLAIN.field(1, PLAIN.field(1, key) + b"".join(PLAIN.field(2, value) for value in values))
-
-
-NAMED = context(b"id", PLAIN.field(1, PLAIN.field(1, b"v")))
-RGB = listed(b"rgb", frame(b"abc") * 9)
-
-
-def record(more: bytes = b"", lists: bytes = RGB, end: bytes = b"") -> bytes:
-    return PLAIN.field(1, NAMED + more) + PLAIN.field(2, lists) + end
 
 
 RECORD = record()

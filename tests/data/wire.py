@@ -125,3 +125,28 @@ def written(folder: str | Path, records: list[bytes]) -> Path:
     path = Path(folder) / "shard.tfrecord"
     path.write_bytes(file.getvalue())
     return path
+
+
+PLAIN = Plain(random.Random(0))
+
+
+def frame(value: bytes) -> bytes:
+    return PLAIN.field(1, PLAIN.field(1, PLAIN.field(1, value)))
+
+
+def context(key: bytes, value: bytes) -> bytes:
+    """An entry of the context. value: the encoding of its `Feature`."""
+    return PLAIN.field(1, PLAIN.field(1, key) + PLAIN.field(2, value))
+
+
+def listed(key: bytes, *values: bytes) -> bytes:
+    """An entry of the lists. values: encodings of a `FeatureList`."""
+    return PLAIN.field(1, PLAIN.field(1, key) + b"".join(PLAIN.field(2, value) for value in values))
+
+
+NAMED = context(b"id", PLAIN.field(1, PLAIN.field(1, b"v")))
+RGB = listed(b"rgb", frame(b"abc") * 9)
+
+
+def record(more: bytes = b"", lists: bytes = RGB, end: bytes = b"") -> bytes:
+    return PLAIN.field(1, NAMED + more) + PLAIN.field(2, lists) + end

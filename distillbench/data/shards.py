@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.data.arena import Arena
+from distillbench.data.bounds import MOST_CLASSES
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.lockstep import Ints
 from distillbench.data.parallel import in_shares
@@ -27,7 +28,6 @@ from distillbench.data.spill import joined, running_sums
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
 
-_MOST_CLASSES = 1_000_000
 _RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
 _STEP = 512  # frames
 
@@ -234,7 +234,7 @@ def _labels(indexes: Sequence[ShardIndex], usable: Sieve, count: int | None) -> 
     offsets = joined(len(sizes) + 1, np.int64, running_sums(sizes))
     classes = joined(int(offsets[-1]), np.int64, (_labels_of(index, kept) for index, kept in _both(indexes, usable)))
     highest = int(classes.max(initial=-1))
-    limit = _MOST_CLASSES if count is None else count
+    limit = MOST_CLASSES if count is None else count
     if highest >= limit:
         video = int(np.searchsorted(offsets, int(np.argmax(classes >= limit)), side="right")) - 1
         raise DataError(

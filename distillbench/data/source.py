@@ -10,9 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillbench.data.bounds import MOST_CLASSES, require_bounds
 from distillbench.data.paths import expanded
 from distillbench.data.shards import ShardVideos, find_shards
-from distillbench.data.splits import NAMES, load_ids, nested_fraction, split_by_hash, splits_of
+from distillbench.data.splits import (
+    NAMES,
+    check_fraction,
+    check_shares,
+    load_ids,
+    nested_fraction,
+    split_by_hash,
+    splits_of,
+)
 from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
 from distillbench.errors import DataError
 from distillbench.interfaces import Splits
@@ -49,6 +58,7 @@ class ShardSource:
 
     def splits(self) -> Splits:
         """Opens all shards; raises `DataError` for anything that the user can mend."""
+        self.check()
         shards, owner = self._shards()
         videos = ShardVideos(
             shards,
@@ -60,6 +70,13 @@ class ShardSource:
         train, validation, test = self._share(videos, owner)
         train = nested_fraction(videos.ids, train, self.fraction, seed=self.split_seed)
         return splits_of(videos, train, validation, test)
+
+    def check(self) -> None:
+        """Raises `DataError` for a number that makes no sense, before a shard is looked for."""
+        check_shares(self.validation_share, self.test_share)
+        check_fraction(self.fraction)
+        if self.classes is not None:
+            require_bounds("shards", {"classes": (self.classes, 1, MOST_CLASSES)})
 
     def _features(self) -> list[str]:
         names = [name.strip() for name in self.features.split(",") if name.strip()]

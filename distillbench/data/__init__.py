@@ -1,11 +1,13 @@
 """What a data-set plugin is made with: shards, splits, vocabularies and a writer of shards.
 
 Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one (`ShardVideos`) and shares
-their videos out (`split_by_hash`, `nested_fraction`, `load_ids`, `splits_of`).
+their videos out (`split_by_hash`, `nested_fraction`, `load_ids`, `splits_of`). `require_bounds` refuses numbers that
+make no sense.
 """
 
 from __future__ import annotations
 
+from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.ids import Ids
 from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
@@ -17,6 +19,8 @@ from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
 from distillbench.data.writer import Recipe, Video, encode, synthetic_videos, write_shard, write_synthetic
 
 __all__ = [
+    "LARGEST_SEED",
+    "MOST_CLASSES",
     "FileReport",
     "Ids",
     "Inspection",
@@ -35,6 +39,7 @@ __all__ = [
     "load_ids",
     "nested_fraction",
     "read_vocabulary",
+    "require_bounds",
     "save_ids",
     "split_by_hash",
     "splits_of",

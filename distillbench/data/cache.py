@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from distillbench.data.paths import expanded
 from distillbench.storage import replacing
 
 
@@ -15,7 +16,7 @@ def cache_folder(*parts: str) -> Path:
     """Returns a folder of the cache, which need not exist: $DISTILLBENCH_CACHE, else one under $XDG_CACHE_HOME."""
     chosen = os.environ.get("DISTILLBENCH_CACHE")
     if chosen:
-        return Path(chosen).expanduser().joinpath(*parts)
+        return expanded(chosen).joinpath(*parts)
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache").joinpath("distillbench", *parts)
 

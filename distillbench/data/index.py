@@ -156,9 +156,10 @@ class _Builder:
         return frames < 2 or same_headers(self._data, base - header, frames, stride, header)
 
     def _put(self, block: Block, row: int, parsed: Parsed) -> None:
-        self._names.update(parsed.lists)
-        if len(self._names) > MOST_LISTS:
+        names = self._names | parsed.lists.keys()
+        if len(names) > MOST_LISTS:
             raise WireError(f"with it the shard has more than {MOST_LISTS} different lists")
+        self._names = names
         for column in block.lists.values():
             column[row] = MISSING
         for name, frames in parsed.lists.items():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillbench.data.index import ShardIndex
+from distillbench.data.naming import enumerated
 from distillbench.data.sequence_example import VIDEO_LEVEL, Fault
 from distillbench.data.sidecar import shard_index
 from distillbench.data.tfrecord import NO_TFRECORD
 from distillbench.errors import DataError
 
+_MOST_LACKING = 3
+_NUMBER = re.compile(r"\d+|…")  # … stands for numbers that differ
 Kind = Literal["frame-level", "video-level", "not a TFRecord", "unusable", "unreadable", "not a shard"]
 
 
@@ -36,8 +41,9 @@ class FileReport:
     """What one file holds.
 
     frames: of a video, by its longest list; labels: a video; both None where there is no video.
-    features: each list's widths, ascending, more than one being trouble. bad: records that cannot be used, by reason;
-    also videos whose list cannot be read. unlabelled: videos without labels.
+    features: each list's widths, ascending, more than one being trouble. bad: records that cannot be used, by reason,
+    the most frequent first; also videos whose list cannot be read. Reasons that differ in numbers alone are one, whose
+    differing numbers are left out. unlabelled: videos without labels.
     """
 
     path: Path
@@ -62,9 +68,12 @@ class Inspection:
 
 def inspect(path: Path) -> Inspection:
     """Inspects a shard, or every file under a folder; reports bad files. Raises `DataError` if there is none."""
-    found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _shown(each, path))
-    if not found:
-        raise DataError(f"{path}: {'the folder holds no file' if path.is_dir() else 'no such file or folder'}")
+    try:
+        found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _shown(each, path))
+        if not found:
+            raise DataError(f"{path}: {'the folder holds no file' if path.is_dir() else 'no such file or folder'}")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be looked into: {error.strerror or error}") from error
     with ThreadPoolExecutor() as pool:
         looked = list(pool.map(lambda each: _look(each, asked=each == path), found))
     indexes = [index for _, index in looked if index is not None]
@@ -82,7 +91,10 @@ def _shown(path: Path, root: Path) -> bool:
 
 
 def _look(path: Path, asked: bool) -> tuple[FileReport, ShardIndex | None]:
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:  # it went since it was found
+        return FileReport(path, "unreadable", bad={error.strerror or str(error): 1}), None
     if not asked and path.suffix != ".tfrecord":
         return FileReport(path, "not a shard", size), None
     try:
@@ -91,41 +103,74 @@ def _look(path: Path, asked: bool) -> tuple[FileReport, ShardIndex | None]:
         return FileReport(path, "unreadable", size, bad={str(error).removeprefix(f"{path}: "): 1}), None
     bad = Counter(each.reason for each in index.bad)
     if len(index):
-        return _summary(path, "frame-level", size, [index], bad), index
+        return _summary(path, "frame-level", size, [index], bad + _faults(index)), index
     kind: Kind = "unusable"
     if all(reason.startswith(VIDEO_LEVEL) for reason in bad):
         kind = "video-level"
     elif NO_TFRECORD in index.bad[0].reason:
         kind = "not a TFRecord"
-    return FileReport(path, kind, size, bad=bad), None
+    return FileReport(path, kind, size, bad=_grouped(bad)), None
 
 
 def _summary(path: Path, kind: Kind, size: int, indexes: Sequence[ShardIndex], bad: Counter[str]) -> FileReport:
     if not indexes:
-        return FileReport(path, kind, size, bad=bad)
+        return FileReport(path, kind, size, bad=_grouped(bad))
     labels = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
-    columns = [np.max([column.count for column in index.columns.values()], axis=0) for index in indexes]
+    longest = [np.max([column.count for column in index.columns.values()], axis=0, initial=0) for index in indexes]
     widths: dict[str, set[int]] = {}
-    faults: Counter[str] = Counter(bad)
     for index in indexes:
         for name, column in index.columns.items():
             widths.setdefault(name, set()).update(np.unique(column.width[column.count > 0]).tolist())
-            faults.update(
-                Fault(int(count)).sentence(name, int(base))
-                for count, base in zip(column.count[column.count < 0], column.base[column.count < 0], strict=True)
-            )
     return FileReport(
         path,
         kind,
         size,
         videos=len(labels),
-        frames=_spread(np.concatenate(columns)),
+        frames=_spread(np.concatenate(longest)),
         labels=_spread(labels),
         features={name: tuple(sorted(found)) for name, found in sorted(widths.items())},
         classes=len(np.unique(np.concatenate([index.labels for index in indexes]))),
         unlabelled=sum(int((~index.labelled).sum()) for index in indexes),
-        bad=faults,
+        bad=_grouped(bad),
     )
+
+
+def _faults(index: ShardIndex) -> Counter[str]:
+    """Counts the lists of videos that cannot be read, by reason."""
+    faults = Counter(_missing(index))
+    for name, column in index.columns.items():
+        unusable = (column.count < 0) & (column.count != Fault.MISSING)
+        faults.update(
+            Fault(int(count)).sentence(name, int(base))
+            for count, base in zip(column.count[unusable], column.base[unusable], strict=True)
+        )
+    return faults
+
+
+def _missing(index: ShardIndex) -> dict[str, int]:
+    """Counts the videos of a shard that lack a list which others have; where many lists are lacking, all in one."""
+    missing = {name: column.count == Fault.MISSING for name, column in index.columns.items()}
+    lacking = {name: videos for name, videos in missing.items() if videos.any()}
+    if len(lacking) > _MOST_LACKING:
+        reason = f"it has not every list that others have ({enumerated(sorted(lacking))})"
+        return {reason: int(np.any(list(lacking.values()), axis=0).sum())}
+    return {Fault.MISSING.sentence(name, 0): int(videos.sum()) for name, videos in lacking.items()}
+
+
+def _grouped(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Makes one of reasons that differ in numbers alone; the most frequent come first."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for reason in reasons:
+        alike.setdefault(tuple(_NUMBER.split(reason)), []).append(reason)
+    counts = {_common(words, same): sum(reasons[each] for each in same) for words, same in alike.items()}
+    return dict(sorted(counts.items(), key=lambda each: -each[1]))
+
+
+def _common(words: Sequence[str], reasons: Sequence[str]) -> str:
+    """Says once what several reasons say that have these words between their numbers."""
+    places = zip(*map(_NUMBER.findall, reasons), strict=True)
+    numbers = [found[0] if len(set(found)) == 1 else "…" for found in places]
+    return "".join(chain.from_iterable(zip_longest(words, numbers, fillvalue="")))
 
 
 def _spread(counts: NDArray[Any]) -> Spread:

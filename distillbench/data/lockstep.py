@@ -1,8 +1,8 @@
 """Parses many records in step, one numpy operation for all of them at a time.
 
 Only what writers really produce is understood: context before lists, every key once, one value a frame, every frame of
-a list encoded alike. All other records are left, by number, to the general parser; the two agree wherever both have an
-answer.
+a list encoded alike, one string at most or packed numbers in any other key of the context. All other records are left,
+by number, to the general parser; the two agree wherever both have an answer.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.sequence_example import Fault
+from distillbench.data.sequence_example import LONGEST_ID, Fault
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 Step = tuple[Ints, Ints, Ints, Ints, Ints]
 
 _CONTEXT, _LISTS = 0x0A, 0x12  # tags of fields 1 and 2, and of an entry's key and value
-_FIRST, _INTEGERS = 0x0A, 0x1A
+_FIRST, _FLOATS, _INTEGERS = 0x0A, 0x12, 0x1A
 _LONGEST_HEADER = 16
 _LONGEST_KEY = 31
 _MOST_ENTRIES = 64
+_MOST_NUMBERS = 1024  # bytes of packed integers: taking them apart takes many times as much memory
 MOST_LISTS = 256
 """How many differently named lists a shard may have."""
 MISSING = np.array([Fault.MISSING, 0, 0, 0, 0], np.int64)
@@ -83,6 +84,9 @@ class Lockstep:
     def _read_context(self, block: Block, rows: Ints, at: Ints, end: Ints) -> None:
         spans = {key: np.full((len(block.parsed), 2), -1, np.int64) for key in (_ID, _VIDEO_ID, _LABELS)}
         for some, key, key_end, value, value_end in self._entries(rows, at, end):
+            self._require(some, key_end - key <= _LONGEST_KEY)
+            self._require_ascii(some[self._ok[some]], np.stack([key, key_end], 1)[self._ok[some]])
+            self._require_feature(some, value, value_end)
             for name, span in spans.items():
                 here = self._equals(key, key_end, name)
                 self._require(some[here], span[some[here], 0] < 0)
@@ -91,10 +95,27 @@ class Lockstep:
         self._require(rows, spans[_ID][rows, 0] >= 0)
         rows = rows[self._ok[rows]]
         value, end = self._open(rows, spans[_ID][rows, 0], spans[_ID][rows, 1], _FIRST, exact=True)
-        block.ids[rows] = np.stack(self._open(rows, value, end, _FIRST, exact=True), 1)
+        value, end = self._open(rows, value, end, _FIRST, exact=True)
+        self._require(rows, end - value <= LONGEST_ID)
+        good = self._ok[rows]
+        rows = rows[good]
+        block.ids[rows] = np.stack([value[good], end[good]], 1)
         self._require_ascii(rows, block.ids[rows])
         block.labelled[:] = spans[_LABELS][:, 0] >= 0
         self._read_labels(block, spans[_LABELS])
+
+    def _require_feature(self, rows: Ints, at: Ints, end: Ints) -> None:
+        """Leaves all but a `Feature` that is empty, or holds one list of one string or of packed numbers."""
+        some = at < end
+        rows, at, end = rows[some], at[some], end[some]
+        kind = self._bytes[at]
+        self._require(rows, (kind == _FIRST) | (kind == _FLOATS) | (kind == _INTEGERS))
+        body, end = self._open(rows, at, end, kind, exact=True)
+        some = body < end
+        rows, kind = rows[some], kind[some]
+        values, end = self._open(rows, body[some], end[some], _FIRST, exact=True)
+        self._require(rows, (kind != _FLOATS) | ((end - values) % 4 == 0))
+        self._integers(*(each[kind == _INTEGERS] for each in (rows, values, end)))
 
     def _read_labels(self, block: Block, spans: Ints) -> None:
         rows = np.flatnonzero(self._ok & (spans[:, 1] > spans[:, 0]))
@@ -102,17 +123,26 @@ class Lockstep:
         some = values < end
         rows = rows[some]
         values, end = self._open(rows, values[some], end[some], _FIRST, exact=True)
-        self._require(rows, self._bytes[np.maximum(end - 1, values)] < 128)
+        of, packed, place, first = self._integers(rows, values, end)
+        self._require(of, place < 5)
+        labels = np.add.reduceat((packed & 127) << (7 * np.minimum(place, 5)), first) if len(first) else first
+        self._require(of[first], labels < 2**31)
+        block.labels = np.unique(of[first] << 32 | np.minimum(labels, 2**31))
+
+    def _integers(self, rows: Ints, values: Ints, end: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """Takes packed integers apart, requiring each to be whole and of 64 bits.
+
+        Returns of each byte its record, its value and its place in its integer; and which bytes are an integer's first.
+        """
+        self._require(rows, (end - values <= _MOST_NUMBERS) & (self._bytes[np.maximum(end - 1, values)] < 128))
         good = self._ok[rows] & (values < end)
         rows, values, end = rows[good], values[good], end[good]
         packed = self._bytes[ranges(values, end)].astype(np.int64)
         of = np.repeat(rows, end - values)
         first = np.flatnonzero(np.concatenate([[True], packed[:-1] < 128])) if len(packed) else np.zeros(0, np.int64)
         place = np.arange(len(packed)) - np.repeat(first, np.diff(first, append=len(packed)))
-        self._require(of, place < 5)
-        labels = np.add.reduceat((packed & 127) << (7 * np.minimum(place, 5)), first) if len(first) else first
-        self._require(of[first], labels < 2**31)
-        block.labels = np.unique(of[first] << 32 | np.minimum(labels, 2**31))
+        self._require(of, (place < 9) | ((place == 9) & (packed < 2)))
+        return of, packed, place, first
 
     def _require_ascii(self, rows: Ints, spans: Ints) -> None:
         high = self._bytes[ranges(*spans.T)] > 127
@@ -187,7 +217,9 @@ class Lockstep:
             at = stop
         self._ok[rows[at < end]] = False
 
-    def _open(self, rows: Ints, at: Ints, end: Ints, tag: int, exact: bool = False) -> tuple[Ints, Ints]:
+    def _open(
+        self, rows: Ints, at: Ints, end: Ints, tag: int | NDArray[np.uint8], exact: bool = False
+    ) -> tuple[Ints, Ints]:
         """Opens a length-delimited field at `at`: the span of its bytes, an empty one where there is no such field.
 
         exact: it must fill the bytes until `end`.

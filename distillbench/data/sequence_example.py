@@ -3,6 +3,12 @@
 Where frames lie is all that is wanted of them: a list is described by where its first frame's bytes begin and how far
 apart frames are. What writers really produce (every frame encoded alike) is recognised in one vectorised look at every
 frame's header; anything else that is legal goes through a general parser and gives the same answer.
+
+What protobuf refuses is refused, wherever in the record it is: also in a key that nobody asks for, or in a value that a
+later one replaces. Where protobuf's own parsers differ, the stricter counts: a number above 64 bits, and a group that
+holds a field of no number or more than 90 other groups inside one another, are refused; so are ids and labels beyond
+all measure, which no data set has (`LONGEST_ID`, `_MOST_LABELS`). A map's entry that holds an unknown field besides its
+key and value is an entry like any other, as it is to protobuf in C++.
 """
 
 from __future__ import annotations
@@ -14,12 +20,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distillbench.data.naming import enumerated, shortened
+
 Span = tuple[int, int]
+Feature = tuple[int, list[Span]]
+"""Which list a `Feature` holds (0: none), and the spans that are its encoding."""
+
+LONGEST_ID = 1024
+"""How many bytes an id may have."""
 
 _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 _KINDS = {_BYTES_LIST: "bytes", _FLOAT_LIST: "floats", _INT64_LIST: "integers"}
-_DEEPEST_GROUP = 100
+_LARGEST = 2**31 - 1  # bytes of a record or a field
+_LONGEST_TAG = 5  # bytes of a tag or of a length
+_DEEPEST_GROUP = 90  # protobuf's 100 count the messages around a group too
+_MOST_LABELS = 1 << 20
 _HEADERS = [np.dtype((np.void, size)) for size in range(3 * 11 + 1)]  # three tags, three lengths of ten bytes at most
 
 
@@ -37,6 +53,7 @@ class Fault(IntEnum):
 
     def sentence(self, name: str, frame: int) -> str:
         """Says it of the list `name`, at its frame `frame`."""
+        name = shortened(name)
         return {
             Fault.MISSING: f"it has no list {name!r}",
             Fault.NOT_BYTES: f"frame {frame} of list {name!r} is not a string of bytes; frames must be stored as uint8",
@@ -72,15 +89,20 @@ class Parsed(NamedTuple):
 
 def parse(data: memoryview, start: int, stop: int) -> Parsed:
     """Parses the record that fills bytes [start, stop); raises `WireError`."""
-    context: dict[bytes, list[Span]] = {}
-    lists: dict[bytes, list[Span]] = {}
+    if stop - start > _LARGEST:
+        raise WireError(f"it is {stop - start} bytes long, and no more than {_LARGEST} can be read")
+    context: dict[str, Feature] = {}
+    lists: dict[str, FrameList] = {}
     for number, wire, at, end in _fields(data, start, stop):
-        if wire == _BYTES and (number == 1 or number == 2):
-            _read_map(data, at, end, context if number == 1 else lists)
-    frames = {_text(name, "the name of a list"): frame_list(data, spans) for name, spans in lists.items()}
-    if all(found.frames == 0 for found in frames.values()):
+        if (number, wire) == (1, _BYTES):
+            for key, spans in _entries(data, at, end, "a key of its context"):
+                context[key] = _feature(data, spans)
+        elif (number, wire) == (2, _BYTES):
+            for name, spans in _entries(data, at, end, "the name of a list"):
+                lists[name] = frame_list(data, spans)
+    if all(found.frames == 0 for found in lists.values()):
         raise WireError(_why_no_frames(context))
-    return Parsed(_identity(data, context), _labels(data, context), frames)
+    return Parsed(_identity(data, context), _labels(data, context), lists)
 
 
 def frame_list(data: memoryview, spans: list[Span]) -> FrameList:
@@ -101,7 +123,7 @@ def _regular(data: memoryview, start: int, stop: int) -> FrameList | None:
     for depth in range(3):  # Feature in FeatureList, BytesList in Feature, value in BytesList: all field 1, of bytes
         if at >= end or data[at] != 0x0A:
             return None
-        length, at = _varint(data, at + 1, end)
+        length, at = _length(data, at + 1, end)
         if at + length > end or (depth and at + length < end):
             return None
         end = at + length
@@ -123,22 +145,36 @@ def same_headers(data: memoryview, start: int, frames: int, stride: int, size: i
 def _general(data: memoryview, spans: list[Span]) -> FrameList:
     starts: list[int] = []
     width = 0
+    unusable: FrameList | None = None
     for start, stop in spans:
         for number, wire, at, end in _fields(data, start, stop):
             if number != 1 or wire != _BYTES:
                 continue
-            kind, bodies = _kind(data, [(at, end)])
-            if kind not in (_BYTES_LIST, 0):
-                return FrameList(Fault.NOT_BYTES, 0, len(starts), 0)
-            values = list(_byte_values(data, bodies))
-            if len(values) != 1:
-                return FrameList(Fault.NOT_ONE_VALUE, 0, len(starts), 0)
-            first, last = values[0]
-            width = width or last - first
-            if not width or last - first != width:
-                return FrameList(Fault.UNEQUAL, 0, len(starts), 0)
+            feature = _feature(data, [(at, end)])
+            if unusable is not None:  # what follows must be sound all the same
+                continue
+            found = _frame(data, feature, width)
+            if isinstance(found, Fault):
+                unusable = FrameList(found, 0, len(starts), 0)
+                continue
+            first, last = found
+            width = last - first
             starts.append(first)
-    return _described(starts, width)
+    return unusable or _described(starts, width)
+
+
+def _frame(data: memoryview, feature: Feature, width: int) -> Span | Fault:
+    """Returns where the bytes of a frame lie; width: what the frames before it have, 0 where it is the first."""
+    kind, bodies = feature
+    if kind not in (_BYTES_LIST, 0):
+        return Fault.NOT_BYTES
+    values = list(_byte_values(data, bodies))
+    if len(values) != 1:
+        return Fault.NOT_ONE_VALUE
+    first, last = values[0]
+    if last == first or (width and last - first != width):
+        return Fault.UNEQUAL
+    return first, last
 
 
 def _described(starts: list[int], width: int) -> FrameList:
@@ -153,37 +189,45 @@ def _described(starts: list[int], width: int) -> FrameList:
 # ------------------------------------------------------------------------------------------------ the context
 
 
-def _identity(data: memoryview, context: dict[bytes, list[Span]]) -> Span:
-    for key in (b"id", b"video_id"):
+def _identity(data: memoryview, context: dict[str, Feature]) -> Span:
+    for key in ("id", "video_id"):
         if key not in context:
             continue
-        kind, bodies = _kind(data, context[key])
+        kind, bodies = context[key]
         values = list(_byte_values(data, bodies)) if kind == _BYTES_LIST else []
         if len(values) != 1:
-            raise WireError(f"its '{key.decode()}' is not one string")
-        _text(bytes(data[slice(*values[0])]), "its id")
-        return values[0]
+            raise WireError(f"its '{key}' is not one string")
+        start, stop = values[0]
+        if stop - start > LONGEST_ID:
+            raise WireError(f"its '{key}' is {stop - start} bytes long; an id has {LONGEST_ID} at most")
+        _text(data, start, stop, "its id")
+        return start, stop
     raise WireError("it has neither 'id' nor 'video_id' in its context")
 
 
-def _labels(data: memoryview, context: dict[bytes, list[Span]]) -> list[int] | None:
-    if b"labels" not in context:
+def _labels(data: memoryview, context: dict[str, Feature]) -> list[int] | None:
+    if "labels" not in context:
         return None
-    kind, bodies = _kind(data, context[b"labels"])
+    kind, bodies = context["labels"]
     if kind not in (_INT64_LIST, 0):
         raise WireError(f"its 'labels' are {_KINDS[kind]}, not integers")
-    labels = sorted(set(_int_values(data, bodies)))
+    found: set[int] = set()
+    for label in _int_values(data, bodies):
+        found.add(label)
+        if len(found) > _MOST_LABELS:
+            raise WireError(f"it has more than {_MOST_LABELS} labels")
+    labels = sorted(found)
     if labels and (labels[0] < 0 or labels[-1] > 2**31 - 1):
         wrong = labels[0] if labels[0] < 0 else labels[-1]
         raise WireError(f"its label {wrong} is no class number")
     return labels
 
 
-def _why_no_frames(context: dict[bytes, list[Span]]) -> str:
-    means = sorted(key.decode(errors="replace") for key in context if key.startswith(b"mean_"))
+def _why_no_frames(context: dict[str, Feature]) -> str:
+    means = sorted(key for key in context if key.startswith("mean_"))
     if not means:
         return "it holds no frames"
-    return f"{VIDEO_LEVEL} (it holds {', '.join(means)} and no frames); distillbench needs frame-level shards"
+    return f"{VIDEO_LEVEL} (it holds {enumerated(means)} and no frames); distillbench needs frame-level shards"
 
 
 VIDEO_LEVEL = "this is a video-level shard"
@@ -193,33 +237,48 @@ VIDEO_LEVEL = "this is a video-level shard"
 # ------------------------------------------------------------------------------------------------ the wire format
 
 
-def _read_map(data: memoryview, start: int, stop: int, into: dict[bytes, list[Span]]) -> None:
-    """Adds the entries of one `Features` or `FeatureLists`: of a repeated key the last entry counts, as in any map."""
+def _entries(data: memoryview, start: int, stop: int, what: str) -> Iterator[tuple[str, list[Span]]]:
+    """Walks the entries of one `Features` or `FeatureLists`: key, called `what`, and value, whose spans merge.
+
+    Of a repeated key the last entry counts, as in any map.
+    """
     for number, wire, at, end in _fields(data, start, stop):
         if number != 1 or wire != _BYTES:
             continue
-        key = b""
+        key = ""
         values: list[Span] = []
         for part, part_wire, first, last in _fields(data, at, end):
-            if part_wire == _BYTES and part == 1:
-                key = bytes(data[first:last])
-            elif part_wire == _BYTES and part == 2:
+            if (part, part_wire) == (1, _BYTES):
+                key = _text(data, first, last, what)
+            elif (part, part_wire) == (2, _BYTES):
                 values.append((first, last))
-        into[key] = values
+        yield key, values
 
 
-def _kind(data: memoryview, spans: list[Span]) -> tuple[int, list[Span]]:
-    """Returns which list a `Feature` holds (0: none) and its encoding; one kind merges, another replaces."""
+def _feature(data: memoryview, spans: list[Span]) -> Feature:
+    """Returns what a `Feature` holds, all of it verified; one kind merges, another replaces."""
     kind = 0
     bodies: list[Span] = []
     for start, stop in spans:
         for number, wire, at, end in _fields(data, start, stop):
             if wire != _BYTES or number not in _KINDS:
                 continue
+            _verify(data, number, at, end)
             if number != kind:
                 kind, bodies = number, []
             bodies.append((at, end))
     return kind, bodies
+
+
+def _verify(data: memoryview, kind: int, start: int, stop: int) -> None:
+    """Raises `WireError` where these bytes are no list of that kind."""
+    for number, wire, at, end in _fields(data, start, stop):
+        if number != 1 or wire != _BYTES:
+            continue
+        if kind == _FLOAT_LIST and (end - at) % 4:
+            raise WireError(f"{end - at} bytes are no list of floats")
+        while kind == _INT64_LIST and at < end:
+            _, at = _varint(data, at, end)
 
 
 def _byte_values(data: memoryview, bodies: list[Span]) -> Iterator[Span]:
@@ -242,17 +301,14 @@ def _int_values(data: memoryview, bodies: list[Span]) -> Iterator[int]:
 def _fields(data: memoryview, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
     """Walks a message's fields: number, wire type and the span of each value; groups are skipped."""
     while at < stop:
-        tag, at = _varint(data, at, stop)
-        number, wire = tag >> 3, tag & 7
+        number, wire, at = _tag(data, at, stop)
         if wire == _BYTES:
-            length, at = _varint(data, at, stop)
+            length, at = _length(data, at, stop)
             end = at + length
         else:
             end = _skip(data, number, wire, at, stop, 0)
         if end > stop:
             raise WireError(f"a field of {end - at} bytes does not fit the {stop - at} bytes that are left for it")
-        if not number or number >> 29:
-            raise WireError(f"{number} is no field number")
         yield number, wire, at, end
         at = end
 
@@ -265,18 +321,37 @@ def _skip(data: memoryview, number: int, wire: int, at: int, stop: int, depth: i
     if wire == _FIXED32:
         return at + 4
     if wire == _BYTES:
-        length, at = _varint(data, at, stop)
+        length, at = _length(data, at, stop)
         return at + length
-    if wire != _GROUP or depth > _DEEPEST_GROUP:
+    if wire != _GROUP:
         raise WireError(f"wire type {wire} is out of place")
+    if depth > _DEEPEST_GROUP:
+        raise WireError(f"more than {_DEEPEST_GROUP} groups are inside one another")
     while at < stop:
-        tag, at = _varint(data, at, stop)
-        if tag & 7 == _END_GROUP:
-            if tag >> 3 != number:
+        inner, inner_wire, at = _tag(data, at, stop)
+        if inner_wire == _END_GROUP:
+            if inner != number:
                 raise WireError("a group ends that did not begin")
             return at
-        at = _skip(data, tag >> 3, tag & 7, at, stop, depth + 1)
+        at = _skip(data, inner, inner_wire, at, stop, depth + 1)
     raise WireError("a group does not end")
+
+
+def _tag(data: memoryview, at: int, stop: int) -> tuple[int, int, int]:
+    """Returns the number and the wire type of the field at `at`, and where its tag ends."""
+    tag, end = _varint(data, at, stop)
+    number = tag >> 3
+    if not number or number >> 29 or end - at > _LONGEST_TAG:
+        raise WireError(f"{number} in {end - at} bytes is no field number")
+    return number, tag & 7, end
+
+
+def _length(data: memoryview, at: int, stop: int) -> tuple[int, int]:
+    """Returns the length at `at` and where it ends."""
+    length, end = _varint(data, at, stop)
+    if end - at > _LONGEST_TAG:
+        raise WireError(f"{length} in {end - at} bytes is no length")
+    return length, end
 
 
 def _varint(data: memoryview, at: int, stop: int) -> tuple[int, int]:
@@ -286,16 +361,20 @@ def _varint(data: memoryview, at: int, stop: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         value |= (byte & 127) << shift
+        if value >> 64:
+            break
         if byte < 128:
-            return value & 0xFFFFFFFFFFFFFFFF, at
+            return value, at
         shift += 7
         if shift > 63:
-            raise WireError("a number is longer than 64 bits")
-    raise WireError("a number is cut off")
+            break
+    else:
+        raise WireError("a number is cut off")
+    raise WireError("a number is longer than 64 bits")
 
 
-def _text(value: bytes, what: str) -> str:
+def _text(data: memoryview, start: int, stop: int, what: str) -> str:
     try:
-        return value.decode()
+        return bytes(data[start:stop]).decode()
     except UnicodeDecodeError:
         raise WireError(f"{what} is no UTF-8 text") from None

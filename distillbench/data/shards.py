@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.data.arena import Arena
+from distillbench.data.bounds import MOST_CLASSES
 from distillbench.data.index import Column, ShardIndex
 from distillbench.data.lockstep import Ints
 from distillbench.data.parallel import in_shares
+from distillbench.data.paths import expanded
 from distillbench.data.readahead import ReadAhead
 from distillbench.data.sequence_example import Fault
 from distillbench.data.sidecar import shard_indexes
@@ -26,7 +28,6 @@ from distillbench.data.spill import joined, running_sums
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
 
-_MOST_CLASSES = 1_000_000
 _RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
 _STEP = 512  # frames
 
@@ -35,15 +36,18 @@ Bytes = NDArray[np.uint8]
 
 def find_shards(pattern: str) -> list[Path]:
     """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted. Raises `DataError` for none."""
-    place = Path(pattern).expanduser()
-    if place.is_dir():
-        found = [path for path in place.rglob("*.tfrecord") if not path.name.startswith(".")]
-        if not found:
-            raise DataError(f"{pattern}: no *.tfrecord in this folder or below it")
-    else:
-        found = [path for path in map(Path, glob.glob(str(place), recursive=True)) if path.is_file()]
-        if not found:
-            raise DataError(f"{pattern}: no such folder, and no file matches it as a pattern")
+    place = expanded(pattern)
+    try:
+        if place.is_dir():
+            found = [path for path in place.rglob("*.tfrecord") if not path.name.startswith(".")]
+            none = "no *.tfrecord in this folder or below it"
+        else:
+            found = [path for path in map(Path, glob.glob(str(place), recursive=True)) if path.is_file()]
+            none = "no such folder, and no file matches it as a pattern"
+    except OSError as error:
+        raise DataError(f"{pattern}: cannot be looked into: {error.strerror or error}") from error
+    if not found:
+        raise DataError(f"{pattern}: {none}")
     return sorted(found)
 
 
@@ -230,7 +234,7 @@ def _labels(indexes: Sequence[ShardIndex], usable: Sieve, count: int | None) -> 
     offsets = joined(len(sizes) + 1, np.int64, running_sums(sizes))
     classes = joined(int(offsets[-1]), np.int64, (_labels_of(index, kept) for index, kept in _both(indexes, usable)))
     highest = int(classes.max(initial=-1))
-    limit = _MOST_CLASSES if count is None else count
+    limit = MOST_CLASSES if count is None else count
     if highest >= limit:
         video = int(np.searchsorted(offsets, int(np.argmax(classes >= limit)), side="right")) - 1
         raise DataError(

@@ -24,8 +24,8 @@ from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.index import Bad, Column, ShardIndex, index_shard
 from distillbench.errors import DataError
 
-FORMAT = 1
-"""Number of the index's format; an index of another number is made again."""
+FORMAT = 2
+"""Number of the index's format and of what is let into it; an index of another number is made again."""
 
 Progress = Callable[[int, int], None]
 """Is told how many shards are indexed, of how many."""

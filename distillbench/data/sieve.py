@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from distillbench.data.ids import Ids
 from distillbench.data.index import Column, ShardIndex
+from distillbench.data.naming import enumerated
 from distillbench.data.sequence_example import VIDEO_LEVEL, Fault
 from distillbench.data.spill import joined, steps, taken
 from distillbench.errors import DataError, RecordError
@@ -81,7 +82,7 @@ class Sieve:
 
         def fault(video: int) -> str:
             if count[video] < 0:
-                lists = ", ".join(sorted({key for index in self._indexes for key in index.columns}))
+                lists = enumerated(sorted({key for index in self._indexes for key in index.columns}))
                 return f"{Fault(int(count[video])).sentence(name, int(base[video]))} (lists found: {lists})"
             return f"its list {name!r} is empty"
 

@@ -10,8 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillbench.data.bounds import MOST_CLASSES, require_bounds
+from distillbench.data.paths import expanded
 from distillbench.data.shards import ShardVideos, find_shards
-from distillbench.data.splits import NAMES, load_ids, nested_fraction, split_by_hash, splits_of
+from distillbench.data.splits import (
+    NAMES,
+    check_fraction,
+    check_shares,
+    load_ids,
+    nested_fraction,
+    split_by_hash,
+    splits_of,
+)
 from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
 from distillbench.errors import DataError
 from distillbench.interfaces import Splits
@@ -48,6 +58,7 @@ class ShardSource:
 
     def splits(self) -> Splits:
         """Opens all shards; raises `DataError` for anything that the user can mend."""
+        self.check()
         shards, owner = self._shards()
         videos = ShardVideos(
             shards,
@@ -59,6 +70,13 @@ class ShardSource:
         train, validation, test = self._share(videos, owner)
         train = nested_fraction(videos.ids, train, self.fraction, seed=self.split_seed)
         return splits_of(videos, train, validation, test)
+
+    def check(self) -> None:
+        """Raises `DataError` for a number that makes no sense, before a shard is looked for."""
+        check_shares(self.validation_share, self.test_share)
+        check_fraction(self.fraction)
+        if self.classes is not None:
+            require_bounds("shards", {"classes": (self.classes, 1, MOST_CLASSES)})
 
     def _features(self) -> list[str]:
         names = [name.strip() for name in self.features.split(",") if name.strip()]
@@ -82,7 +100,7 @@ class ShardSource:
             raise DataError(f"a pattern was given for {' and '.join(patterns)} and none for train: set data.train too")
         owner: dict[Path, str] = {}
         for name, pattern in patterns.items():
-            for path in find_shards(str(Path(self.folder) / Path(pattern).expanduser())):
+            for path in find_shards(str(Path(self.folder) / expanded(pattern))):
                 if path in owner:
                     raise DataError(f"{path} is in the {owner[path]} and in the {name} split: the patterns overlap")
                 owner[path] = name
@@ -90,9 +108,9 @@ class ShardSource:
 
     def _class_names(self, shards: Sequence[Path]) -> list[str] | None:
         if self.vocabulary:
-            names = read_vocabulary(Path(self.vocabulary).expanduser())
+            names = read_vocabulary(expanded(self.vocabulary))
         else:
-            folders = {path.parent for path in shards} | ({Path(self.folder).expanduser()} if self.folder else set())
+            folders = {path.parent for path in shards} | ({expanded(self.folder)} if self.folder else set())
             names = find_vocabulary(folders) or []
         if self.classes and len(names) != self.classes:
             return None
@@ -100,7 +118,7 @@ class ShardSource:
 
     def _share(self, videos: ShardVideos, owner: Sequence[str]) -> Three:
         if self.ids:
-            return load_ids(videos.ids, Path(self.ids).expanduser())
+            return load_ids(videos.ids, expanded(self.ids))
         of = np.array([NAMES.index(name) if name else 0 for name in owner])[videos.shard_of]
         own = [torch.from_numpy(np.flatnonzero(of == number)) for number in range(len(NAMES))]
         validation_share = 0.0 if "validation" in owner else self.validation_share

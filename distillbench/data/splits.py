@@ -49,20 +49,30 @@ def split_by_hash(
 
     Returns the numbers of the videos of each split, ascending. which: only these videos are shared out.
     """
-    if validation_share < 0 or test_share < 0 or validation_share + test_share >= 1:
-        raise DataError(
-            f"shares of {validation_share} (validation) and {test_share} (test) leave nothing to train on; "
-            "they must be at least 0 and sum to less than 1"
-        )
+    check_shares(validation_share, test_share)
     hashes, held = _hashes(ids, seed), test_share + validation_share
     bounds = ((held, 2.0), (test_share, held), (0.0, test_share))
     return tuple(_placed(hashes, low, high, which) for low, high in bounds)  # type: ignore[return-value]
 
 
-def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
-    """Keeps about this fraction of the videos `which`; a smaller fraction is always part of a larger one."""
+def check_shares(validation_share: float, test_share: float) -> None:
+    """Raises `DataError` for shares that are none."""
+    if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
+        raise DataError(
+            f"shares of {validation_share} (validation) and {test_share} (test) leave nothing to train on; "
+            "they must be at least 0 and sum to less than 1"
+        )
+
+
+def check_fraction(fraction: float) -> None:
+    """Raises `DataError` for a fraction of the training videos that is none."""
     if not 0 < fraction <= 1:
         raise DataError(f"a training fraction of {fraction} was asked for; it must be above 0 and at most 1")
+
+
+def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
+    """Keeps about this fraction of the videos `which`; a smaller fraction is always part of a larger one."""
+    check_fraction(fraction)
     if fraction == 1:
         return which
     return _placed(_hashes(ids, seed ^ _FRACTION_SEED), 0.0, fraction, which)
@@ -84,11 +94,20 @@ def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -
 
 
 def save_ids(splits: Splits, folder: Path) -> None:
-    """Writes `train.txt`, `validation.txt` and `test.txt`, an id a line, for `load_ids` and for other tools."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        with written_whole(folder / f"{name}.txt") as file:
-            file.write("".join(f"{each}\n" for each in getattr(splits, name).ids).encode())
+    """Writes `train.txt`, `validation.txt` and `test.txt`, an id a line, for `load_ids` and for other tools.
+
+    Raises `DataError` where they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in NAMES:
+            with written_whole(folder / f"{name}.txt") as file:
+                file.write("".join(f"{each}\n" for each in getattr(splits, name).ids).encode())
+    except OSError as error:
+        reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror or error
+        raise DataError(
+            f"{folder}: the lists of ids cannot be written there ({reason}); name a folder that can be made or written to"
+        ) from error
 
 
 def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import written_whole
 from distillbench.data.tfrecord import write_record
 from distillbench.errors import DataError
+
+_MOST_VIDEOS = 100_000_000
+_MOST_FRAMES = _WIDEST = 100_000
+_MOST_NUMBERS = 100_000_000  # that are made at once, each taking eight bytes
+_MOST_NOISE = 1_000_000
 
 Frames = NDArray[np.uint8]
 
@@ -92,12 +98,27 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"videos": 1, "classes": 1, "most_labels": 1, "shortest": 1, "longest": self.shortest}
-        for name, lowest in least.items():
-            if getattr(self, name) < lowest:
-                raise DataError(f"synthetic videos: {name} is {getattr(self, name)} and must be at least {lowest}")
-        if not self.widths or min(self.widths.values()) < 1:
-            raise DataError(f"synthetic videos: every width must be at least 1, not {dict(self.widths)}")
+        if not self.widths:
+            raise DataError("synthetic videos: at least one feature is needed, and none has a width")
+        require_bounds(
+            "synthetic videos",
+            {
+                "videos": (self.videos, 1, _MOST_VIDEOS),
+                "classes": (self.classes, 1, MOST_CLASSES),
+                "most_labels": (self.most_labels, 1, MOST_CLASSES),
+                "shortest": (self.shortest, 1, _MOST_FRAMES),
+                "longest": (self.longest, self.shortest, _MOST_FRAMES),
+                "noise": (self.noise, 0, _MOST_NOISE),
+                "seed": (self.seed, 0, LARGEST_SEED),
+                **{f"the width of {name}": (width, 1, _WIDEST) for name, width in self.widths.items()},
+            },
+        )
+        rows, width = max(self.longest, self.classes), sum(self.widths.values())
+        if rows * width > _MOST_NUMBERS:
+            raise DataError(
+                f"synthetic videos: {rows:,} classes or frames of {width:,} numbers do not fit into memory; "
+                f"their product must be at most {_MOST_NUMBERS:,}"
+            )
 
 
 def synthetic_videos(recipe: Recipe) -> Iterator[Video]:

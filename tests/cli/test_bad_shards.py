@@ -151,6 +151,36 @@ def test_k_larger_than_some_videos_is_fine(command: Command, tmp_path: Path) -> 
     assert command(*asked, "--k", "4")[0] == 0
 
 
+def file_in_the_way(to: Path) -> Path:
+    to.touch()
+    return to
+
+
+def file_above(to: Path) -> Path:
+    to.touch()
+    return to / "deeper"
+
+
+def folder_where_a_list_goes(to: Path) -> Path:
+    (to / "train.txt").mkdir(parents=True)
+    return to
+
+
+@pytest.mark.parametrize("hindrance", [file_in_the_way, file_above, folder_where_a_list_goes])
+def test_lists_of_ids_that_cannot_be_written_are_one_clear_error(
+    command: Command, tmp_path: Path, hindrance: Callable[[Path], Path]
+) -> None:
+    folder, to = tmp_path / "shards", hindrance(tmp_path / "ids")
+    folder.mkdir()
+    shard(folder / "a.tfrecord")
+    code, out, err = command("data", "split", "--data", "audioset", "--data-dir", folder, "--to", to)
+    said = " ".join(err.partition("error:")[2].split())
+    assert code == 2, err
+    assert "the lists of ids cannot be written there" in said
+    assert "name a folder that can be made or written to" in said
+    assert "Traceback" not in err + out
+
+
 def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(command: Command, tmp_path: Path) -> None:
     folder, ids = tmp_path / "shards", tmp_path / "ids"
     folder.mkdir()

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.wire import frame, listed, record
 
 from distillbench.data import Video, inspect, write_shard
+from distillbench.data.tfrecord import write_record
 from distillbench.errors import DataError
 
 
@@ -60,6 +62,8 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
         inspect(tmp_path)
     with pytest.raises(DataError, match="gone: no such file or folder"):
         inspect(tmp_path / "gone")
+    with pytest.raises(DataError, match="aaa: cannot be looked into: File name too long"):
+        inspect(tmp_path / ("a" * 300))
 
 
 def test_every_real_file_is_told(real_data: Path) -> None:
@@ -73,3 +77,57 @@ def test_every_real_file_is_told(real_data: Path) -> None:
     clips = [report for name, report in found.items() if "bal_train" in name]
     assert sum(report.videos for report in clips) == 22160
     assert {report.kind for report in clips} == {"frame-level"}
+
+
+def broken(number: int) -> bytes:
+    """A record that is refused with a reason of its own: its length says more than there is."""
+    return bytes([10, 50 + number]) + bytes(number % 7)
+
+
+def test_reasons_that_differ_in_numbers_alone_are_one(tmp_path: Path) -> None:
+    with (tmp_path / "a.tfrecord").open("wb") as file:
+        for number in range(70):
+            write_record(file, broken(number))
+        write_record(file, b"\x0a\x85")
+    (report,) = inspect(tmp_path / "a.tfrecord").files
+    assert report.kind == "unusable"
+    assert report.bad == {
+        "a field of … bytes does not fit the … bytes that are left for it": 70,
+        "a number is cut off": 1,
+    }
+
+
+def test_a_number_that_is_the_same_everywhere_stays(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with (tmp_path / f"{name}.tfrecord").open("wb") as file:
+            for number in (0, 7, 14):
+                write_record(file, broken(number))
+    found = inspect(tmp_path)
+    assert [report.bad for report in found.files] == [
+        {"a field of … bytes does not fit the 0 bytes that are left for it": 3}
+    ] * 2
+    assert found.total.bad == {"a field of … bytes does not fit the 0 bytes that are left for it": 6}
+
+
+@pytest.mark.parametrize(
+    ("names", "bad"),
+    [
+        (["rgb", "rgb", "rgc"], {"it has no list 'rgc'": 2, "it has no list 'rgb'": 1}),
+        (list("abcde"), {"it has not every list that others have (a, b, c, d, e)": 5}),
+    ],
+)
+def test_lists_that_only_some_videos_have_are_told_in_few_words(
+    tmp_path: Path, names: list[str], bad: dict[str, int]
+) -> None:
+    frames = np.ones((1, 4), np.uint8)
+    write_shard(tmp_path / "a.tfrecord", [Video(f"v{place}", [0], {name: frames}) for place, name in enumerate(names)])
+    assert inspect(tmp_path / "a.tfrecord").total.bad == bad
+
+
+def test_a_video_none_of_whose_lists_can_be_read_has_no_frames(tmp_path: Path) -> None:
+    uneven = b"".join(frame(value) for value in (b"abc", b"ab"))
+    with (tmp_path / "a.tfrecord").open("wb") as file:
+        write_record(file, record(lists=listed(b"rgb", uneven)))
+    (report,) = inspect(tmp_path / "a.tfrecord").files
+    assert report.frames is not None
+    assert (report.frames.least, report.frames.most) == (0, 0)

@@ -73,6 +73,10 @@ def test_lists_of_ids_make_the_split(folder: Path, tmp_path: Path) -> None:
     [
         ({}, "no data was named: give --data-dir"),
         ({"folder": "nowhere"}, "nowhere: no such folder"),
+        ({"folder": "~nobody-of-that-name/x"}, "~nobody-of-that-name/x: no such folder"),
+        ({"folder": "a" * 300}, "aaa: cannot be looked into: File name too long"),
+        ({"folder": ".", "ids": "~nobody-of-that-name"}, "this list of ids cannot be read"),
+        ({"folder": ".", "vocabulary": "~nobody-of-that-name"}, "this vocabulary cannot be read"),
         ({"test": "*.tfrecord"}, "a pattern was given for test and none for train"),
         ({"train": "*.tfrecord", "test": "*0.tfrecord"}, r"0000.tfrecord is in the train and in the test split"),
         ({"train": "*.nothing", "test": "*0.tfrecord"}, r"nothing: no such folder, and no file matches"),

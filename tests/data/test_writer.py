@@ -54,8 +54,9 @@ def test_every_shard_has_its_part(tmp_path: Path) -> None:
     [
         ({"videos": 0}, "videos is 0 and must be at least 1"),
         ({"shortest": 5, "longest": 4}, "longest is 4 and must be at least 5"),
-        ({"widths": {}}, "every width must be at least 1"),
-        ({"widths": {"rgb": 0}}, "every width must be at least 1"),
+        ({"widths": {}}, "at least one feature is needed"),
+        ({"widths": {"rgb": 0}}, "the width of rgb is 0 and must be at least 1"),
+        ({"widths": {"rgb": 99_999}, "classes": 99_999}, "99,999 classes or frames of 99,999 numbers do not fit"),
     ],
 )
 def test_what_cannot_be_made_is_refused(settings: dict[str, int], why: str) -> None:

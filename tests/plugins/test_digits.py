@@ -66,8 +66,16 @@ def test_noise_has_the_deviation_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"train": 0}, {"fewest_shots": 9, "most_shots": 4}, {"most_shots": 61}, {"noise": -1.0}, {"jitter": 8}]
+    ("knobs", "why"),
+    [
+        ({"train": 0}, "train is 0 and must be at least 1"),
+        ({"fewest_shots": 9, "most_shots": 4}, "fewest_shots is 9 and must be at most 4"),
+        ({"most_shots": 61}, "most_shots is 61 and must be at most 60"),
+        ({"noise": -1.0}, "noise is -1.0 and must be at least 0"),
+        ({"noise": float("nan")}, "noise is nan and must be a number"),
+        ({"jitter": 8}, "jitter is 8 and must be at most 7"),
+    ],
 )
-def test_knobs_that_make_no_videos_are_refused(knobs: dict[str, int]) -> None:
-    with pytest.raises(DataError, match="make no videos"):
+def test_knobs_that_make_no_videos_are_refused(knobs: dict[str, int], why: str) -> None:
+    with pytest.raises(DataError, match=why):
         Digits(**knobs).splits()

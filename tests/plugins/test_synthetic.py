@@ -51,7 +51,7 @@ def test_another_seed_makes_other_videos() -> None:
 def test_what_cannot_be_made_is_refused() -> None:
     with pytest.raises(DataError, match="classes is 0"):
         Synthetic(classes=0).splits()
-    with pytest.raises(DataError, match="at least 1 is needed"):
+    with pytest.raises(DataError, match="shards is 0 and must be at least 1"):
         Synthetic(shards=0).splits()
 
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench import hookimpl
+from distillbench.data import LARGEST_SEED, require_bounds
 from distillbench.errors import DataError
 from distillbench.interfaces import Codec, DataSet, Labels, Splits, Videos
 
 _SIDE, _GREYS, _CLASSES = 8, 16.0, 10
 _LOW, _HIGH = -_GREYS, 2 * _GREYS  # noise leaves the grey levels; these bounds are five standard deviations out
+_MOST_VIDEOS, _MOST_FRAMES, _MOST_FRAMES_OF_ALL, _MOST_NOISE = 1_000_000, 10_000, 50_000_000, 1_000_000
 _SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
 
@@ -109,16 +111,24 @@ class Digits(DataSet):
         return Splits(made["train"], made["validation"], made["test"])
 
     def _check(self) -> None:
-        least, most = self.shots
-        if (
-            min(self.sizes.values()) < 1
-            or not 1 <= least <= most <= self.frames
-            or self.noise < 0
-            or not 0 <= self.jitter < _SIDE
-        ):
+        fewest, most = self.shots
+        require_bounds(
+            "digits",
+            {
+                **{name: (size, 1, _MOST_VIDEOS) for name, size in self.sizes.items()},
+                "frames": (self.frames, 1, _MOST_FRAMES),
+                "most_shots": (most, 1, self.frames),
+                "fewest_shots": (fewest, 1, most),
+                "noise": (self.noise, 0, _MOST_NOISE),
+                "jitter": (self.jitter, 0, _SIDE - 1),
+                "seed": (self.seed, 0, LARGEST_SEED),
+            },
+        )
+        largest = max(self.sizes.values())
+        if largest * self.frames > _MOST_FRAMES_OF_ALL:
             raise DataError(
-                f"digits: sizes {self.sizes}, {least} to {most} shots in {self.frames} frames, noise {self.noise} and jitter "
-                f"{self.jitter} make no videos; sizes and shots must be at least 1, shots at most frames, jitter below {_SIDE}"
+                f"digits: {largest:,} videos of {self.frames:,} frames do not fit into memory; "
+                f"a split has {_MOST_FRAMES_OF_ALL:,} frames at most"
             )
 
     def _videos(self, name: str, number: int, images: NDArray[np.float64], digits: NDArray[np.int64]) -> _DigitVideos:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from distillbench import hookimpl
-from distillbench.data import Recipe, ShardSource, cache_folder, write_synthetic
+from distillbench.data import Recipe, ShardSource, cache_folder, require_bounds, write_synthetic
 from distillbench.errors import DataError
 from distillbench.interfaces import DataSet, Splits
 
 _FORMAT = 1  # raise it whenever the same knobs come to mean other bytes
+_MOST_SHARDS = 10_000
 
 
 class Synthetic(DataSet):
@@ -80,18 +82,20 @@ class Synthetic(DataSet):
 
     def splits(self) -> Splits:
         """Writes the shards, unless they are there, and opens them."""
-        return ShardSource(
-            folder=str(self._written()),
+        source = ShardSource(
             features=",".join(self._widths),
             fraction=self._fraction,
             validation_share=self._validation_share,
             test_share=self._test_share,
             split_seed=self._seed,
             classes=self._classes,
-        ).splits()
+        )
+        source.check()
+        return replace(source, folder=str(self._written())).splits()
 
     def _written(self) -> Path:
         recipe = Recipe(**self._made_of)
+        require_bounds("synthetic videos", {"shards": (self._shards, 1, min(recipe.videos, _MOST_SHARDS))})
         key = hashlib.sha256(repr((_FORMAT, recipe, self._shards)).encode()).hexdigest()[:24]
         folder = cache_folder("synthetic", key)
         if folder.is_dir():

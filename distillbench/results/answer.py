@@ -61,7 +61,7 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     Several processes train and evaluate together; one of them reads, writes and measures, and all return its result.
     """
     processes = workplace.processes
-    processes.decide(lambda: record.check_writable(workplace.results))
+    processes.decide(lambda: record.prepare(workplace.results))
     device = find_device(workplace.device)
     use_threads(setup, processes)
     splits = splits or processes.writer_first(lambda: open_data(setup))

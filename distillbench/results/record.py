@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distillbench.errors import ResultError
 from distillbench.evaluation.predictions import Predictions
-from distillbench.storage import save_tensors, write_text
+from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
 
 FORMAT = 1
 """Grows whenever an older reader would misread a newer file."""
@@ -42,11 +42,15 @@ class Result:
         return Predictions.load(self.path.parent / str(self.content["files"]["predictions"]))
 
 
-def check_writable(folder: Path) -> None:
-    """Raises `ResultError` before anything is trained where a folder cannot take results."""
-    trial = folder / f".writable-{uuid.uuid4().hex[:8]}"
-    write_text(trial, "")
-    trial.unlink(missing_ok=True)
+def prepare(folder: Path) -> None:
+    """Makes a folder ready to take results, and removes what writers that were killed left in it and below.
+
+    Raises `ResultError`, before anything is trained, where it cannot be written to.
+    """
+    check_writable(folder)
+    signals = (folder / "teachers" / "signals").glob("*")
+    for place in (folder, *(folder / name for name in ("teachers", "checkpoints", "labels", "failures")), *signals):
+        remove_drafts(place)
 
 
 def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor], predictions: Predictions) -> Result:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from distillbench.data.batches import View
-from distillbench.errors import ConfigError
+from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
@@ -180,11 +180,17 @@ def find_device(asked: str) -> torch.device:
 
 
 def answered(setup: Setup, splits: Splits, folder: Path) -> Result | None:
-    """Returns the answer in a folder to the same question of the same data, or None."""
+    """Returns the answer in a folder to the same question of the same data; None where there is none, or it is damaged.
+
+    Raises `ResultError` where a folder stands in its place.
+    """
     path = folder / f"{setup.key}.json"
-    if not path.is_file():
+    if path.is_dir():
+        raise ResultError(f"'{path}' is a folder, where the result of this run is to be written; move it away")
+    try:
+        result = record.read(path)
+    except ResultError:
         return None
-    result = record.read(path)
     return result if result.content["data"]["fingerprints"] == _fingerprints(splits) else None
 
 

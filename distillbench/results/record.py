@@ -13,12 +13,11 @@ from torch import Tensor
 
 from distillbench.errors import ResultError
 from distillbench.evaluation.predictions import Predictions
+from distillbench.results import schema
 from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
 
 FORMAT = 1
 """Grows whenever an older reader would misread a newer file."""
-
-_REQUIRED = ("id", "setup", "metrics", "cost", "history")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,12 @@ class Result:
 
     def predictions(self) -> Predictions:
         """Loads every test video's best 20 predictions; raises `ResultError` where they are missing or damaged."""
-        return Predictions.load(self.path.parent / str(self.content["files"]["predictions"]))
+        path = self.path.parent / str(self.content["files"]["predictions"])
+        found = Predictions.load(path)
+        videos = self.content["metrics"].get("videos", len(found.ids))
+        if len(found.ids) != videos or not found.kept.class_positives.any():
+            raise ResultError(f"'{path}' does not hold the predictions of the {videos} test videos of run {self.id}")
+        return found
 
 
 def prepare(folder: Path) -> None:
@@ -77,25 +81,25 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor
 
 
 def read(path: Path) -> Result:
-    """Reads one result; raises `ResultError` where it is damaged or of a newer format."""
+    """Reads one result; raises `ResultError` that says what is wrong where it is damaged or of a newer format."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = schema.parsed(path)
     except (OSError, ValueError) as error:
-        raise ResultError(f"'{path}' is no readable result: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise ResultError(f"'{path}' is no readable result: {getattr(error, 'strerror', None) or error}") from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
         raise ResultError(f"'{path}' is no result: it has no format number")
-    if content["format"] > FORMAT:
-        raise ResultError(
-            f"'{path}' has format {content['format']}; this distillbench reads up to {FORMAT}: install a newer one"
-        )
-    missing = [name for name in _REQUIRED if name not in content]
-    if missing:
-        raise ResultError(f"'{path}' is no complete result: it lacks {', '.join(missing)}")
+    if version > FORMAT:
+        raise ResultError(f"'{path}' has format {version}; this distillbench reads up to {FORMAT}: install a newer one")
+    try:
+        schema.result(content)
+    except schema.MisfitError as error:
+        raise ResultError(f"'{path}' is not a valid result: {error}") from error
     return Result(path, content)
 
 
 def _siblings(path: Path) -> list[str]:
     try:
         return [str(name) for name in read(path).content["files"].values()]
-    except (ResultError, KeyError):
+    except ResultError:
         return []

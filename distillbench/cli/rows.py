@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from distillbench.cli.display import count
+from distillbench.cli.loading import some
 from distillbench.cli.terminal import console
 from distillbench.errors import ResultError
 from distillbench.results.comparison import chosen
-from distillbench.results.leaderboard import load
 from distillbench.results.record import Result, read
 from distillbench.results.reproduction import Reproduction
 from distillbench.results.settings import settings_of
@@ -29,7 +29,7 @@ def find(run: str, folders: Sequence[Path] | None) -> Result:
         if not path.is_file():
             raise ResultError(f"there is no result '{path}'")
         return read(path)
-    return chosen(load(folders or [Path("results")]).results, run).results[0]
+    return chosen(some(folders).results, run).results[0]
 
 
 def show(result: Result) -> None:
@@ -39,16 +39,23 @@ def show(result: Result) -> None:
     out.print(f"[dim]{result.path}[/]", soft_wrap=True)
     settings = {n: v for n, v in settings_of(c["setup"]).items() if not v.startswith("distillbench ")}
     out.print(_two_columns("settings", settings, c["sources"]))
-    for title, part in (("quality", c["metrics"]), ("fidelity to the teacher", c.get("fidelity") or {})):
-        out.print(_two_columns(title, {name: _number(value) for name, value in part.items()}))
     cost = {name: value for name, value in c["cost"].items() if not isinstance(value, Mapping)}
-    out.print(_two_columns("cost", {name: _amount(value) for name, value in cost.items()}))
     measured = {"latency": c["cost"]["latency"], "evaluation_seconds": c["cost"]["evaluation_seconds"]}
-    out.print(_two_columns("measured", settings_of(measured)))
-    out.print(_two_columns("budget", settings_of(c["budget"])))
-    out.print(history(c["history"]))
+    before = {
+        "quality": settings_of(c["metrics"], _number),
+        "fidelity to the teacher": settings_of(c.get("fidelity") or {}, _number),
+        "cost": settings_of(cost, _amount),
+        "measured": settings_of(measured, _number),
+        "budget": settings_of(c["budget"], _number),
+    }
+    for title, values in before.items():
+        if values:
+            out.print(_two_columns(title, values))
+    if c["history"]:
+        out.print(history(c["history"]))
     for title in ("data", "machine", "versions"):
-        out.print(_two_columns(title, settings_of(c[title])))
+        if c[title]:
+            out.print(_two_columns(title, settings_of(c[title], _number)))
     for warning in c["warnings"]:
         out.print(f"[yellow]warning:[/] {escape(warning)}")
 

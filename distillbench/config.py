@@ -152,7 +152,7 @@ def _parse(path: Path, find: Find | None) -> dict[str, Value]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"the question file '{path}' cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or a number of more digits than Python reads
         raise ConfigError([f"the question file '{path}' is no TOML: {error}"]) from error
 
 

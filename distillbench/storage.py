@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,22 +20,89 @@ from torch import Tensor
 
 from distillbench.errors import ResultError
 
+_DRAFT = re.compile(r"\.(.+\.[a-z0-9_]{8}\.tmp|writable-[0-9a-f]{8})")
+_DAY = 24 * 3600.0
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary file beside a path to fill; it takes the path's place, on disk, or leaves what was there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    """Gives a temporary file beside a path to fill; it takes the path's place, on disk, or leaves what was there.
+
+    It is in a folder `.NAME.XXXXXXXX.tmp` of its own, with whatever the writer puts beside it, and goes away with it. If
+    the process is killed it stays until `remove_drafts`.
+    """
+    with _draft(path) as folder:
+        temporary = folder / path.name
+        temporary.touch()
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Gives a folder beside a path, locked by this process, and removes it."""
+    folder, handle = _locked_folder(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _locked_folder(path: Path) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # `remove_drafts` was faster than the lock
+            continue
+        with suppress(OSError):  # the file system knows no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder, handle
+        os.close(handle)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Removes from a folder the temporary files of writers that were killed.
+
+    A writer holds a lock on its draft, which ends with its process wherever that runs, so that one at work loses
+    nothing. Where the file system knows no locks, and of files that an earlier version left, which have none, only those
+    are removed in which nothing was changed for a day.
+    """
+    try:
+        drafts = [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name)]
+    except OSError:
+        return
+    for draft in drafts:
+        with suppress(OSError):
+            if draft.is_symlink() or not draft.is_dir():
+                if _is_old(draft):
+                    draft.unlink()
+            else:
+                _remove_unless_locked(draft)
+
+
+def _remove_unless_locked(draft: Path) -> None:
+    handle = os.open(draft, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except OSError:
+            if not all(map(_is_old, [draft, *draft.iterdir()])):
+                return
+        shutil.rmtree(draft, ignore_errors=True)
+    finally:
+        os.close(handle)
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.lstat().st_mtime > _DAY
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -39,10 +110,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
     Makes the folder where there is none. Raises `ResultError` where it cannot be written to or the disk is full.
     """
-    try:
+    with _reasons(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             write(temporary)
+
+
+def check_writable(folder: Path) -> None:
+    """Makes a folder where there is none; raises `ResultError` where it cannot be written to."""
+    with _reasons(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _draft(folder / "trial") as draft:
+            (draft / "trial").touch()
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ResultError(f"'{path}' cannot be written: {reason}; nothing there was changed") from error
@@ -61,9 +146,22 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads what `save_tensors` wrote; raises `ResultError` where the file is damaged."""
+    with opened(path, "pt", "tensors") as file:
+        about = json.loads((file.metadata() or {}).get("about", "{}"))
+        if not isinstance(about, dict):
+            raise ValueError("what is said about its tensors is no mapping")
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - no mapping
+
+
+@contextmanager
+def opened(path: Path, framework: Literal["pt", "numpy"], what: str) -> Iterator[Any]:
+    """Opens a safetensors file of `what`; raises `ResultError` that names the file where it is missing or damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ResultError(f"'{path}' cannot be read: {error}") from error
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("it is no regular file")
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except OSError as error:
+        raise ResultError(f"'{path}': cannot read {what}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ResultError(f"'{path}': not a safetensors file, or a damaged one: {error}") from error

@@ -46,7 +46,7 @@ def registry() -> Registry:
     return discover()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_setup(registry: Registry) -> Callable[..., Setup]:
     """Makes a tiny setup on digits: `make_setup("training.epochs=3", k=4, schedule="parallel")`."""
 

@@ -25,18 +25,17 @@ def compare(
     format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
 ) -> None:
     """Print by how much two methods differ, paired by video and by seed, with a 95 % interval and a p-value."""
-    from distillbench.cli import differences
+    from distillbench.cli import differences, loading
     from distillbench.cli.terminal import echo
     from distillbench.errors import ConfigError
     from distillbench.results import comparison
-    from distillbench.results.leaderboard import load
 
     runs = runs or []
     if (len(runs) == 2) == bool(a and b) or len(runs) not in (0, 2) or bool(a) != bool(b):
         raise ConfigError(
             [f"compare takes two runs, or --a and --b; found {len(runs)} runs, --a {a or '-'}, --b {b or '-'}"]
         )
-    found = load(results or [Path("results")]).results
+    found = loading.some(results).results
     if runs:
         sides = [comparison.chosen(found, name) for name in runs]
     else:

@@ -37,14 +37,12 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Print quality, cost and time of every run, best first; runs that differ in their seed alone share a row."""
-    from distillbench.cli import table
+    from distillbench.cli import loading, table
     from distillbench.cli.terminal import echo
-    from distillbench.results.leaderboard import frame, load, over_seeds, ranked, select
+    from distillbench.results.leaderboard import frame, over_seeds, ranked, select
     from distillbench.results.significance import METRICS, with_intervals
 
-    loaded = load(folders or [Path("results")])
-    for reason in loaded.skipped:
-        echo(f"skipped: {reason}", err=True)
+    loaded = loading.loaded(folders)
     if not loaded.results:
         for failure in loaded.failures:
             echo(f"{failure.id} {failure.status}: {failure.reason}", err=True)
@@ -56,5 +54,8 @@ def leaderboard(
         return
     rows = rows.reset_index(drop=True) if each else over_seeds(rows)
     shown = ranked(rows, sort, top, group_by).index
-    told = with_intervals(rows, loaded.results, sort if sort in METRICS else "gap", shown)
+    damage: dict[str, None] = {}
+    told = with_intervals(rows, loaded.results, sort if sort in METRICS else "gap", shown, damage.setdefault)
+    for reason in damage:
+        echo(f"no interval: {reason}", err=True)
     table.show(told.loc[shown], format.value, group_by, width)

@@ -60,14 +60,12 @@ def report(
     ] = Width.two,
 ) -> None:
     """Write a table or figure of the paper, controls, quality against cost, or quality against frames."""
-    from distillbench.cli import tables
+    from distillbench.cli import loading, tables
     from distillbench.cli.terminal import echo
     from distillbench.results import controls
-    from distillbench.results.leaderboard import load
     from distillbench.results.report import TABLES, Runs
 
-    loaded = load(folders or [Path("results")])
-    runs = Runs(loaded.results, where or [])
+    runs = Runs(loading.some(folders).results, where or [])
     made = {**TABLES, "controls": controls.table}.get(subject.value)
     if made is None:
         _draw(subject.value, runs, out or Path("figures"), int(width.value))

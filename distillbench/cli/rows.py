@@ -9,11 +9,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from distillbench.cli.display import count
+from distillbench.cli.display import count, latency
+from distillbench.cli.loading import some
 from distillbench.cli.terminal import console, styled
 from distillbench.errors import ResultError
 from distillbench.results.comparison import chosen
-from distillbench.results.leaderboard import load
+from distillbench.results.leaderboard import row
 from distillbench.results.record import Result, read
 from distillbench.results.reproduction import Reproduction
 from distillbench.results.settings import settings_of
@@ -29,37 +30,47 @@ def find(run: str, folders: Sequence[Path] | None) -> Result:
         if not path.is_file():
             raise ResultError(f"there is no result '{path}'")
         return read(path)
-    return chosen(load(folders or [Path("results")]).results, run).results[0]
+    return chosen(some(folders).results, run).results[0]
 
 
 def show(result: Result) -> None:
     """Prints one run in full."""
-    c, out = result.content, console()
+    c, out, found = result.content, console(), row(result)
     out.print(styled("[bold]run {}[/], {}, finished {}", result.id, c["network"], c["finished"]))
     out.print(str(result.path), style="dim", soft_wrap=True)
     settings = {n: v for n, v in settings_of(c["setup"]).items() if not v.startswith("distillbench ")}
     out.print(_two_columns("settings", settings, c["sources"]))
-    for title, part in (("quality", c["metrics"]), ("fidelity to the teacher", c.get("fidelity") or {})):
-        out.print(_two_columns(title, {name: _number(value) for name, value in part.items()}))
     cost = {name: value for name, value in c["cost"].items() if not isinstance(value, Mapping)}
-    out.print(_two_columns("cost", {name: _amount(value) for name, value in cost.items()}))
     measured = {"latency": c["cost"]["latency"], "evaluation_seconds": c["cost"]["evaluation_seconds"]}
-    out.print(_two_columns("measured", settings_of(measured)))
-    out.print(_two_columns("budget", settings_of(c["budget"])))
-    out.print(history(c["history"]))
+    before = {
+        "quality": settings_of(c["metrics"], _number),
+        "fidelity to the teacher": settings_of(c.get("fidelity") or {}, _number),
+        "cost": settings_of(cost, _amount),
+        "latency of one video": {"": latency(found)},
+        "measured": settings_of(measured, _number),
+        "budget": settings_of(c["budget"], _number),
+    }
+    for title, values in before.items():
+        if values:
+            out.print(_two_columns(title, values))
+    if c["history"]:
+        out.print(history(c["history"]))
     for title in ("data", "machine", "versions"):
-        out.print(_two_columns(title, settings_of(c[title])))
-    for warning in c["warnings"]:
+        if c[title]:
+            out.print(_two_columns(title, settings_of(c[title], _number)))
+    for warning in filter(None, found["warnings"].split("; ")):
         out.print(styled("[yellow]warning:[/] {}", warning))
+    if found["latency_doubtful"]:
+        out.print("~ the latency was taken while something else may have slowed the machine down")
 
 
 def history(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Draws every curve of a history as a sparkline, one line a phase, network and number."""
     curves: dict[tuple[str, str, str], list[float]] = {}
-    for row in rows:
-        for network, told in row["networks"].items():
+    for epoch in rows:
+        for network, told in epoch["networks"].items():
             for name, value in (told["validation"] | {f"loss {n}": v for n, v in told["terms"].items()}).items():
-                curves.setdefault((row["phase"], network, name), []).append(float(value))
+                curves.setdefault((epoch["phase"], network, name), []).append(float(value))
     table = Table(title="history", title_justify="left", box=None, header_style="bold", pad_edge=False)
     for head in ("phase", "network", "", "first", "curve", "last"):
         table.add_column(head, justify="right" if head in ("first", "last") else "left")

@@ -35,7 +35,7 @@ def sweep(
     from distillbench.results.answer import Workplace, find_device
     from distillbench.results.observing import check_observers
     from distillbench.results.planning import plan
-    from distillbench.results.record import check_writable
+    from distillbench.results.record import prepare
     from distillbench.results.sweeping import Sweep
     from distillbench.results.workers import fastest_count
 
@@ -48,7 +48,7 @@ def sweep(
     watching.plan(planned, count)
     if dry_run or not planned.jobs:
         return
-    check_writable(results)
+    prepare(results)
     with watching.live(planned, results) as watcher:
         Sweep(planned, place, count, watcher).run()
     if watcher.failures:

@@ -96,7 +96,7 @@ def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Colum
     alike = {"data"} if len({row["data"] for row in records}) < 2 else set()
     kept = [c for c in made if c.title not in alike and any(cell not in ("", "-") for cell in c.cells)]
     if group is not None:
-        kept.insert(0, column(group, rows[group].astype(str), 0, True))
+        kept = [column(group, rows[group].map(str), 0, True), *(c for c in kept if c.title != group)]
     return kept, [*_explanations(records), *notes]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from distillbench.cli.display import count, notes
 from distillbench.cli.terminal import styled
+from distillbench.errors import ResultError
 from distillbench.results.failures import Status
 from distillbench.results.planning import Job, Plan
 from distillbench.results.record import Result, read
@@ -179,7 +180,10 @@ class Board(Watcher):
         return f"about {duration(pace * max(self._work - self._finished, 0.0))} left"
 
     def _best_of(self, paths: Sequence[Path]) -> tuple[float, str] | None:
-        found = [read(path) for path in paths]
+        found = []
+        for path in paths:
+            with suppress(ResultError):  # gone or damaged since the plan was made
+                found.append(read(path))
         if not found:
             return None
         best = max(found, key=lambda result: float(result.content["metrics"]["gap"]))

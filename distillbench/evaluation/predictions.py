@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from distillbench.errors import ResultError
-from distillbench.evaluation.ranking import Kept, RankingMetrics, precision_sums, ranking_metrics
-from distillbench.storage import write_atomically
+from distillbench.evaluation.ranking import KEPT, Kept, RankingMetrics, precision_sums, ranking_metrics
+from distillbench.storage import opened, write_atomically
 
 _FORMAT = "distillbench top-20 predictions, format 1"
 
@@ -64,17 +63,55 @@ class Predictions:
     @classmethod
     def load(cls, path: Path) -> Predictions:
         """Reads what `save` wrote. Raises ResultError where the file is missing, damaged or of another kind."""
-        try:
-            with safe_open(path, framework="numpy") as file:
-                found = (file.metadata() or {}).get("format", "a safetensors file of another kind")
-                if found != _FORMAT:
-                    raise ResultError(f"{path}: '{_FORMAT}' was asked for; this is '{found}'")
-                ids = json.loads(file.get_tensor("ids").tobytes())
-                return cls(tuple(ids), Kept(**{field.name: file.get_tensor(field.name) for field in fields(Kept)}))
-        except OSError as error:
-            raise ResultError(f"{path}: cannot read predictions: {error.strerror or error}") from error
-        except SafetensorError as error:
-            raise ResultError(f"{path}: not a safetensors file, or a damaged one: {error}") from error
+        with opened(path, "numpy", "predictions") as file:
+            found = (file.metadata() or {}).get("format", "a safetensors file of another kind")
+            if found != _FORMAT:
+                raise ResultError(f"'{path}': '{_FORMAT}' was asked for; this is '{found}'")
+            ids = _ids(file.get_tensor("ids"))
+            kept = Kept(**{field.name: file.get_tensor(field.name) for field in fields(Kept)})
+        problem = _problem(len(ids), kept)
+        if problem:
+            raise ResultError(f"'{path}': damaged predictions: {problem}")
+        return cls(ids, kept)
+
+
+def _ids(written: NDArray[np.generic]) -> tuple[str, ...]:
+    """Reads the videos' names; raises ValueError where they are no unique strings."""
+    ids = json.loads(written.tobytes())
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids) or len(set(ids)) < len(ids):
+        raise ValueError("the videos' ids are no unique strings")
+    return tuple(ids)
+
+
+def _problem(videos: int, kept: Kept) -> str | None:
+    """Says in what arrays that were read are not what `Kept` promises."""
+    classes = kept.class_positives.size
+    shapes = {
+        **dict.fromkeys(("scores", "classes", "hits"), (videos, min(KEPT, classes))),
+        **dict.fromkeys(("positives", "hits_at_positives"), (videos,)),
+        "class_positives": (classes,),
+    }
+    for name, shape in shapes.items():
+        array = getattr(kept, name)
+        kind = {"scores": np.float32, "hits": np.bool_}.get(name, np.signedinteger)
+        if array.shape != shape or not np.issubdtype(array.dtype, kind):
+            return f"{name} are {array.dtype} {array.shape}; they must be {kind.__name__} {shape}"
+    offered = kept.scores > -np.inf
+    found = kept.hits.view(np.uint8)
+    told = {
+        "scores are not finite": not (np.isfinite(kept.scores) | (kept.scores == -np.inf)).all(),
+        "scores are not best first": not (kept.scores[:, 1:] <= kept.scores[:, :-1]).all(),
+        "classes are out of range": not (~offered | ((kept.classes >= 0) & (kept.classes < classes))).all(),
+        "hits are no truth values, or of classes that were not offered": (found > offered).any(),
+        "positives are out of range": not ((kept.positives >= 0) & (kept.positives <= classes)).all(),
+        "hits are more than positives": (found.sum(1) > kept.positives).any(),
+        "hits at positives are out of range": not (
+            (kept.hits_at_positives >= 0) & (kept.hits_at_positives <= kept.positives)
+        ).all(),
+        "class positives do not add up": (kept.class_positives < 0).any()
+        or kept.class_positives.sum() != kept.positives.sum(),
+    }
+    return next((problem for problem, there in told.items() if there), None)
 
 
 def gap_of(predictions: Predictions) -> float:

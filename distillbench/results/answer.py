@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 from distillbench.data.batches import View
-from distillbench.errors import ConfigError
+from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
 from distillbench.interfaces import Network, Splits, Videos
-from distillbench.networks import Model
+from distillbench.networks import Model, precision_on
 from distillbench.processes import SOLO, Processes
 from distillbench.results import failures, labels, provenance, record
 from distillbench.results.fidelity import fidelity
@@ -56,6 +56,7 @@ class Workplace:
 
 def rehearse(setup: Setup, workplace: Workplace) -> Parts:
     """Checks everything that a run checks before it trains, and returns what it would train with; writes nothing."""
+    record.check_place(workplace.results)
     device = find_device(workplace.device)
     use_threads(setup)
     return assemble(setup, open_data(setup), device)
@@ -69,7 +70,7 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     Several processes train and evaluate together; one of them reads, writes and measures, and all return its result.
     """
     processes = workplace.processes
-    processes.decide(lambda: record.check_writable(workplace.results))
+    processes.decide(lambda: record.prepare(workplace.results))
     device = find_device(workplace.device)
     use_threads(setup, processes)
     splits = splits or processes.writer_first(lambda: open_data(setup))
@@ -196,12 +197,30 @@ def find_device(asked: str) -> torch.device:
 
 
 def answered(setup: Setup, splits: Splits, folder: Path) -> Result | None:
-    """Returns the answer in a folder to the same question of the same data, or None."""
+    """Returns the answer in a folder to the same question of the same data; None where there is none, or it is damaged.
+
+    Raises `ResultError` where a folder stands in its place.
+    """
     path = folder / f"{setup.key}.json"
-    if not path.is_file():
+    if path.is_dir():
+        raise ResultError(f"'{path}' is a folder, where the result of this run is to be written; move it away")
+    try:
+        result = record.read(path)
+    except ResultError:
         return None
-    result = record.read(path)
-    return result if result.content["data"]["fingerprints"] == _fingerprints(splits) else None
+    if result.content["data"]["fingerprints"] != _fingerprints(splits):
+        return None
+    return result if _has_its_precision(setup, result) else None
+
+
+def _has_its_precision(setup: Setup, result: Result) -> bool:
+    """Tells whether a result was computed in the precision that its question has on a CPU.
+
+    Results on CPUs that are older than the rule were computed in whatever had been measured to be faster.
+    """
+    machine = result.content["machine"]
+    ruled = precision_on(torch.device("cpu"), setup.training.precision)
+    return bool(machine["device"] != "cpu" or machine["precision"] == ruled)
 
 
 def _fingerprints(splits: Splits) -> dict[str, str]:

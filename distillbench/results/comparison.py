@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ConfigError
-from distillbench.results.leaderboard import frame, over_seeds, select
+from distillbench.results.leaderboard import differing, frame, select
 from distillbench.results.record import Result
 from distillbench.results.settings import settings_of
 from distillbench.results.significance import values_of
@@ -55,12 +55,13 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
     if len(ids) > 1:
         raise ConfigError(["the stored predictions are of different videos, or in another order; run them again"])
     differences = {}
+    damage: dict[str, None] = {}
     for metric in METRICS:
-        ours, theirs = (values_of(list(side.by_seed.values()), metric) for side in (a, b))
+        ours, theirs = (values_of(list(side.by_seed.values()), metric, damage.setdefault) for side in (a, b))
         if ours is not None and theirs is not None:
             differences[metric] = bootstrap(ours, theirs, resamples)
     videos = len(next(iter(ids)))
-    notes = _notes(a, b, "map_at_20" in differences)
+    notes = (*_notes(a, b, "map_at_20" in differences or bool(damage)), *damage)
     return Comparison(a, b, videos, differences, settings_that_differ(a.results[0], b.results[0]), notes)
 
 
@@ -87,13 +88,17 @@ def _notes(a: Side, b: Side, with_labels: bool) -> tuple[str, ...]:
 
 
 def settings_that_differ(a: Result, b: Result) -> tuple[tuple[str, str, str], ...]:
-    """Lists every setting, machine fact and version in which two runs differ; their seed is none."""
+    """Lists every setting, machine fact and version in which two runs differ; their seed is none.
+
+    Of a component that one of them lacks the knobs are not listed.
+    """
     ours, theirs = (_flat(result.content) for result in (a, b))
     names = dict.fromkeys([*ours, *theirs])
+    lacking = tuple(f"{name}." for name in names if (name in ours) != (name in theirs))
     return tuple(
         (name, ours.get(name, "-"), theirs.get(name, "-"))
         for name in names
-        if ours.get(name) != theirs.get(name) and name != "seed"
+        if ours.get(name) != theirs.get(name) and name != "seed" and not name.startswith(lacking)
     )
 
 
@@ -103,8 +108,9 @@ def _flat(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def chosen(results: Sequence[Result], name: str) -> Side:
-    """Finds one run by its key or the beginning of it. Raises `ConfigError` where there is none, or several."""
-    keys = {result.id for result in results if result.id.startswith(name)}
+    """Finds one run by its key, or else the beginning of it. Raises `ConfigError` where there is none, or several."""
+    keys = {result.id for result in results if result.id == name}
+    keys = keys or {result.id for result in results if result.id.startswith(name)}
     if Path(name).suffix == ".json":
         keys = {result.id for result in results if result.path.resolve() == Path(name).resolve()}
     if len(keys) != 1:
@@ -119,15 +125,12 @@ def matching(results: Sequence[Result], conditions: Sequence[str], flag: str) ->
     said = " ".join(conditions)
     if rows.empty:
         raise ConfigError([f"{flag} {said}: none of {len(results)} results meets that"])
-    questions = over_seeds(rows)
-    if len(questions) > 1:
-        all_settings = list(questions["settings"])
-        names = dict.fromkeys(name for each in all_settings for name in each if not name.startswith("phases."))
-        values_of = {name: sorted({each.get(name, "-") for each in all_settings}) for name in names}
-        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in values_of.items() if len(values) > 1)
+    methods = rows["question"].nunique()
+    if methods > 1:
+        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in differing(rows).items())
         raise ConfigError(
             [
-                f"{flag} {said} meets {len(questions)} methods, and a comparison needs one; they differ in {told}: add {flag} NAME=VALUE"
+                f"{flag} {said} meets {methods} methods, and a comparison needs one; they differ in {told}: add {flag} NAME=VALUE"
             ]
         )
     ids = set(rows["run"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from distillbench.results import schema
 from distillbench.setup import Setup
 from distillbench.storage import write_text
 
@@ -66,16 +67,17 @@ def forget(folder: Path, key: str) -> None:
     (folder / _FOLDER / f"{key}.json").unlink(missing_ok=True)
 
 
-def load(folder: Path) -> list[Failure]:
-    """Reads the failures beside a folder's results; one that is damaged, or answered since, is left out."""
-    found = []
+def load(folder: Path) -> tuple[list[Failure], list[str]]:
+    """Reads the failures beside a folder's results, but those answered since, and says which files are damaged."""
+    found, skipped = [], []
     for path in sorted((folder / _FOLDER).glob("*.json")):
         if (folder / path.name).is_file():
             continue
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            content["id"], content["status"], content["reason"], content["setup"]["schedule"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        found.append(Failure(path, content))
-    return found
+            content = schema.parsed(path)
+            schema.failure(content)
+        except (OSError, ValueError) as error:
+            skipped.append(f"'{path}' is no readable failure: {getattr(error, 'strerror', None) or error}")
+        else:
+            found.append(Failure(path, content))
+    return found, skipped

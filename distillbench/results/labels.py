@@ -2,32 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from distillbench.errors import ResultError
 from distillbench.interfaces import Labels, Videos
 from distillbench.storage import load_tensors, save_tensors
 
 _FOLDER = "labels"
+_MOST_CLASSES = 2**31
+_WHOLE = (torch.int64, torch.int32, torch.int16)
 
 
 def keep(folder: Path, videos: Videos) -> None:
-    """Stores a split's labels under its fingerprint, unless they are there."""
-    path = _path(folder, videos.fingerprint)
-    if not path.is_file():
+    """Stores a split's labels under its fingerprint, unless they are there already, undamaged."""
+    try:
+        there = find(folder, videos.fingerprint) is not None
+    except ResultError:
+        there = False
+    if not there:
         labels = videos.labels
-        save_tensors(path, {"offsets": labels.offsets, "classes": labels.classes}, {"count": labels.count})
+        tensors = {"offsets": labels.offsets, "classes": labels.classes}
+        save_tensors(_path(folder, videos.fingerprint), tensors, {"count": labels.count})
 
 
 def find(folder: Path, fingerprint: str) -> Labels | None:
-    """Returns the labels of the split of that fingerprint, in its order; None where they were not kept."""
+    """Returns the labels of the split of that fingerprint, in its order; None where they were not kept.
+
+    Raises `ResultError` where the file is damaged.
+    """
+    path = _path(folder, fingerprint)
     try:
-        tensors, about = load_tensors(_path(folder, fingerprint))
-    except ResultError:
+        if not path.exists():
+            return None
+    except OSError:  # such as a fingerprint that is too long a name
         return None
-    return Labels(tensors["offsets"].to(torch.int64), tensors["classes"].to(torch.int64), int(about["count"]))
+    tensors, about = load_tensors(path)
+    problem = _problem(tensors, about)
+    if problem:
+        raise ResultError(f"'{path}': damaged labels: {problem}")
+    return Labels(tensors["offsets"].to(torch.int64), tensors["classes"].to(torch.int64), about["count"])
+
+
+def _problem(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str | None:
+    """Says in what a file is not what `Labels` promises."""
+    count = about.get("count")
+    if not isinstance(count, int) or not 0 < count < _MOST_CLASSES:
+        return "the number of classes is missing or out of range"
+    for name in ("offsets", "classes"):
+        if name not in tensors or tensors[name].dtype not in _WHOLE or tensors[name].dim() != 1:
+            return f"{name} are no list of whole numbers"
+    offsets, classes = tensors["offsets"], tensors["classes"]
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(classes) or (offsets[1:] < offsets[:-1]).any():
+        return "offsets do not lead from 0 to the number of labels"
+    if len(classes) and not 0 <= int(classes.min()) <= int(classes.max()) < count:
+        return "classes are out of range"
+    return None
 
 
 def _path(folder: Path, fingerprint: str) -> Path:

@@ -19,11 +19,21 @@ from distillbench.results.convergence import still_improving
 from distillbench.results.failures import Failure
 from distillbench.results.record import Result, read
 from distillbench.results.settings import settings_of
+from distillbench.setup import COMPONENT_FIELDS
 
 QUALITIES = ("gap", "map_at_20", "map", "hit_at_1", "perr")
 _HIGHER_IS_BETTER = {*QUALITIES, "throughput"}
 _MEASURED = ("latency", "throughput", "train_seconds")
 _FIDELITY = {"top_1": "same_top_1", "top_20": "same_top_20", "kl": "teacher_kl", "cka": "teacher_cka"}
+_MADE_LATER = (
+    *(f"{name}_{end}" for name in QUALITIES for end in ("sd", "low", "high")),
+    *("seeds", "like_best", "objective", "result", "kind", "control", "student"),
+)
+"""Columns that the leaderboard and the reports add to these, and that no plugin's column may be called."""
+_PEOPLE_USE = (
+    *("data", "encoder", "schedule", "selector", "k", "loss", "seed", "gap", "map_at_20", "map", "macs", "latency"),
+    *("parameters", "train_videos", "budget", "precision", "status"),
+)
 _ALIASES = {"map20": "map_at_20", "hit1": "hit_at_1", "params": "parameters"}
 
 
@@ -37,7 +47,9 @@ class Loaded:
 
 
 def load(folders: Iterable[Path]) -> Loaded:
-    """Reads every result of the folders; a file that cannot be read is skipped and named, the rest is kept.
+    """Reads every result of the folders; a file that is damaged is skipped and named, the rest is kept.
+
+    So is a second file of the same run in one folder: the one that is called by the run's key is kept.
 
     Raises `ResultError` where a folder does not exist.
     """
@@ -47,17 +59,21 @@ def load(folders: Iterable[Path]) -> Loaded:
     for folder in folders:
         if not folder.is_dir():
             raise ResultError(f"there is no folder of results '{folder}'; distillbench run makes one")
+        found = []
         for path in sorted(folder.glob("*.json")):
             try:
-                result = read(path)
-                row(result)
-            except (ResultError, KeyError, TypeError, AttributeError) as error:
-                skipped.append(
-                    str(error) if isinstance(error, ResultError) else f"'{path}' is no complete result: {error!r}"
-                )
-            else:
+                found.append(read(path))
+            except ResultError as error:
+                skipped.append(str(error))
+        of = {result.id: result for result in [*reversed(found), *(r for r in found if r.path.stem == r.id)]}
+        for result in found:
+            if of[result.id] is result:
                 results.setdefault(f"{result.id}/{result.content['finished']}", result)
-        failed |= {failure.id: failure for failure in failures.load(folder)}
+            else:
+                skipped.append(f"'{result.path}' is of run {result.id}, as is '{of[result.id].path}', which is kept")
+        unanswered, damaged = failures.load(folder)
+        failed |= {failure.id: failure for failure in unanswered}
+        skipped += damaged
     answered = {result.id for result in results.values()}
     without = tuple(failure for failure in failed.values() if failure.id not in answered)
     return Loaded(tuple(results.values()), tuple(skipped), without)
@@ -101,10 +117,12 @@ def row(result: Result) -> dict[str, Any]:
         "device": c["machine"]["device"],
         "status": "answered",
         "reason": "",
+        "settings": settings_of({**c["setup"], "fingerprints": c["data"]["fingerprints"]}),
         "question": _question(c["setup"], [c["data"]["fingerprints"], c["machine"]["precision"]]),
         "videos": c["data"]["fingerprints"]["test"],
     }
-    return own | {name: value for name, value in c.get("columns", {}).items() if name not in own}
+    taken = {*own, *_MADE_LATER}
+    return own | {name: value for name, value in c.get("columns", {}).items() if name not in taken}
 
 
 def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -> dict[str, Any]:
@@ -133,9 +151,13 @@ def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -
     }
 
 
+_NONE = object()
+
+
 def _named_beside(choice: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Names a choice, with the knobs in which it differs from another of the same name."""
-    differing = {n: v for n, v in choice["knobs"].items() if other["name"] == choice["name"] and other["knobs"][n] != v}
+    same = other["name"] == choice["name"]
+    differing = {n: v for n, v in choice["knobs"].items() if same and other["knobs"].get(n, _NONE) != v}
     return str(choice["name"]) + "".join(f" {name}={value}" for name, value in differing.items())
 
 
@@ -208,24 +230,38 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
     """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows (of each group, if any)."""
     name = _column(by, table, "--sort")
-    ordered = table.sort_values(name, ascending=name not in _HIGHER_IS_BETTER, kind="stable", na_position="last")
+    ordered = table.sort_values(
+        name, key=_in_order, ascending=name not in _HIGHER_IS_BETTER, kind="stable", na_position="last"
+    )
     if group is None:
         return ordered if top is None else ordered.head(top)
     column = _column(group, table, "--group-by")
-    ordered = ordered.sort_values(column, key=lambda cells: cells.astype(str).map(_naturally), kind="stable")
+    ordered = ordered.sort_values(column, key=lambda cells: cells.map(_naturally), kind="stable")
     return ordered if top is None else ordered.groupby(column, sort=False, dropna=False).head(top)
 
 
-def _naturally(text: str) -> tuple[tuple[int, int, str], ...]:
+def _in_order(cells: pd.Series) -> pd.Series:
+    """Makes numbers of a column of numbers, of any other what sorts its words."""
+    numbers = pd.to_numeric(cells, errors="coerce")
+    return numbers if (numbers.notna() | cells.isna()).all() else cells.map(_naturally, na_action="ignore")
+
+
+def _naturally(cell: object) -> tuple[tuple[int, int, str], ...]:
     """Makes a key that sorts 6 before 10, also within words."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part)
+    parts = re.split(r"(\d{1,18})", str(cell))
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
 def _column(name: str, table: pd.DataFrame, flag: str) -> str:
     name = _ALIASES.get(name, name)
-    if name not in table.columns:
+    known = [str(column) for column in table.columns if column != "settings"]
+    if name not in known:
+        told = [column for column in _PEOPLE_USE if column in known]
         raise ConfigError(
-            [f"{flag} knows no column '{name}'{nearest(name, table.columns)}; there are: {', '.join(table.columns)}"]
+            [
+                f"{flag} knows no column '{name}'{nearest(name, known)}; there are: {', '.join(told)}, "
+                f"and {len(known) - len(told)} more: distillbench leaderboard --format csv shows them"
+            ]
         )
     return name
 
@@ -258,9 +294,7 @@ def _objective(content: Mapping[str, Any]) -> str:
 
 def _foreign(setup: Mapping[str, Any]) -> list[str]:
     """Lists the distributions, other than our own, that a setup's components come from."""
-    choices = [c for c in setup.values() if isinstance(c, dict) and "distribution" in c] + list(
-        setup["losses"].values()
-    )
+    choices = [setup[name] for name in COMPONENT_FIELDS if name in setup] + list(setup["losses"].values())
     return sorted({f"{c['distribution']} {c['version']}" for c in choices if c["distribution"] != "distillbench"})
 
 
@@ -268,3 +302,16 @@ def _question(setup: Mapping[str, Any], beside: object) -> str:
     """Writes what makes two rows the same question but for the seed."""
     asked = {name: value for name, value in setup.items() if name != "seed"}
     return json.dumps([asked, beside], sort_keys=True)
+
+
+def differing(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Lists what rows of several questions differ in, and its values: settings, precision, data; the seed is none.
+
+    The phases of a schedule are named where nothing that shapes them is.
+    """
+    rows: list[Mapping[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    asked = [{"precision": str(row.get("precision")), **row["settings"]} for row in rows]
+    names = dict.fromkeys(name for each in asked for name in each if name != "seed")
+    values = {name: sorted({each.get(name, "-") for each in asked}) for name in names}
+    several = {name: found for name, found in values.items() if len(found) > 1}
+    return {name: found for name, found in several.items() if not name.startswith("phases.")} or several

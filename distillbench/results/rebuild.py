@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
+from torch import Tensor
 
 from distillbench.config import Layer
 from distillbench.errors import ResultError
 from distillbench.grid import setups
 from distillbench.interfaces import Network
+from distillbench.networks import Model, Precision
 from distillbench.registry import Registry
 from distillbench.results.answer import find_device, use_threads
 from distillbench.results.record import Result
@@ -31,7 +34,10 @@ def setup_of(result: Result, registry: Registry) -> Setup:
     """
     described = result.content["setup"]
     layer = Layer("result", _settings(described, result.content.get("objective")))
-    setup = setups([layer], registry)[0]
+    asked = setups([layer], registry)
+    if len(asked) != 1:  # a knob that is a list would be a grid
+        raise ResultError(f"run {result.id} cannot be asked again: its file names {len(asked)} questions, not one")
+    setup = asked[0]
     now = json.loads(json.dumps(setup.describe()))
     if setup.key != result.content.get("quantized_from", result.id) or now != described:
         changed = [name for name in described if now.get(name) != described[name]]
@@ -73,15 +79,18 @@ class Rebuilt:
 def rebuild(result: Result, registry: Registry, device: str = "auto") -> Rebuilt:
     """Builds a run's networks and loads what is stored: the evaluated network, and the teacher where it is kept.
 
-    A teacher that was trained together with its student is not kept.
+    They compute in the precision of the run. A teacher that was trained together with its student is not kept.
     """
     setup, on = setup_of(result, registry), find_device(device)
     threads = torch.get_num_threads()
     use_threads(setup)
     try:
-        parts = assemble(setup, open_data(setup), on)
+        parts = _as_precise(assemble(setup, open_data(setup), on), result)
         weights, _ = load_tensors(result.student_path())
-        parts.models[setup.answers].load_state_dict(weights)
+        if not _took(parts.models[setup.answers], weights):
+            raise ResultError(
+                f"'{result.student_path()}' does not hold the weights of run {result.id}; run it with --again"
+            )
         found: list[Network] = [setup.answers]
         if "teacher" not in found and _load_teacher(parts, result.path.parent / "teachers"):
             found.append("teacher")
@@ -92,11 +101,28 @@ def rebuild(result: Result, registry: Registry, device: str = "auto") -> Rebuilt
     return Rebuilt(parts, tuple(found))
 
 
+def _as_precise(parts: Parts, result: Result) -> Parts:
+    """Gives parts the precision that the run had, where `auto` might choose another today."""
+    precision = result.content["machine"]["precision"]
+    if precision not in get_args(Precision):
+        return parts
+    for model in parts.models.values():
+        model.precision = precision
+    return dataclasses.replace(parts, precision=precision)
+
+
 def _load_teacher(parts: Parts, folder: Path) -> bool:
     first = parts.setup.phases[0]
     if not trains_teacher_alone(first):
         return False
     stored = TeacherStore(folder).find(teacher_key(parts, first))
-    if stored is not None:
-        parts.models["teacher"].load_state_dict(stored.weights)
-    return stored is not None
+    return stored is not None and _took(parts.models["teacher"], stored.weights)
+
+
+def _took(model: Model, weights: dict[str, Tensor]) -> bool:
+    """Loads weights; tells whether they were those of the model."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:  # names or shapes of another network
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ from torch import Tensor
 
 from distillbench.errors import ResultError
 from distillbench.evaluation.predictions import Predictions
-from distillbench.storage import save_tensors, write_text
+from distillbench.results import schema
+from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
 
 FORMAT = 1
 """Grows whenever an older reader would misread a newer file."""
-
-_REQUIRED = ("id", "setup", "metrics", "cost", "history")
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,33 @@ class Result:
 
     def predictions(self) -> Predictions:
         """Loads every test video's best 20 predictions; raises `ResultError` where they are missing or damaged."""
-        return Predictions.load(self.path.parent / str(self.content["files"]["predictions"]))
+        path = self.path.parent / str(self.content["files"]["predictions"])
+        found = Predictions.load(path)
+        videos = self.content["metrics"].get("videos", len(found.ids))
+        if len(found.ids) != videos or not found.kept.class_positives.any():
+            raise ResultError(f"'{path}' does not hold the predictions of the {videos} test videos of run {self.id}")
+        return found
 
 
-def check_writable(folder: Path) -> None:
-    """Raises `ResultError` before anything is trained where a folder cannot take results."""
-    trial = folder / f".writable-{uuid.uuid4().hex[:8]}"
-    write_text(trial, "")
-    trial.unlink(missing_ok=True)
+def check_place(folder: Path) -> None:
+    """Raises `ResultError` where a folder cannot take results; makes nothing where it is not there yet."""
+    if folder.is_dir():
+        check_writable(folder)
+        return
+    first = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not first.is_dir() or not os.access(first, os.W_OK):
+        raise ResultError(f"'{folder}' cannot be written: '{first}' is no folder that takes files")
+
+
+def prepare(folder: Path) -> None:
+    """Makes a folder ready to take results, and removes what writers that were killed left in it and below.
+
+    Raises `ResultError`, before anything is trained, where it cannot be written to.
+    """
+    check_writable(folder)
+    signals = (folder / "teachers" / "signals").glob("*")
+    for place in (folder, *(folder / name for name in ("teachers", "checkpoints", "labels", "failures")), *signals):
+        remove_drafts(place)
 
 
 def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor], predictions: Predictions) -> Result:
@@ -73,25 +92,25 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor
 
 
 def read(path: Path) -> Result:
-    """Reads one result; raises `ResultError` where it is damaged or of a newer format."""
+    """Reads one result; raises `ResultError` that says what is wrong where it is damaged or of a newer format."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = schema.parsed(path)
     except (OSError, ValueError) as error:
-        raise ResultError(f"'{path}' is no readable result: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise ResultError(f"'{path}' is no readable result: {getattr(error, 'strerror', None) or error}") from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
         raise ResultError(f"'{path}' is no result: it has no format number")
-    if content["format"] > FORMAT:
-        raise ResultError(
-            f"'{path}' has format {content['format']}; this distillbench reads up to {FORMAT}: install a newer one"
-        )
-    missing = [name for name in _REQUIRED if name not in content]
-    if missing:
-        raise ResultError(f"'{path}' is no complete result: it lacks {', '.join(missing)}")
+    if version > FORMAT:
+        raise ResultError(f"'{path}' has format {version}; this distillbench reads up to {FORMAT}: install a newer one")
+    try:
+        schema.result(content)
+    except schema.MisfitError as error:
+        raise ResultError(f"'{path}' is not a valid result: {error}") from error
     return Result(path, content)
 
 
 def _siblings(path: Path) -> list[str]:
     try:
         return [str(name) for name in read(path).content["files"].values()]
-    except (ResultError, KeyError):
+    except ResultError:
         return []

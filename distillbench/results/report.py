@@ -12,7 +12,7 @@ import pandas as pd
 
 from distillbench.errors import ConfigError
 from distillbench.results import paper
-from distillbench.results.leaderboard import frame, select
+from distillbench.results.leaderboard import differing, frame, select
 from distillbench.results.record import Result
 
 QUALITY = (("gap", "GAP@20"), ("map_at_20", "mAP@20"))
@@ -78,13 +78,21 @@ class Runs:
     """The answered runs of one data set, from which tables pick; networks in 8 bits are left to the leaderboard."""
 
     def __init__(self, results: Sequence[Result], conditions: Sequence[str] = ()) -> None:
-        """Raises `ConfigError` where nothing meets the conditions, or several data sets do."""
-        table = frame(results)
-        table["objective"] = [objective(result.content) for result in results]
-        table["result"] = pd.Series(dict(enumerate(results)), dtype=object)
-        table = select(table[table["precision"] != "int8"], conditions)
+        """Raises `ConfigError` where there is nothing to report, nothing meets the conditions, or several data sets do."""
+        trained = [result for result in results if result.content["machine"]["precision"] != "int8"]
+        if not trained:
+            found = f"{len(results)} of networks in 8 bits alone" if results else "none"
+            raise ConfigError(
+                [
+                    f"a report is made of results of trained runs, and there are {found}; distillbench run makes the first"
+                ]
+            )
+        table = frame(trained)
+        table["objective"] = [objective(result.content) for result in trained]
+        table["result"] = pd.Series(dict(enumerate(trained)), dtype=object)
+        table = select(table, conditions)
         if table.empty:
-            raise ConfigError([f"none of {len(results)} results meets {' and '.join(conditions) or 'the conditions'}"])
+            raise ConfigError([f"none of {len(trained)} results meets {' and '.join(conditions)}"])
         names = sorted(set(table["data"]))
         if len(names) > 1:
             raise ConfigError([f"these results are of {' and '.join(names)}; choose one with --where data={names[0]}"])
@@ -132,7 +140,7 @@ def cells(rows: pd.DataFrame, published: tuple[float, float] | None) -> tuple[Ce
     Raises `ConfigError` where they are of several methods.
     """
     if rows["question"].nunique() > 1:
-        told = _differing([row["settings"] for row in records(rows)])
+        told = "; ".join(f"{name} = {' or '.join(values)}" for name, values in differing(rows).items())
         raise ConfigError([f"one cell of the table has runs of several methods: {told}; choose with --where"])
     made = []
     for number, (name, _) in enumerate(QUALITY):
@@ -153,12 +161,6 @@ def cell(values: Sequence[float], published: float | None = None, digits: int = 
     )
 
 
-def _differing(settings: Sequence[Mapping[str, str]]) -> str:
-    names = dict.fromkeys(n for each in settings for n in each if not n.startswith("phases.") and n != "seed")
-    values = {name: sorted({each.get(name, "-") for each in settings}) for name in names}
-    return "; ".join(f"{name} = {' or '.join(found)}" for name, found in values.items() if len(found) > 1)
-
-
 def having(table: pd.DataFrame, **wanted: object) -> pd.DataFrame:
     """Keeps the rows whose columns have these values."""
     for name, value in wanted.items():
@@ -169,6 +171,8 @@ def having(table: pd.DataFrame, **wanted: object) -> pd.DataFrame:
 def table1(runs: Runs) -> Table:
     """Six baselines and six teacher-student methods at every k."""
     plain, frames = runs.plain(), runs.frames()
+    if not frames:
+        raise ConfigError(["Table 1 needs students, and these are teachers; benchmarks/paper/table1.toml asks them"])
     published = paper.TABLE_1
     columns = tuple((f"k={k}", title) for k in frames for _, title in QUALITY)
     skyline = cells(having(plain, schedule="teacher"), paper.SKYLINE)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _SAID_AS = {"losses": "loss"}
+_CHOICE = {"name", "knobs", "distribution", "version"}
 
 
-def settings_of(setup: Mapping[str, Any]) -> dict[str, str]:
-    """Flattens a described setup: `student.cell_size`, `loss.ce.label_smoothing`, `phases.match.head`."""
+def settings_of(setup: Mapping[str, Any], write: Callable[[Any], str] = str) -> dict[str, str]:
+    """Flattens a described setup: `student.cell_size`, `loss.ce.label_smoothing`, `phases.match.head`.
+
+    write: how a value is written.
+    """
     flat: dict[str, str] = {}
     for name, value in setup.items():
-        _flatten(value, _SAID_AS.get(name, name), flat)
+        _flatten(value, _SAID_AS.get(name, name), flat, write)
     return flat
 
 
-def _flatten(value: Any, name: str, into: dict[str, str]) -> None:
-    if isinstance(value, Mapping) and {"name", "knobs"} <= value.keys():
+def _flatten(value: Any, name: str, into: dict[str, str], write: Callable[[Any], str]) -> None:
+    if isinstance(value, Mapping) and value.keys() >= _CHOICE and isinstance(value["knobs"], Mapping):
         into[name] = str(value["name"])
         for knob, set_to in value["knobs"].items():
-            _flatten(set_to, f"{name}.{knob}", into)
+            _flatten(set_to, f"{name}.{knob}", into, write)
         into[f"{name}.distribution"] = f"{value['distribution']} {value['version']}"
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            _flatten(inner, f"{name}.{key}", into)
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            _flatten(inner, f"{name}.{key}", into, write)
+    elif isinstance(value, list) and value and all(isinstance(inner, Mapping) for inner in value):
         for number, inner in enumerate(value):
-            _flatten({k: v for k, v in inner.items() if k != "name"}, f"{name}.{inner.get('name', number)}", into)
+            rest = {k: v for k, v in inner.items() if k != "name"}
+            _flatten(rest, f"{name}.{inner.get('name', number)}", into, write)
     else:
-        into[name] = str(value)
+        into[name] = write(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,14 +26,22 @@ from distillbench.results.statistics import (
 
 METRICS = ("gap", "map_at_20")
 
+Say = Callable[[str], object]
 
-def with_intervals(rows: pd.DataFrame, results: Sequence[Result], metric: str, shown: pd.Index) -> pd.DataFrame:
+
+def _silent(_: str) -> None:
+    """Says nothing."""
+
+
+def with_intervals(
+    rows: pd.DataFrame, results: Sequence[Result], metric: str, shown: pd.Index, say: Say = _silent
+) -> pd.DataFrame:
     """Adds `gap_low`, `gap_high`, `map_at_20_low`, `map_at_20_high` and `like_best_uncorrected` to the rows in `shown`.
 
     like_best_uncorrected: whether the row's difference from the row with the best mean of `metric` on the same test
     videos, paired by video and by seed, has a 95 % interval that holds 0. It is not corrected for having chosen the best
     of many rows, and rows with a single seed have none: their intervals say nothing of other seeds. Rows without stored
-    predictions get no interval.
+    predictions get no interval, and `say` is told why.
     """
     by_row = _results_of(rows, results)
     added: dict[str, dict[object, object]] = {f"{m}_{end}": {} for m in METRICS for end in ("low", "high")}
@@ -41,10 +49,10 @@ def with_intervals(rows: pd.DataFrame, results: Sequence[Result], metric: str, s
     ordered = rows[rows["status"] == "answered"]
     for _, group in ordered.groupby("videos", sort=False):
         best_row = pd.to_numeric(group[metric]).idxmax()
-        best = values_of(by_row[best_row], metric)
+        best = values_of(by_row[best_row], metric, say)
         for name in group.index.intersection(shown):
             for each in METRICS:
-                method = values_of(by_row[name], each)
+                method = values_of(by_row[name], each, say)
                 if method is None:
                     continue
                 estimate = _interval(method)
@@ -67,13 +75,20 @@ def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, l
     return {index: by_name.get(str(name), []) for index, name in rows[column].items()}
 
 
-def values_of(results: Sequence[Result], metric: str) -> Values | None:
-    """Collects a metric of one method's runs by seed; None where predictions or labels are not stored."""
+def values_of(results: Sequence[Result], metric: str, say: Say = _silent) -> Values | None:
+    """Collects a metric of one method's runs by seed; None, and `say` is told why, where a file is missing or damaged.
+
+    Labels that an older run did not keep are nothing to be told.
+    """
     try:
         influence = {int(r.content["setup"]["seed"]): _influence(r, metric) for r in results}
-    except (ResultError, KeyError):
+    except ResultError as error:
+        say(str(error))
         return None
     if any(found is None for found in influence.values()):
+        return None
+    if len({len(found) for found in influence.values() if found is not None}) > 1:
+        say(f"the predictions of runs {', '.join(r.id for r in results)} are of different videos")
         return None
     values = {int(r.content["setup"]["seed"]): float(r.content["metrics"][metric]) for r in results}
     return Values(values, {seed: found for seed, found in influence.items() if found is not None})
@@ -83,8 +98,14 @@ def _influence(result: Result, metric: str) -> Floats | None:
     predictions = result.predictions()
     if metric == "gap":
         return gap_influence(predictions)
-    known: Labels | None = labels.find(result.path.parent, str(result.content["data"]["fingerprints"]["test"]))
-    return None if known is None else map_influence(predictions, known)
+    fingerprint = str(result.content["data"]["fingerprints"]["test"])
+    known: Labels | None = labels.find(result.path.parent, fingerprint)
+    if known is None:
+        return None
+    kept = predictions.kept
+    if not np.array_equal(np.diff(known.offsets.numpy()), kept.positives) or known.count != len(kept.class_positives):
+        raise ResultError(f"the labels kept of the test videos {fingerprint} do not fit their predictions")
+    return map_influence(predictions, known)
 
 
 def _interval(method: Values) -> Estimate:
@@ -94,7 +115,9 @@ def _interval(method: Values) -> Estimate:
 
 
 def _is_like(best: Values, other: Values) -> bool:
-    """Tells whether the interval of the difference holds 0."""
+    """Tells whether the interval of the difference holds 0; it is not known of predictions of other videos."""
+    if best.mean_influence([]).shape != other.mean_influence([]).shape:
+        return False
     common = in_common(best, other)
     difference = best.mean(common) - other.mean(common)
     influence = best.mean_influence(common) - other.mean_influence(common)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from distillbench.errors import ResultError
 from distillbench.results import failures
 from distillbench.results.answer import Workplace
 from distillbench.results.failures import Status
@@ -104,9 +105,14 @@ class Sweep:
             self.watcher.trained(job, event.content)
         elif event.what == "answered":
             self._teacher_is_stored(event.key)
+            try:
+                result = read(self.workplace.results / f"{event.key}.json")
+            except ResultError as error:  # somebody took or broke the file since
+                self._fail(job, "failed", str(error), may_repeat=True)
+                return
             del self.state.running[event.key]
             failures.forget(self.workplace.results, event.key)
-            self.watcher.answered(job, read(self.workplace.results / f"{event.key}.json"))
+            self.watcher.answered(job, result)
         elif event.what == "failed":
             status, reason = event.content
             self._fail(job, status, reason, may_repeat=False)

@@ -71,7 +71,8 @@ class TeacherStore:
             weights, about = load_tensors(path)
         except ResultError:
             return None
-        return StoredTeacher(weights, about["history"])
+        history = about.get("history")
+        return StoredTeacher(weights, history) if isinstance(history, list) else None
 
     def keep(self, key: str, weights: dict[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
         """Stores a teacher."""

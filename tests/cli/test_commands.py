@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -125,6 +126,8 @@ def test_what_a_user_can_mend_gets_one_clear_error(
         ["--data", "audioset", "--data-dir", "/no/such/folder"],
         ["--set", "student.cell_size=9"],
         ["--schedule", "scratch", "--loss", "pred"],
+        ["--observe", "nobody"],
+        ["--signals-budget", "much"],
     ],
 )
 def test_a_plan_refuses_what_the_run_would_refuse(
@@ -136,6 +139,13 @@ def test_a_plan_refuses_what_the_run_would_refuse(
     assert (code, planned_code) == (2, 2)
     assert planned.splitlines()[-1] == told.splitlines()[-1]
     assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
+
+
+def test_a_plan_refuses_a_place_that_takes_no_results(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, told = command("run", *tiny, "--plan", "--results", tmp_path / "file" / "results")
+    assert code == 2
+    assert "file' is no folder that takes files" in told
 
 
 def test_a_plan_says_which_losses_a_schedule_does_not_use(command: Command, tiny: list[str]) -> None:
@@ -188,12 +198,44 @@ def test_a_damaged_result_is_named_beside_the_others(command: Command, tiny: lis
     assert "hrnn scratch" in out
 
 
-@pytest.mark.parametrize("flags", [["--where", "kk=3"], ["--where", "k"], ["--sort", "gop"]])
+@pytest.mark.parametrize(
+    "flags", [["--where", "kk=3"], ["--where", "k"], ["--sort", "gop"], ["--group-by", "settings"]]
+)
 def test_a_column_that_is_not_there_is_refused(
     command: Command, tiny: list[str], tmp_path: Path, flags: list[str]
 ) -> None:
     command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
-    assert command("leaderboard", tmp_path, *flags)[0] == 2
+    code, _, err = command("leaderboard", tmp_path, *flags)
+    assert code == 2
+    if flags[1] != "k":
+        assert f"knows no column '{flags[1].partition('=')[0]}'" in err
+        assert "there are: data, encoder, schedule, selector, k, loss, seed, gap" in err
+        assert "more: distillbench leaderboard --format csv shows them" in err
+        assert len(err) < 400
+
+
+def test_a_run_is_shown_in_numbers_that_can_be_read_and_without_empty_sections(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
+    command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
+    (path,) = tmp_path.glob("*.json")
+    code, out, _ = command("show", path)
+    assert code == 0
+    numbers = re.findall(r"\d+\.\d+", out)
+    assert numbers
+    assert max(len(number.replace(".", "").lstrip("0")) for number in numbers) <= 6
+    assert "fidelity to the teacher" not in out
+    assert re.search(r"student\.examples +128", out)
+    assert "measured" in out
+
+
+def test_what_is_sorted_by_words_may_hold_numbers_and_gaps(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    command("run", *tiny, "--schedule", "serial", "--results", tmp_path)
+    command("run", *tiny, "--schedule", "teacher", "--results", tmp_path)
+    for column in ("k", "preset", "loss"):
+        code, out, _ = command("leaderboard", tmp_path, "--sort", column, "--format", "csv")
+        assert code == 0
+        assert out.count("\n") == 3
 
 
 def test_plugins_lists_every_component_with_its_distribution(command: Command) -> None:

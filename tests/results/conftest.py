@@ -1,23 +1,16 @@
-"""Made-up results: real setups, invented predictions, no training."""
+"""Made-up results for tests that only read them."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
+from results.made_up import write_result
 
-from distillbench.evaluation.topk import TopK
-from distillbench.results import record
 from distillbench.results.record import Result
 from distillbench.setup import Setup
-from distillbench.storage import save_tensors
-
-VIDEOS, CLASSES = 60, 8
 
 
 @pytest.fixture
@@ -26,77 +19,6 @@ def make_result(tmp_path: Path, make_setup: Callable[..., Setup]) -> Callable[..
 
     def make(*assignments: str, knows: float = 1.0, train: int = 64, folder: str = "results", **choices: Any) -> Result:
         setup = make_setup(*assignments, f"data.train={train}", **choices)
-        labels = np.random.default_rng(0).random((VIDEOS, CLASSES)) < 0.3
-        labels[:, 0] |= ~labels.any(1)
-        own = np.random.default_rng([setup.seed, round(1000 * knows)]).standard_normal(labels.shape)
-        kept = TopK(CLASSES)
-        kept.update(torch.from_numpy((knows * labels + 0.5 * own).astype(np.float32)), torch.from_numpy(labels))
-        metrics = kept.compute(0.5)
-        place = tmp_path / folder
-        offsets = torch.from_numpy(np.concatenate([[0], labels.sum(1).cumsum()]))
-        save_tensors(
-            place / "labels" / "made-up.safetensors",
-            {"offsets": offsets, "classes": torch.from_numpy(labels.nonzero()[1])},
-            {"count": CLASSES},
-        )
-        content = _content(setup, train) | {"metrics": dataclasses.asdict(metrics)}
-        ids = [f"video {number}" for number in range(VIDEOS)]
-        return record.write(place, content, {"w": torch.zeros(1)}, kept.predictions(ids))
+        return write_result(tmp_path / folder, setup, knows, train)
 
     return make
-
-
-def _content(setup: Setup, train: int) -> dict[str, Any]:
-    frames = setup.k if setup.answers == "student" else 12
-    networks = {name for phase in setup.phases for name in phase.objectives}
-    spent = {"epochs": 2, "steps": 8, "examples": 2 * train, "seconds": 1.5}
-    history = [
-        {
-            "phase": phase.name,
-            "epoch": epoch + 1,
-            "seconds": 0.5,
-            "networks": {
-                network: {
-                    "terms": {"ce": 3.0 - epoch},
-                    "validation": {"gap": 0.4 - 0.1 * epoch, "map_at_20": 0.4},
-                    "best": 1,
-                }
-                for network in phase.objectives
-            },
-        }
-        for phase in setup.phases
-        for epoch in range(phase.epochs)
-    ]
-    return {
-        "id": setup.key,
-        "finished": "2030-01-01T00:00:00+00:00",
-        "network": setup.answers,
-        "setup": setup.describe(),
-        "objective": dict(setup.weights),
-        "preset": setup.preset,
-        "sources": dict(setup.sources),
-        "warnings": [],
-        "data": {
-            "fingerprints": {"train": "t", "validation": "v", "test": "made-up"},
-            "videos": {"train": train, "test": VIDEOS},
-        },
-        "versions": {"distillbench": "0"},
-        "machine": {"device": "cpu", "precision": "fp32", "runs_beside": 0},
-        "cost": {
-            "macs": 1000 * frames,
-            "flops": 2000 * frames,
-            "published_macs": 900 * frames,
-            "parameters": 10,
-            "peak_memory": 10,
-            "frames_read": float(frames),
-            "bytes_read": 64.0 * frames,
-            "latency": {b: {"median": 0.001, "p95": 0.0012, "throughput": 1000.0} for b in ("1", "256")},
-            "evaluation_seconds": {"reading": 0.1, "model": 0.2, "metric": 0.1, "sum": 0.4},
-        },
-        "fidelity": {"top_1": 0.9, "top_20": 0.8, "kl": 0.1, "cka": 0.7} if len(networks) == 2 else None,
-        "budget": {
-            "epoch_chosen_by": "validation GAP",
-            **{n: spent if n in networks else dict.fromkeys(spent, 0) for n in ("teacher", "student")},
-        },
-        "history": history,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -80,6 +81,18 @@ def test_on_a_processor_auto_is_fp32_whatever_it_has(make_setup: Make, tmp_path:
     assert has_bf16(CPU) is bf16
     result = answer(make_setup(f"training.precision={asked}", schedule="scratch"), Workplace(tmp_path))
     assert result.content["machine"]["precision"] == ("bf16" if asked == "bf16" else "fp32")
+
+
+def test_what_a_clock_chose_before_there_was_a_rule_is_answered_again(make_setup: Make, tmp_path: Path) -> None:
+    setup = make_setup(schedule="scratch")
+    first = answer(setup, Workplace(tmp_path))
+    changed = json.loads(first.path.read_text())
+    changed["machine"]["precision"] = "bf16"
+    first.path.write_text(json.dumps(changed))
+    again = answer(setup, Workplace(tmp_path))
+    assert again.content["machine"]["precision"] == "fp32"
+    assert again.content["metrics"] == first.content["metrics"]
+    assert answer(setup, Workplace(tmp_path)).content["finished"] == again.content["finished"]
 
 
 @pytest.mark.parametrize("has", [True, False])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from distillbench.errors import ConfigError
+from distillbench.results import record
 from distillbench.results.comparison import chosen, compare, matching
 from distillbench.results.record import Result
 
@@ -60,3 +63,49 @@ def test_a_run_is_found_by_the_beginning_of_its_key(make_result: Make) -> None:
 def test_the_same_run_in_two_folders_is_one(make_result: Make) -> None:
     one, two = make_result(folder="one"), make_result(folder="two")
     assert len(chosen([one, two], one.id).results) == 1
+
+
+def changed(result: Result, part: str, name: str, value: str) -> Result:
+    """Another run of the same question that differs in one fact."""
+    content = json.loads(json.dumps(result.content))
+    content["id"], content["setup"]["seed"], content[part][name] = f"{result.id}-b", 1, value
+    path = Path(result.path.parent) / f"{content['id']}.json"
+    path.write_text(json.dumps(content))
+    return record.read(path)
+
+
+def test_methods_that_differ_in_precision_are_told_so_and_not_their_seeds(make_result: Make) -> None:
+    one = make_result()
+    results = [one, changed(one, "machine", "precision", "bf16")]
+    with pytest.raises(ConfigError, match=r"they differ in precision: bf16, fp32: add --a NAME=VALUE"):
+        matching(results, ["schedule=serial"], "--a")
+    assert len(matching(results, ["schedule=serial", "precision=bf16"], "--a").results) == 1
+
+
+def test_methods_that_differ_in_their_data_are_told_so_and_can_be_chosen(make_result: Make) -> None:
+    one = make_result()
+    content = one.content["data"]["fingerprints"]
+    results = [one, changed(one, "data", "fingerprints", {**content, "train": "newer"})]  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"they differ in fingerprints\.train: newer, t: add"):
+        matching(results, ["schedule=serial"], "--a")
+    assert len(matching(results, ["fingerprints.train=newer"], "--a").results) == 1
+
+
+def test_a_whole_key_is_found_though_another_begins_with_it(make_result: Make) -> None:
+    one = make_result()
+    two = changed(one, "machine", "precision", "int8")
+    assert two.id.startswith(one.id)
+    assert chosen([one, two], one.id).results == (one,)
+    assert chosen([one, two], two.id).results == (two,)
+    with pytest.raises(ConfigError, match="2 runs begin with that"):
+        chosen([one, two], one.id[:-1])
+
+
+def test_a_component_that_one_side_lacks_is_one_line(make_result: Make) -> None:
+    a, b = make_result(schedule="scratch"), make_result(schedule="serial")
+    found = compare(chosen([a, b], a.id), chosen([a, b], b.id), 100)
+    lines = {name: (one, other) for name, one, other in found.settings}
+    assert lines["teacher"] == ("-", "hrnn")
+    assert lines["teacher_selector"] == ("-", "all")
+    assert lines["loss.rep"] == ("-", "rep")
+    assert not any(name.startswith(("teacher.", "teacher_selector.", "loss.rep.")) for name in lines)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from results.made_up import content_of
 
+from distillbench.cli.watching import Board
 from distillbench.errors import ConfigError
 from distillbench.results import failures
 from distillbench.results.answer import Workplace, answer
 from distillbench.results.planning import Plan, plan
+from distillbench.results.record import Result
 from distillbench.results.sweeping import Sweep, Watcher
 from distillbench.results.workers import Event, fastest_count
 from distillbench.setup import Setup
@@ -51,7 +54,9 @@ class Scripted:
 def answers(setup: Setup, workplace: Workplace) -> list[Event]:
     path = workplace.results / f"{setup.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"format": 1, "id": setup.key, "setup": {}, "metrics": {"gap": 0.5}, "cost": {}, "history": []}
+    metrics = dict.fromkeys(("gap", "map_at_20", "map", "hit_at_1", "perr"), 0.5)
+    files = {"network": "network.safetensors", "predictions": "predictions.safetensors"}
+    content = {"format": 1, **content_of(setup), "metrics": metrics, "files": files}
     path.write_text(json.dumps(content))
     return [*(Event(setup.key, "phase", (p.name, p.epochs)) for p in setup.phases), Event(setup.key, "answered", None)]
 
@@ -133,7 +138,7 @@ def test_a_run_whose_process_is_killed_is_tried_once_more(make_setup: MakeSetup,
 
     sweep(plan([setup], Workplace(tmp_path, "cpu")), tmp_path, Scripted(dies_once))
     assert len(calls) == 2
-    assert failures.load(tmp_path) == []
+    assert failures.load(tmp_path) == ([], [])
 
 
 def test_a_run_that_dies_twice_is_a_row_with_its_reason_and_the_rest_goes_on(grid: list[Setup], tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_a_run_that_dies_twice_is_a_row_with_its_reason_and_the_rest_goes_on(gri
         return [Event(setup.key, "died", "ended by SIGKILL")] if setup.key == unlucky else answers(setup, workplace)
 
     sweep(plan(grid, Workplace(tmp_path, "cpu")), tmp_path, Scripted(script))
-    (failure,) = failures.load(tmp_path)
+    ((failure,), _) = failures.load(tmp_path)
     assert (failure.id, failure.reason, failure.content["attempts"]) == (unlucky, "ended by SIGKILL", 2)
     assert len(list(tmp_path.glob("*.json"))) == len(grid) - 1
 
@@ -155,7 +160,7 @@ def test_where_the_leader_fails_another_run_trains_the_teacher(grid: list[Setup]
 
     given = sweep(plan(grid, Workplace(tmp_path, "cpu")), tmp_path, Scripted(script)).given
     assert len(given) == len(grid)
-    assert len(failures.load(tmp_path)) == 2
+    assert len(failures.load(tmp_path)[0]) == 2
 
 
 def test_retrain_trains_each_teacher_again_once(grid: list[Setup], tmp_path: Path) -> None:
@@ -181,3 +186,26 @@ def test_auto_never_starts_more_workers_than_runs_and_one_on_a_gpu(make_setup: M
 def test_a_number_of_workers_that_is_none_is_refused(make_setup: MakeSetup, asked: str) -> None:
     with pytest.raises(ConfigError, match="--workers takes"):
         fastest_count(asked, [make_setup()], cuda=False)
+
+
+def test_a_result_that_is_damaged_before_it_is_read_costs_its_run_alone(grid: list[Setup], tmp_path: Path) -> None:
+    def script(setup: Setup, workplace: Workplace) -> list[Event]:
+        events = answers(setup, workplace)
+        if setup.key == grid[0].key:
+            (tmp_path / f"{setup.key}.json").write_text("{")
+        return events
+
+    given = sweep(plan(grid, Workplace(tmp_path, "cpu")), tmp_path, Scripted(script)).given
+    assert [setup.key for setup in given].count(grid[0].key) == 2
+    assert {setup.key for setup in given} == {setup.key for setup in grid}
+    assert "no readable result" in json.loads((tmp_path / "failures" / f"{grid[0].key}.json").read_text())["reason"]
+
+
+def test_a_sweep_shows_the_best_answer_that_can_be_read(
+    make_setup: MakeSetup, make_result: Callable[..., Result], tmp_path: Path
+) -> None:
+    results = [make_result(schedule="scratch", seed=seed) for seed in (0, 1)]
+    setups = tuple(make_setup("data.train=64", schedule="scratch", seed=seed) for seed in (0, 1))
+    results[0].path.write_text("{")
+    board = Board(Plan((), setups, frozenset(), None), tmp_path / "results")
+    assert f"{results[1].content['metrics']['gap']:.4f}" in str(list(board.render().renderables)[-1])

@@ -63,3 +63,19 @@ def test_a_stored_run_is_rebuilt_with_its_weights_and_agrees_when_run_again(
     wrong = Result(result.path, {**result.content, "metrics": {**result.content["metrics"], "gap": 0.123}})
     (differing,) = [number for number in reproduce(wrong, registry, "cpu").numbers if not number.agrees]
     assert (differing.name, differing.then) == ("metrics.gap", 0.123)
+
+
+def test_weights_of_another_network_are_refused_by_name(make_result: Callable[..., Result], registry: Registry) -> None:
+    result = make_result(schedule="scratch")
+    with pytest.raises(ResultError, match=r"network\.safetensors' does not hold the weights of run"):
+        rebuild(result, registry, "cpu")
+
+
+def test_a_run_is_rebuilt_in_its_own_precision_whatever_the_rule_is_here(
+    make_setup: Callable[..., Setup], registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = answer(make_setup("training.threads=1", schedule="serial"), Workplace(tmp_path, "cpu"))
+    monkeypatch.setattr("distillbench.training.assemble.precision_on", lambda *_: "bf16")
+    rebuilt = rebuild(result, registry, "cpu")
+    assert rebuilt.networks == ("student", "teacher")
+    assert {model.precision for model in rebuilt.parts.models.values()} == {rebuilt.parts.precision} == {"fp32"}

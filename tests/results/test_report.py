@@ -13,7 +13,7 @@ import pytest
 from distillbench.cli import tables
 from distillbench.errors import ConfigError
 from distillbench.registry import discover
-from distillbench.results import controls, figures, paper
+from distillbench.results import controls, failures, figures, paper
 from distillbench.results.record import Result
 from distillbench.results.report import (
     Cell,
@@ -27,10 +27,12 @@ from distillbench.results.report import (
     table3,
     table4,
 )
+from distillbench.setup import Setup
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 Make = Callable[..., Result]
+SUBJECTS = ["table1", "table2", "table3", "table4", "figure2", "figure3", "controls", "pareto", "budget"]
 
 
 def cells_of(table: Table, *words: str) -> list[float | None]:
@@ -75,6 +77,58 @@ def test_a_cell_of_two_methods_is_refused_and_says_in_what_they_differ(make_resu
     with pytest.raises(ConfigError, match=r"schedule\.head = copy or tied"):
         table1(Runs(results))
     assert table1(Runs(results, ["schedule.head=tied"])).rows
+
+
+def test_a_cell_of_two_precisions_is_refused_and_says_so(make_result: Make) -> None:
+    one, two = make_result(schedule="serial"), make_result(schedule="serial", seed=1)
+    other = Result(two.path, {**two.content, "machine": {**two.content["machine"], "precision": "bf16"}})
+    with pytest.raises(ConfigError, match=r"of several methods: precision = bf16 or fp32; choose"):
+        table1(Runs([one, other]))
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("there", ["nothing", "damaged", "failures", "int8", "another condition"])
+def test_a_report_of_nothing_says_what_is_there_instead(
+    make_result: Make,
+    make_setup: Callable[..., Setup],
+    command: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    subject: str,
+    there: str,
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    arguments = []
+    if there == "damaged":
+        (folder / "x.json").write_text("{")
+    elif there == "failures":
+        failures.keep(folder, make_setup(k=3), "failed", "the disk is full")
+    elif there == "int8":
+        path = make_result().path
+        path.write_text(path.read_text().replace('"fp32"', '"int8"'))
+    elif there == "another condition":
+        make_result(k=3)
+        arguments = ["--where", "k=4"]
+    code, out, err = command("report", subject, folder, *arguments)
+    assert (code, out) == (2, "")
+    said = {
+        "nothing": f"no results in '{folder}' yet; distillbench run makes the first",
+        "damaged": f"no results in '{folder}' yet, but 1 damaged file; distillbench run makes the first",
+        "failures": f"no results in '{folder}' yet, but 1 run without an answer; distillbench run makes the first",
+        "int8": "there are 1 of networks in 8 bits alone; distillbench run makes the first",
+        "another condition": "none of 1 results meets k=4",
+    }
+    assert said[there] in err
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("schedule", ["teacher", "scratch", "serial"])
+def test_a_report_of_one_run_ends_in_a_table_or_a_clear_error(
+    make_result: Make, command: Callable[..., tuple[int, str, str]], subject: str, schedule: str
+) -> None:
+    folder = make_result(schedule=schedule).path.parent
+    code, _, err = command("report", subject, folder, "--format", "csv", "--out", folder / "out")
+    assert code in (0, 2), err
 
 
 def test_several_data_sets_are_told_apart_by_the_user(make_result: Make, tmp_path: Path) -> None:

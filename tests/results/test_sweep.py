@@ -64,7 +64,7 @@ def test_a_sweep_whose_worker_and_then_parent_are_killed_ends_with_the_same_tabl
     victim = workers_of(sweep)[0]
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: any((broken / "failures").glob("*.json")))
-    told = failures.load(broken)
+    told, _ = failures.load(broken)
     assert all("SIGKILL" in failure.reason for failure in told)
 
     wait_for(lambda: len(table(broken)) >= 2)
@@ -78,7 +78,7 @@ def test_a_sweep_whose_worker_and_then_parent_are_killed_ends_with_the_same_tabl
     assert begin(broken).wait(300) == 0
     assert table(broken) == table(whole)
     assert kept.items() <= table(broken).items()
-    assert failures.load(broken) == []
+    assert failures.load(broken) == ([], [])
     assert len(list((broken / "teachers").glob("*.safetensors"))) == 2
     assert list((broken / "checkpoints").glob("*.safetensors")) == []
 
@@ -104,7 +104,7 @@ def test_a_run_that_fails_is_a_row_and_the_rest_is_answered(command: Command, ti
     assert code == 1
     assert "1 answered, 1 failed" in told
     assert len(table(tmp_path)) == 1
-    (failure,) = failures.load(tmp_path)
+    ((failure,), _) = failures.load(tmp_path)
     assert failure.status == "failed"
     assert "learning_rate" in failure.reason
     code, out, _ = command("leaderboard", tmp_path, "--format", "csv")

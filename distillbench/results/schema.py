@@ -1,0 +1,318 @@
+"""What a result file must hold: the kind and the range of every value that some reader takes from it.
+
+A value that is not named here may be anything that is plain, and an optional one may be absent: files of older versions
+lack some. A check is called with a value and the name of its field, and raises `MisfitError`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Check = Callable[[object, str], None]
+
+_DEEPEST = 40
+_LARGEST = 1e100
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
+
+
+class MisfitError(ValueError):
+    """Says which field is wrong, what it is and what it must be."""
+
+
+def parsed(path: Path) -> Any:
+    """Reads a JSON file of plain values; raises `OSError` or `ValueError` with the reason where it holds others."""
+    if not path.is_file():
+        raise OSError("it is no regular file")  # a pipe would be waited for
+    text = path.read_text(encoding="utf-8")
+    try:
+        content = json.loads(text, object_pairs_hook=_each_name_once, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    _plain(content, "")
+    return content
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{_shown(max(names, key=names.count))} is there twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+# ------------------------------------------------------------------------------------------------- kinds of values
+
+
+def _misfit(value: object, field: str, wanted: str) -> MisfitError:
+    return MisfitError(f"{field} is {_shown(value)}; it must be {wanted}" if field else f"it is no {wanted}")
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(value: object, field: str, depth: int = 0) -> None:
+    """Accepts what can be shown and computed with: shallow, text that can be encoded, numbers of a sane size."""
+    if depth > _DEEPEST:
+        raise MisfitError("it is nested too deeply")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise _misfit(value, field, "text that can be written") from error
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _plain(name, f"a name in {field or 'the file'}")
+            _plain(inner, _below(field, name), depth + 1)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _plain(inner, _below(field, str(number)), depth + 1)
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise MisfitError(f"{field} is a number of more than 64 bits")
+    elif isinstance(value, float) and not abs(value) < _LARGEST:
+        raise MisfitError(f"{field} is {value}; it must be a number below {_LARGEST:g}")
+
+
+def _below(field: str, name: str) -> str:
+    shown = name if name.isprintable() and len(name) <= 60 else _shown(name)
+    return f"{field}.{shown}" if field else shown
+
+
+def _text(value: object, field: str) -> None:
+    if not isinstance(value, str):
+        raise _misfit(value, field, "text")
+
+
+def _word(value: object, field: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise _misfit(value, field, "a name")
+
+
+def _file_name(value: object, field: str) -> None:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise _misfit(value, field, "the name of a file beside it, without a folder")
+
+
+def _fingerprint(value: object, field: str) -> None:
+    if not isinstance(value, str) or not value or "\0" in value or {"", ".", ".."} & set(re.split(r"[/\\]", value)):
+        raise _misfit(value, field, "a fingerprint")
+
+
+def _date(value: object, field: str) -> None:
+    _text(value, field)
+    try:
+        datetime.datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise _misfit(value, field, "a date and time") from error
+
+
+def _number(least: float | None = None, most: float | None = None) -> Check:
+    def check(value: object, field: str) -> None:
+        within = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not within or not (_at_least(value, least) and (most is None or value <= most)):  # type: ignore[operator]
+            bounds = " in [0, 1]" if most is not None else " of at least 0" if least is not None else ""
+            raise _misfit(value, field, "a number" + bounds)
+
+    return check
+
+
+def _whole(least: int | None = None) -> Check:
+    def check(value: object, field: str) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not _at_least(value, least):
+            raise _misfit(value, field, "a whole number" + ("" if least is None else f" of at least {least}"))
+
+    return check
+
+
+def _at_least(value: Any, least: float | None) -> bool:
+    return least is None or bool(value >= least)
+
+
+def _one_of(*values: str) -> Check:
+    def check(value: object, field: str) -> None:
+        if value not in values:
+            raise _misfit(value, field, " or ".join(values))
+
+    return check
+
+
+def _or_null(kind: Check) -> Check:
+    def check(value: object, field: str) -> None:
+        if value is not None:
+            kind(value, field)
+
+    return check
+
+
+def _anything(_: object, __: str) -> None:
+    return
+
+
+def _all_of(*kinds: Check) -> Check:
+    def check(value: object, field: str) -> None:
+        for kind in kinds:
+            kind(value, field)
+
+    return check
+
+
+def _list_of(kind: Check) -> Check:
+    def check(value: object, field: str) -> None:
+        if not isinstance(value, list):
+            raise _misfit(value, field, "a list")
+        for number, inner in enumerate(value):
+            kind(inner, _below(field, str(number)))
+
+    return check
+
+
+def _mapping_of(kind: Check, names: Check = _anything) -> Check:
+    def check(value: object, field: str) -> None:
+        if not isinstance(value, dict):
+            raise _misfit(value, field, "a mapping")
+        for name, inner in value.items():
+            names(name, f"a name in {field}")
+            kind(inner, _below(field, name))
+
+    return check
+
+
+def _record(
+    required: Mapping[str, Check], optional: Mapping[str, Check] | None = None, what: str = "a mapping"
+) -> Check:
+    """Makes the check of a mapping of these names; it may hold others, too."""
+
+    def check(value: object, field: str) -> None:
+        if not isinstance(value, dict):
+            raise _misfit(value, field, what)
+        lacking = [name for name in required if name not in value]
+        if lacking:
+            raise MisfitError(f"{field or 'it'} lacks {', '.join(lacking)}")
+        for name, kind in {**required, **(optional or {})}.items():
+            if name in value:
+                kind(value[name], _below(field, name))
+
+    return check
+
+
+# ------------------------------------------------------------------------------------------------------ the files
+
+_network = _one_of("teacher", "student")
+_quality = _number(0, 1 + 1e-9)
+_amount = _number(0)
+_count = _whole(0)
+_weights = _mapping_of(_number(), _word)
+
+_component = _record(
+    {"name": _word, "knobs": _mapping_of(_anything), "distribution": _text, "version": _text}, what="a component"
+)
+_phase = _record(
+    {"name": _text, "epochs": _count, "objectives": _mapping_of(_weights, _network)},
+    {"guides": _mapping_of(_network, _network), "starts": _mapping_of(_network, _network)},
+    what="a phase",
+)
+_STUDENT = {"student": _component, "selector": _component, "train_selector": _component, "k": _whole(1)}
+_TEACHER = {"teacher": _component, "teacher_selector": _component}
+_SETUP = {
+    "data": _component,
+    "head": _component,
+    "schedule": _component,
+    "losses": _mapping_of(_component, _word),
+    "phases": _list_of(_phase),
+    "training": _mapping_of(_anything),
+    "seed": _whole(),
+}
+_setups = {
+    "student": _record(_SETUP | _STUDENT, _TEACHER),
+    "teacher": _record(_SETUP | _TEACHER, _STUDENT),
+}
+
+_spent = _record({"epochs": _count, "steps": _count, "examples": _count, "seconds": _amount})
+_validated = _all_of(_record({"gap": _quality}), _mapping_of(_number()))
+_learnt = _record({"terms": _mapping_of(_number()), "validation": _validated}, {"best": _count})
+_epoch = _record(
+    {"phase": _text, "epoch": _count, "seconds": _amount, "networks": _mapping_of(_learnt, _network)}, what="an epoch"
+)
+
+_QUALITIES = {**dict.fromkeys(("gap", "map_at_20", "hit_at_1", "perr"), _quality), "map": _or_null(_quality)}
+_result = _record(
+    {
+        "id": _file_name,
+        "setup": _mapping_of(_anything),
+        "metrics": _record(_QUALITIES, {"videos": _whole(1)}),
+        "cost": _record(
+            {
+                **dict.fromkeys(("macs", "flops", "published_macs"), _or_null(_amount)),
+                **dict.fromkeys(("parameters", "peak_memory", "frames_read", "bytes_read"), _amount),
+                "latency": _record(
+                    {
+                        "1": _record({"median": _amount, "p95": _amount}, {"load": _or_null(_amount)}),
+                        "256": _record({"throughput": _amount}),
+                    }
+                ),
+                "evaluation_seconds": _record(dict.fromkeys(("reading", "model", "metric", "sum"), _amount)),
+            },
+            {"memory_batch": _whole(1)},
+        ),
+        "history": _list_of(_epoch),
+        "finished": _date,
+        "network": _network,
+        "warnings": _list_of(_text),
+        "data": _record(
+            {
+                "fingerprints": _record({"test": _fingerprint}, dict.fromkeys(("train", "validation"), _fingerprint)),
+                "videos": _record({"train": _whole(1)}, {"validation": _count, "test": _whole(1)}),
+            }
+        ),
+        "machine": _record({"device": _text, "precision": _text}, {"threads": _whole(1), "runs_beside": _count}),
+        "budget": _record({"epoch_chosen_by": _text, "teacher": _spent, "student": _spent}),
+        "versions": _mapping_of(_text),
+        "sources": _mapping_of(_text),
+        "files": _record({"network": _file_name, "predictions": _file_name}),
+    },
+    {
+        "preset": _or_null(_text),
+        "objective": _weights,
+        "columns": _mapping_of(_or_null(_number())),
+        "fidelity": _or_null(_mapping_of(_or_null(_number()))),
+        "quantized_from": _file_name,
+    },
+)
+_failure = _record(
+    {
+        "id": _file_name,
+        "status": _one_of("failed", "not applicable"),
+        "reason": _text,
+        "network": _network,
+        "setup": _mapping_of(_anything),
+        "warnings": _list_of(_text),
+    },
+    {"preset": _or_null(_text), "attempts": _whole(1), "finished": _date},
+)
+
+
+def result(content: object) -> None:
+    """Checks what a result file holds; raises `MisfitError`."""
+    _asked(content, _result)
+
+
+def failure(content: object) -> None:
+    """Checks what a failure file holds; raises `MisfitError`."""
+    _asked(content, _failure)
+
+
+def _asked(content: Any, kind: Check) -> None:
+    """Checks a file, and the setup in it, which depends on the network that the file is about."""
+    kind(content, "")
+    _setups[content["network"]](content["setup"], "setup")

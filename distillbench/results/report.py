@@ -172,7 +172,7 @@ def table1(runs: Runs) -> Table:
     """Six baselines and six teacher-student methods at every k."""
     plain, frames = runs.plain(), runs.frames()
     if not frames:
-        raise ConfigError(["Table 1 needs students, and these are teachers; benchmarks/paper/table1.toml asks them"])
+        raise ConfigError(["Table 1 needs students, and these are teachers; distillbench sweep table1 asks them"])
     published = paper.TABLE_1
     columns = tuple((f"k={k}", title) for k in frames for _, title in QUALITY)
     skyline = cells(having(plain, schedule="teacher"), paper.SKYLINE)

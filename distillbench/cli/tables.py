@@ -13,6 +13,7 @@ from distillbench.cli.terminal import TextConsole
 from distillbench.results.report import Cell, Table
 
 _PLUS_MINUS = " ± "
+_STILL_IMPROVING = "*"
 FORMS = ("rich", "markdown", "latex", "csv")
 
 
@@ -34,7 +35,7 @@ def text(cell: Cell, with_paper: bool) -> str:
         said = f"{cell.value:.{cell.digits}f}{_PLUS_MINUS}{cell.spread:.{cell.digits}f}"
     unit = f" {cell.unit}" if cell.unit and said not in ("", "-") else ""
     published = f" ({_published(cell.paper)})" if with_paper and cell.paper is not None else ""
-    return said + unit + published
+    return said + (_STILL_IMPROVING if cell.improving and said else "") + unit + published
 
 
 def _published(value: float) -> str:
@@ -112,17 +113,21 @@ def _csv(table: Table) -> str:
     """Writes one line a cell, with everything that is known of it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*table.heads, "column", "metric", "mean", "sd", "seeds", "unit", "paper", "said"])
+    writer.writerow([*table.heads, "column", "metric", "mean", "sd", "seeds", "unit", "paper", "said", "improving"])
     for words, row in table.rows:
         for (upper, lower), cell in zip(table.columns, row, strict=True):
             if cell.value is not None or cell.paper is not None or cell.words:
                 numbers = ("" if v is None else repr(v) for v in (cell.value, cell.spread))
                 published = "" if cell.paper is None else cell.paper
-                written = (*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words)
+                written = (*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words, cell.improving)
                 writer.writerow([spreadsheet(each) for each in written])
     return out.getvalue()
 
 
 def _all_notes(table: Table, with_paper: bool) -> list[str]:
-    told = "in brackets: the paper's digits (YouTube-8M, single runs)"
-    return [*table.notes, *([told] if with_paper else [])]
+    notes = [*table.notes]
+    if any(cell.improving for _, row in table.rows for cell in row):
+        notes.append(f"{_STILL_IMPROVING} some of its runs were still improving when training ended: train them longer")
+    if with_paper:
+        notes.append("in brackets: the paper's digits (YouTube-8M, single runs)")
+    return notes

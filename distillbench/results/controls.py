@@ -96,7 +96,10 @@ def _alone(runs: Runs, of: pd.DataFrame) -> tuple[Cell, ...]:
 
 
 def _gap(runs: Runs, of: pd.DataFrame) -> Cell:
-    return Cell() if of.empty else cell(list(having(runs.whole, question=of.iloc[0]["question"])["gap"]))
+    if of.empty:
+        return Cell()
+    found = having(runs.whole, question=of.iloc[0]["question"])
+    return cell(list(found["gap"]), improving=int(found["still_improving"].sum()))
 
 
 def _with_gain(runs: Runs, methods: pd.DataFrame, of: pd.DataFrame) -> tuple[Cell, ...]:

@@ -104,6 +104,7 @@ def row(result: Result) -> dict[str, Any]:
             latency["1"].get("load"),
         ),
         "train_seconds": sum(row["seconds"] for row in c["history"]),
+        "still_improving": bool(still_improving(c["history"])),
         **{
             f"{network}_{name}": budget[network][name]
             for network in ("teacher", "student")
@@ -215,7 +216,8 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
         joined = group.iloc[0].to_dict()
         told = (warning for warnings in group["warnings"] for warning in warnings.split("; "))
         joined["warnings"] = "; ".join(filter(None, dict.fromkeys(told)))
-        joined["latency_doubtful"] = any(doubtful is True for doubtful in group["latency_doubtful"])
+        for name in ("latency_doubtful", "still_improving"):
+            joined[name] = any(found is True for found in group[name])
         measured = (*QUALITIES, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))  # plugins add columns
         for name in dict.fromkeys(measured):
             values = pd.to_numeric(group[name])

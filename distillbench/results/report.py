@@ -42,7 +42,7 @@ _PLAIN = {
 class Cell:
     """One number of a table: the mean over `seeds` runs, their standard deviation, and the paper's number.
 
-    words: what is written in its place.
+    words: what is written in its place. improving: how many of the runs were still improving when training ended.
     """
 
     value: float | None = None
@@ -52,6 +52,7 @@ class Cell:
     digits: int = 3
     unit: str = ""
     words: str = ""
+    improving: int = 0
 
 
 Row = tuple[tuple[str, ...], tuple[Cell, ...]]
@@ -145,11 +146,14 @@ def cells(rows: pd.DataFrame, published: tuple[float, float] | None) -> tuple[Ce
     made = []
     for number, (name, _) in enumerate(QUALITY):
         values = [float(value) for value in rows[name]]
-        made.append(cell(values, None if published is None else published[number]))
+        improving = int(rows["still_improving"].sum())
+        made.append(cell(values, None if published is None else published[number], improving=improving))
     return made[0], made[1]
 
 
-def cell(values: Sequence[float], published: float | None = None, digits: int = 3, unit: str = "") -> Cell:
+def cell(
+    values: Sequence[float], published: float | None = None, digits: int = 3, unit: str = "", improving: int = 0
+) -> Cell:
     """Makes a cell of the values of some seeds."""
     return Cell(
         statistics.fmean(values) if values else None,
@@ -158,6 +162,7 @@ def cell(values: Sequence[float], published: float | None = None, digits: int = 
         published,
         digits,
         unit,
+        improving=improving,
     )
 
 

@@ -197,6 +197,17 @@ def test_latex_escapes_and_balances() -> None:
     assert written.count(r"\begin{") == written.count(r"\end{")
 
 
+def test_cells_of_runs_that_were_still_improving_are_marked(main_results: list[Result]) -> None:
+    assert "still improving" not in tables.render(table1(Runs(main_results)), "markdown", False)
+    improving = next(r for r in main_results if r.content["setup"]["schedule"]["name"] == "serial")
+    improving.content["history"][-1]["networks"]["student"]["best"] = 2
+    made = table1(Runs(main_results))
+    written = tables.render(made, "markdown", False)
+    assert sum(cell.improving for _, row in made.rows for cell in row) == 2  # of GAP and mAP
+    assert written.count("*") == 4 + 2 + 1  # the bold title, two cells and the note
+    assert "* some of its runs were still improving" in written
+
+
 def test_csv_has_a_line_a_cell(main_results: list[Result]) -> None:
     rows = list(csv.DictReader(io.StringIO(tables.render(table1(Runs(main_results)), "csv", False))))
     found = [row for row in rows if row["model"] == "Uniform-k" and row["metric"] == "GAP@20"]

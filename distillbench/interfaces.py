@@ -17,6 +17,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+INTERFACE_VERSION = 1
+"""Part of every key: grows when a plugin must change, or when the same question comes to mean other numbers."""
+
 NO_FRAME = -1
 """Marks, in an index of frames, a slot that holds no frame; such slots end a row."""
 

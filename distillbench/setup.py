@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from distillbench import __version__
 from distillbench.config import Training
-from distillbench.interfaces import MatchingLoss, Network, Passport, Phase, TrainingSchedule
+from distillbench.interfaces import INTERFACE_VERSION, MatchingLoss, Network, Passport, Phase, TrainingSchedule
 from distillbench.registry import Component
 
 COMPONENT_FIELDS = ("data", "teacher", "student", "head", "selector", "train_selector", "teacher_selector", "schedule")
@@ -122,14 +121,28 @@ class Setup:
 
     @cached_property
     def key(self) -> str:
-        """Twelve hexadecimal digits that stand for this question, asked of this version."""
-        return digest({"distillbench": __version__, **self.describe()})
+        """Twelve hexadecimal digits that stand for this question, whichever release of distillbench is asked."""
+        return digest({"interface": INTERFACE_VERSION, **without_releases(self.describe())})
 
 
 def passport_of(choice: Choice | None) -> Passport:
     """What a loss needs and where it is valid; nothing and everywhere for none."""
     cls = choice.component.cls if choice else MatchingLoss
     return cls.passport if issubclass(cls, MatchingLoss) else Passport(frozenset())
+
+
+def without_releases(described: Any) -> Any:
+    """Leaves the release out of what describes our own components; a stranger's release stays, for it may change them.
+
+    What changes our own numbers is `INTERFACE_VERSION`, so that a release does not void what was stored before it.
+    """
+    if isinstance(described, Mapping):
+        ours = described.get("distribution") == "distillbench"
+        kept = {name: value for name, value in described.items() if not (ours and name == "version")}
+        return {name: without_releases(value) for name, value in kept.items()}
+    if isinstance(described, list | tuple):
+        return [without_releases(value) for value in described]
+    return described
 
 
 def digest(content: object) -> str:

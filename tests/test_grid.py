@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,21 @@ def test_every_problem_is_told_at_once(registry: Registry) -> None:
     assert "student hrnn has no knob 'cel_size', did you mean 'cell_size'?" in told
     assert "no schedule is called 'serail', did you mean 'serial'?" in told
     assert "'studnt.x' names no section, did you mean 'student'?" in told
+
+
+def test_a_release_of_ours_voids_no_key_and_a_strangers_does(
+    make_setup: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make_setup(schedule="serial")
+
+    def released(distribution: str) -> str:
+        encoder = dataclasses.replace(setup.student.component, distribution=distribution, version="9.9")
+        return dataclasses.replace(setup, student=dataclasses.replace(setup.student, component=encoder)).key
+
+    assert released("distillbench") == setup.key
+    assert released("stranger") != setup.key
+    monkeypatch.setattr("distillbench.setup.INTERFACE_VERSION", 99)
+    assert dataclasses.replace(setup).key != setup.key
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -44,7 +46,8 @@ def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | N
         shown = rows.drop(columns=_UNSEEN).rename(columns=spreadsheet).map(spreadsheet)
         echo(shown.to_csv(index=False), end="")
     elif form == "json":
-        echo(rows.drop(columns=_UNSEEN).to_json(orient="records", indent=1))
+        records = rows.drop(columns=_UNSEEN).to_dict("records")
+        echo(json.dumps([{name: _json(value) for name, value in row.items()} for row in records], indent=1))
     elif form == "markdown":
         columns, notes = columns_of(rows, group)
         echo(_markdown(columns, notes))
@@ -54,13 +57,20 @@ def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | N
         _print(columns, notes, group, width)
 
 
+def _json(value: object) -> object:
+    """Returns a cell as JSON has it, every digit kept; what is missing is null."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if plain is pd.NA or (isinstance(plain, float) and math.isnan(plain)) else plain
+
+
 def short_keys(keys: Sequence[str]) -> list[str]:
     """Cuts keys to beginnings by which commands find them; one that begins another stays whole, as commands take it."""
-    for length in range(_SHORTEST_KEY, min(map(len, keys), default=0) + 1):
-        short = [key[:length] for key in keys]
-        if len(set(short)) == len(set(keys)):
-            return short
-    return list(keys)
+    whole = {key for key in keys for other in keys if key != other and (key.startswith(other) or other.startswith(key))}
+    cut = set(keys) - whole
+    length = _SHORTEST_KEY
+    while len({key[:length] for key in keys}) < len(cut) + len({key[:length] for key in whole}):
+        length += 1
+    return [key if key in whole else key[:length] for key in keys]
 
 
 Notes = Sequence[tuple[str, str]]

@@ -18,7 +18,7 @@ from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.latency import measure
-from distillbench.interfaces import Network, Splits, Videos
+from distillbench.interfaces import INTERFACE_VERSION, Network, Splits, Videos
 from distillbench.networks import Model, precision_on
 from distillbench.processes import SOLO, Processes
 from distillbench.results import failures, labels, provenance, record
@@ -144,6 +144,7 @@ def _written(
     }
     content = {
         "id": setup.key,
+        "interface": INTERFACE_VERSION,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "network": network,
         "setup": setup.describe(),

@@ -19,7 +19,7 @@ from distillbench.results.convergence import still_improving
 from distillbench.results.failures import Failure
 from distillbench.results.record import Result, read
 from distillbench.results.settings import settings_of
-from distillbench.setup import COMPONENT_FIELDS
+from distillbench.setup import COMPONENT_FIELDS, without_releases
 
 QUALITIES = ("gap", "map_at_20", "map", "hit_at_1", "perr")
 _HIGHER_IS_BETTER = {*QUALITIES, "throughput"}
@@ -303,7 +303,7 @@ def _foreign(setup: Mapping[str, Any]) -> list[str]:
 def _question(setup: Mapping[str, Any], beside: object) -> str:
     """Writes what makes two rows the same question but for the seed."""
     asked = {name: value for name, value in setup.items() if name != "seed"}
-    return json.dumps([asked, beside], sort_keys=True)
+    return json.dumps([without_releases(asked), beside], sort_keys=True)
 
 
 def differing(table: pd.DataFrame) -> dict[str, list[str]]:

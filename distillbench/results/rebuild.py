@@ -15,12 +15,12 @@ from torch import Tensor
 from distillbench.config import Layer
 from distillbench.errors import ResultError
 from distillbench.grid import setups
-from distillbench.interfaces import Network
+from distillbench.interfaces import INTERFACE_VERSION, Network
 from distillbench.networks import Model, Precision
 from distillbench.registry import Registry
 from distillbench.results.answer import find_device, use_threads
 from distillbench.results.record import Result
-from distillbench.setup import COMPONENT_FIELDS, Setup
+from distillbench.setup import COMPONENT_FIELDS, Setup, without_releases
 from distillbench.storage import load_tensors
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
@@ -30,7 +30,7 @@ def setup_of(result: Result, registry: Registry) -> Setup:
     """Resolves a result's question again.
 
     Raises `ConfigError` where a component or a knob is not there any more, `ResultError` where what is resolved is
-    another question: the version or a plugin has changed.
+    another question: the interface or a plugin has changed.
     """
     described = result.content["setup"]
     layer = Layer("result", _settings(described, result.content.get("objective")))
@@ -38,14 +38,13 @@ def setup_of(result: Result, registry: Registry) -> Setup:
     if len(asked) != 1:  # a knob that is a list would be a grid
         raise ResultError(f"run {result.id} cannot be asked again: its file names {len(asked)} questions, not one")
     setup = asked[0]
-    now = json.loads(json.dumps(setup.describe()))
-    if setup.key != result.content.get("quantized_from", result.id) or now != described:
-        changed = [name for name in described if now.get(name) != described[name]]
-        version = result.content["versions"].get("distillbench", "unknown")
-        raise ResultError(
-            f"run {result.id} cannot be asked again as it was: "
-            + (f"{', '.join(changed)} would differ" if changed else f"it was made by distillbench {version}")
-        )
+    now, then = without_releases(json.loads(json.dumps(setup.describe()))), without_releases(described)
+    interface = result.content.get("interface", 1)
+    changed = [name for name in {**then, **now} if now.get(name) != then.get(name)]
+    if interface != INTERFACE_VERSION:
+        changed.append(f"the interface (version {interface} then, {INTERFACE_VERSION} now)")
+    if changed:
+        raise ResultError(f"run {result.id} cannot be asked again as it was: {', '.join(changed)} would differ")
     return setup
 
 

@@ -287,6 +287,7 @@ _result = _record(
         "columns": _mapping_of(_or_null(_number())),
         "fidelity": _or_null(_mapping_of(_or_null(_number()))),
         "quantized_from": _file_name,
+        "interface": _whole(1),
     },
 )
 _failure = _record(

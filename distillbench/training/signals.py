@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distillbench import __version__
 from distillbench.data.batches import Reads, batches, clips_at
 from distillbench.errors import ResultError, TrainingError
-from distillbench.interfaces import Clips, Network, Outcome, Videos
+from distillbench.interfaces import INTERFACE_VERSION, Clips, Network, Outcome, Videos
 from distillbench.networks import Model
 from distillbench.processes import SOLO, Share
+from distillbench.setup import without_releases
 from distillbench.training.assemble import Parts
 from distillbench.training.observer import Observer
 from distillbench.training.signal_store import Kept, Shelf, SignalStore
@@ -92,15 +92,15 @@ def question(parts: Parts, network: Network) -> dict[str, Any]:
     setup, view, train = parts.setup, parts.evaluation_views[network], parts.splits.train
     selector = setup.teacher_selector if network == "teacher" else setup.selector
     return {
-        "distillbench": __version__,
+        "interface": INTERFACE_VERSION,
         "torch": torch.__version__,
         "device": parts.device.type,
         "threads": setup.training.all_threads,
         "precision": parts.precision,
         "batch_size": setup.training.batch_size,
         "data": [setup.data.name, train.fingerprint, dataclasses.asdict(train.codec)],
-        "view": [selector.describe(), view.slots, view.seed],
-        "encoder": getattr(setup, network).describe(),
+        "view": [without_releases(selector.describe()), view.slots, view.seed],
+        "encoder": without_releases(getattr(setup, network).describe()),
         "weights": digest_of(parts.models[network].encoder),
     }
 

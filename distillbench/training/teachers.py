@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distillbench import __version__
 from distillbench.errors import ResultError
-from distillbench.interfaces import Phase
-from distillbench.setup import digest
+from distillbench.interfaces import INTERFACE_VERSION, Phase
+from distillbench.setup import digest, without_releases
 from distillbench.storage import load_tensors, save_tensors
 from distillbench.training.assemble import Parts
 from distillbench.training.signal_store import BUDGET, SignalStore
@@ -30,11 +29,11 @@ class StoredTeacher:
 def teacher_key(parts: Parts, phase: Phase) -> str:
     """Hashes everything that shapes the teacher that a phase trains alone: data, parts, training, seed, machine kind."""
     setup = parts.setup
-    described = setup.describe()
+    described = without_releases(setup.describe())
     losses = {name: described["losses"][name] for name in phase.objectives["teacher"]}
     return digest(
         {
-            "distillbench": __version__,
+            "interface": INTERFACE_VERSION,
             "torch": torch.__version__,
             "device": parts.device.type,
             "threads": setup.training.all_threads,

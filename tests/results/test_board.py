@@ -63,6 +63,12 @@ def test_keys_are_cut_no_shorter_than_they_can_be_told_apart() -> None:
     assert short_keys(["aaaaaa111111", "aaaaaa121111"]) == ["aaaaaa11", "aaaaaa12"]
     assert short_keys(["aaaaaa111111", "aaaaaa111111-int8"]) == ["aaaaaa111111", "aaaaaa111111-int8"]
     assert short_keys(["aaaaaa111111"]) == ["aaaaaa"]
+    assert short_keys(["aaaaaa111111", "bbbbbb111111", "aaaaaa111111-int8"]) == [
+        "aaaaaa111111",
+        "bbbbbb",
+        "aaaaaa111111-int8",
+    ]
+    assert short_keys(["a", "a", "b"]) == ["a", "a", "b"]
 
 
 def test_a_single_seed_is_said_to_speak_of_these_networks(board: Callable[..., str]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,9 +33,23 @@ def test_a_question_that_means_something_else_now_is_refused(
     make_result: Callable[..., Result], registry: Registry
 ) -> None:
     result = make_result(schedule="serial")
-    changed = {**result.content["setup"], "schedule": {**result.content["setup"]["schedule"], "version": "0.0.1"}}
+    schedule = {**result.content["setup"]["schedule"], "distribution": "elsewhere", "version": "0.0.1"}
+    changed = {**result.content["setup"], "schedule": schedule}
     with pytest.raises(ResultError, match="schedule would differ"):
         setup_of(Result(result.path, {**result.content, "setup": changed}), registry)
+
+
+def test_a_result_of_another_release_leads_back_and_one_of_another_interface_does_not(
+    make_result: Callable[..., Result], registry: Registry
+) -> None:
+    older = json.loads(json.dumps(make_result(schedule="serial").content))
+    for choice in (older["setup"]["student"], older["setup"]["losses"]["ce"]):
+        choice["version"] = "0.0.1"
+    result = Result(Path("older.json"), older)
+    assert setup_of(result, registry).k == 4
+    older["interface"] = 99
+    with pytest.raises(ResultError, match=r"the interface \(version 99 then, 1 now\) would differ"):
+        setup_of(result, registry)
 
 
 def test_a_stored_run_is_rebuilt_with_its_weights_and_agrees_when_run_again(

@@ -1,0 +1,60 @@
+"""Results of format 1, written by the first edition (tests/results/format1), load, list and compare as ever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distillbench.results.leaderboard import load
+from distillbench.results.report import TABLES, Runs
+from distillbench.results.significance import values_of
+
+FOLDER = Path(__file__).resolve().parent / "format1"
+Command = Callable[..., tuple[int, str, str]]
+
+
+def test_every_result_and_failure_is_loaded() -> None:
+    found = load([FOLDER])
+    assert found.skipped == ()
+    assert len(found.results) == 6
+    assert [failure.status for failure in found.failures] == ["not applicable"]
+    assert all(result.content["format"] == 1 for result in found.results)
+
+
+def test_they_stand_on_the_board_with_what_they_found(command: Command) -> None:
+    code, out, err = command("leaderboard", FOLDER, "--each", "--format", "json")
+    assert (code, err) == (0, "")
+    rows = {row["run"]: row for row in json.loads(out)}
+    assert len(rows) == 7
+    for path in FOLDER.glob("*.json"):
+        stored = json.loads(path.read_text())
+        row = rows[stored["id"]]
+        assert row["gap"] == stored["metrics"]["gap"]
+        assert row["macs"] == stored["cost"]["macs"]
+        assert row["gap_low"] < row["gap"] < row["gap_high"]
+
+
+def test_they_are_compared(command: Command) -> None:
+    sides = ("--a", "schedule=serial", "--b", "schedule=scratch", "--where", "precision=fp32")
+    code, out, err = command("compare", "--results", FOLDER, *sides, "--resamples", "100", "--format", "json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["videos"] == 32
+    assert found["differences"]["gap"]["paired_seeds"] == 2
+
+
+@pytest.mark.parametrize("metric", ["gap", "map_at_20"])
+def test_their_predictions_and_labels_give_intervals(metric: str) -> None:
+    assert all(values_of([result], metric) is not None for result in load([FOLDER]).results)
+
+
+def test_they_fill_the_tables_and_are_shown(command: Command) -> None:
+    runs = Runs(load([FOLDER]).results)
+    assert TABLES["table1"](runs).rows
+    assert TABLES["table4"](runs).rows
+    code, out, _ = command("show", "63dd8454851b", "--results", FOLDER)
+    assert code == 0
+    assert "63dd8454851b" in out

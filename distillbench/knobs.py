@@ -87,16 +87,16 @@ def bind(component: type, settings: Mapping[str, object], where: str) -> tuple[d
         except ValueError:
             problems.append(f"{takes}, found {found}")
             continue
-        limit = _limit(values[name], knob.default)
+        limit = _limit(values[name])
         if limit:
             problems.append(f"{takes} {limit}, found {found}")
     return values, problems
 
 
-def _limit(value: object, default: object) -> str:
-    """Says what a number must be that a knob cannot have; infinity is for knobs that are infinite by default."""
+def _limit(value: object) -> str:
+    """Says what a number must be that a knob cannot have: a result's file holds finite numbers of 64 bits."""
     if isinstance(value, float) and math.isinf(value):
-        return "" if isinstance(default, float) and math.isinf(default) else "that is finite"
+        return "that is finite"
     return "of at most 64 bits" if isinstance(value, int) and abs(value) >= _LARGEST else ""
 
 
@@ -106,7 +106,7 @@ def fits(knob: Knob) -> bool:
     if default is MISSING:
         return True
     try:
-        return type(default) in PLAIN and convert(default, knob.annotation) == default and not _limit(default, default)
+        return type(default) in PLAIN and convert(default, knob.annotation) == default and not _limit(default)
     except ValueError:
         return False
 

@@ -153,15 +153,20 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - no mapping
 
 
+def require_regular(path: Path) -> None:
+    """Raises `OSError` where a path is something else than a file, such as a pipe, which would be waited for."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
+
+
 @contextmanager
 def opened(path: Path, framework: Literal["pt", "numpy"], what: str) -> Iterator[Any]:
     """Opens a safetensors file of `what`; raises `ResultError` that names the file where it is missing or damaged."""
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise OSError("it is no regular file")
+        require_regular(path)
         with safe_open(path, framework=framework) as file:
             yield file
     except OSError as error:
         raise ResultError(f"'{path}': cannot read {what}: {error.strerror or error}") from error
-    except (SafetensorError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ResultError(f"'{path}': not a safetensors file, or a damaged one: {error}") from error

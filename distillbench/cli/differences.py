@@ -9,6 +9,7 @@ import json
 
 from tabulate import tabulate
 
+from distillbench.cli.escaping import markdown, one_line
 from distillbench.results.comparison import METRICS, Comparison
 
 _HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p")
@@ -20,21 +21,22 @@ def render(found: Comparison, form: str) -> str:
         return json.dumps(_plain(found), indent=1) + "\n"
     if form == "csv":
         return _csv(found)
-    style = "github" if form == "markdown" else "simple"
+    style, cell = ("github", markdown) if form == "markdown" else ("simple", one_line)
+    settings = [tuple(map(cell, row)) for row in found.settings]
     rows = [
         (METRICS[name], f"{d.a:.4f}", f"{d.b:.4f}", f"{d.value:+.4f}", f"[{d.low:+.4f}, {d.high:+.4f}]", _p(d.p))
         for name, d in found.differences.items()
     ]
     seeds = [f"{side.name}, seeds {', '.join(map(str, sorted(side.by_seed)))}" for side in (found.a, found.b)]
     written = [
-        f"A: {seeds[0]}",
-        f"B: {seeds[1]}",
+        f"A: {cell(seeds[0])}",
+        f"B: {cell(seeds[1])}",
         f"{found.videos:,} test videos, paired by video" + _pairs(found),
         "",
         tabulate(rows, headers=_HEADS, tablefmt=style, disable_numparse=True),
         "",
-        *(f"note: {note}" for note in found.notes),
-        tabulate(found.settings, headers=("differs in", "A", "B"), tablefmt=style, disable_numparse=True)
+        *(f"note: {cell(note)}" for note in found.notes),
+        tabulate(settings, headers=("differs in", "A", "B"), tablefmt=style, disable_numparse=True)
         if found.settings
         else "no setting differs",
     ]

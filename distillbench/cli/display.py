@@ -83,7 +83,7 @@ def result(answer: Result) -> None:
     shown = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in told)
     videos = f"{c['data']['videos']['test']:,}"
     out.print(styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + shown)
-    for warning in filter(None, found["warnings"].split("; ")):
+    for warning in found["warnings"].splitlines():
         notes.print(styled("[yellow]warning:[/] {}", warning), soft_wrap=True)
     out.print(str(answer.path), style="dim", soft_wrap=True)
 

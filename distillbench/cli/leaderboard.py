@@ -54,8 +54,8 @@ def leaderboard(
         return
     rows = rows.reset_index(drop=True) if each else over_seeds(rows)
     shown = ranked(rows, sort, top, group_by).index
-    damage: dict[str, None] = {}
-    told = with_intervals(rows, loaded.results, sort if sort in METRICS else "gap", shown, damage.setdefault)
-    for reason in damage:
+    damage: list[str] = []
+    told = with_intervals(rows, loaded.results, sort if sort in METRICS else "gap", shown, damage.append)
+    for reason in dict.fromkeys(damage):
         echo(f"no interval: {reason}", err=True)
     table.show(told.loc[shown], format.value, group_by, width)

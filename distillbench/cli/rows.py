@@ -58,7 +58,7 @@ def show(result: Result) -> None:
     for title in ("data", "machine", "versions"):
         if c[title]:
             out.print(_two_columns(title, settings_of(c[title], _number)))
-    for warning in filter(None, found["warnings"].split("; ")):
+    for warning in found["warnings"].splitlines():
         out.print(styled("[yellow]warning:[/] {}", warning))
     if found["latency_doubtful"]:
         out.print("~ the latency was taken while something else may have slowed the machine down")

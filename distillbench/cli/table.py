@@ -43,7 +43,8 @@ def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | N
     width: columns of the table; by default the terminal's, and as many as it takes where there is no terminal.
     """
     if form == "csv":
-        shown = rows.drop(columns=_UNSEEN).rename(columns=spreadsheet).map(spreadsheet)
+        shown = rows.drop(columns=_UNSEEN).assign(warnings=rows["warnings"].str.replace("\n", "; "))
+        shown = shown.rename(columns=spreadsheet).map(spreadsheet)
         echo(shown.to_csv(index=False), end="")
     elif form == "json":
         records = rows.drop(columns=_UNSEEN).to_dict("records")
@@ -115,7 +116,7 @@ def _noted(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[
     letters: dict[str, str] = {}
     noted = []
     for row in records:
-        told = [warning for warning in str(row["warnings"]).split("; ") if warning]
+        told = row["warnings"].splitlines()
         if row["status"] != "answered":
             told.append(f"{row['status']}: {row['reason']}")
         noted.append(",".join(letters.setdefault(text, _letter(len(letters))) for text in told))

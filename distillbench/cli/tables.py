@@ -14,7 +14,6 @@ from distillbench.results.report import Cell, Table
 
 _PLUS_MINUS = " ± "
 _STILL_IMPROVING = "*"
-FORMS = ("rich", "markdown", "latex", "csv")
 
 
 def render(table: Table, form: str, with_paper: bool) -> str:
@@ -117,7 +116,7 @@ def _csv(table: Table) -> str:
     for words, row in table.rows:
         for (upper, lower), cell in zip(table.columns, row, strict=True):
             if cell.value is not None or cell.paper is not None or cell.words:
-                numbers = ("" if v is None else repr(v) for v in (cell.value, cell.spread))
+                numbers = ("" if v is None else v for v in (cell.value, cell.spread))
                 published = "" if cell.paper is None else cell.paper
                 written = (*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words, cell.improving)
                 writer.writerow([spreadsheet(each) for each in written])

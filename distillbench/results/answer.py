@@ -57,6 +57,7 @@ class Workplace:
 def rehearse(setup: Setup, workplace: Workplace) -> Parts:
     """Checks everything that a run checks before it trains, and returns what it would train with; writes nothing."""
     record.check_place(workplace.results)
+    check_threads(setup)
     device = find_device(workplace.device)
     use_threads(setup)
     return assemble(setup, open_data(setup), device)
@@ -71,6 +72,7 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     """
     processes = workplace.processes
     processes.decide(lambda: record.prepare(workplace.results))
+    check_threads(setup)
     device = find_device(workplace.device)
     use_threads(setup, processes)
     splits = splits or processes.writer_first(lambda: open_data(setup))
@@ -173,16 +175,17 @@ def _left_out(splits: Splits) -> list[str]:
     return [f"{count} records left out: {reason}" for reason, count in reasons.items()]
 
 
-def use_threads(setup: Setup, processes: Processes = SOLO) -> None:
-    """Gives torch as many processor threads as the setup asks for; processes on one machine share them.
-
-    Raises `ConfigError` where the machine has fewer cores.
-    """
+def check_threads(setup: Setup) -> None:
+    """Raises `ConfigError` where a run asks for more threads than the machine has cores."""
     cores = os.cpu_count() or 1
     if setup.training.all_threads > cores:
         raise ConfigError(
             [f"training.threads = {setup.training.threads} is more than this machine has; it has {cores} cores"]
         )
+
+
+def use_threads(setup: Setup, processes: Processes = SOLO) -> None:
+    """Gives torch as many processor threads as the setup asks for; processes on one machine share them."""
     torch.set_num_threads(max(1, setup.training.all_threads // processes.neighbours))
 
 

@@ -55,21 +55,23 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
     if len(ids) > 1:
         raise ConfigError(["the stored predictions are of different videos, or in another order; run them again"])
     differences = {}
-    damage: dict[str, None] = {}
+    damage: list[str] = []
     for metric in METRICS:
-        ours, theirs = (values_of(list(side.by_seed.values()), metric, damage.setdefault) for side in (a, b))
+        ours, theirs = (values_of(list(side.by_seed.values()), metric, damage.append) for side in (a, b))
         if ours is not None and theirs is not None:
             differences[metric] = bootstrap(ours, theirs, resamples)
     videos = len(next(iter(ids)))
-    notes = (*_notes(a, b, "map_at_20" in differences or bool(damage)), *damage)
-    return Comparison(a, b, videos, differences, settings_that_differ(a.results[0], b.results[0]), notes)
+    notes = [*_notes(a, b), *dict.fromkeys(damage)]
+    if "map_at_20" not in differences and not damage:
+        notes.append("mAP@20 needs the test labels, which an older run did not keep: --again keeps them")
+    return Comparison(a, b, videos, differences, settings_that_differ(a.results[0], b.results[0]), tuple(notes))
 
 
 def _fingerprint(side: Side) -> str:
     return str(side.results[0].content["data"]["fingerprints"]["test"])
 
 
-def _notes(a: Side, b: Side, with_labels: bool) -> tuple[str, ...]:
+def _notes(a: Side, b: Side) -> list[str]:
     notes = []
     seeds = [set(side.by_seed) for side in (a, b)]
     common = seeds[0] & seeds[1]
@@ -82,9 +84,7 @@ def _notes(a: Side, b: Side, with_labels: bool) -> tuple[str, ...]:
     left = sorted((seeds[0] | seeds[1]) - common)
     if common and left:
         notes.append(f"seeds that one side lacks are left out: {', '.join(map(str, left))}")
-    if not with_labels:
-        notes.append("mAP@20 needs the test labels, which an older run did not keep: --again keeps them")
-    return tuple(notes)
+    return notes
 
 
 def settings_that_differ(a: Result, b: Result) -> tuple[tuple[str, str, str], ...]:

@@ -27,7 +27,7 @@ _MEASURED = ("latency", "throughput", "train_seconds")
 _FIDELITY = {"top_1": "same_top_1", "top_20": "same_top_20", "kl": "teacher_kl", "cka": "teacher_cka"}
 _MADE_LATER = (
     *(f"{name}_{end}" for name in QUALITIES for end in ("sd", "low", "high")),
-    *("seeds", "like_best", "objective", "result", "kind", "control", "student"),
+    *("seeds", "like_best_uncorrected", "like_best_by", "objective", "result", "kind", "control", "student"),
 )
 """Columns that the leaderboard and the reports add to these, and that no plugin's column may be called."""
 _PEOPLE_USE = (
@@ -147,7 +147,7 @@ def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -
         "preset": content.get("preset"),
         "seed": setup["seed"],
         "plugins": ", ".join(_foreign(setup)),
-        "warnings": "; ".join([*content["warnings"], *found]),
+        "warnings": "\n".join([*content["warnings"], *found]),
         "settings": settings_of(setup),
     }
 
@@ -214,8 +214,8 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, group in table.groupby("question", sort=False):
         joined = group.iloc[0].to_dict()
-        told = (warning for warnings in group["warnings"] for warning in warnings.split("; "))
-        joined["warnings"] = "; ".join(filter(None, dict.fromkeys(told)))
+        told = (warning for warnings in group["warnings"] for warning in warnings.splitlines())
+        joined["warnings"] = "\n".join(dict.fromkeys(told))
         for name in ("latency_doubtful", "still_improving"):
             joined[name] = any(found is True for found in group[name])
         measured = (*QUALITIES, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))  # plugins add columns

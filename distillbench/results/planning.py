@@ -82,7 +82,7 @@ def plan(setups: Sequence[Setup], workplace: answer.Workplace) -> Plan:
             spent += student + teacher
             continue
         name = _teacher_name(setup, splits, device)
-        if name is not None and _is_stored(setup, splits, device, store):
+        if name is not None and name not in stored and store.find(name) is not None:
             stored.add(name)
         jobs.append(Job(setup, student, name, teacher))
     return Plan(tuple(jobs), tuple(answered), frozenset(stored), seconds / spent if spent else None)
@@ -113,11 +113,6 @@ def _teacher_name(setup: Setup, splits: Splits, device: torch.device) -> str | N
     if first is None or not trains_teacher_alone(first):
         return None
     return teacher_key(_as_parts(setup, splits, device), first)
-
-
-def _is_stored(setup: Setup, splits: Splits, device: torch.device, store: TeacherStore) -> bool:
-    """Tells whether the run will find its teacher."""
-    return store.find(teacher_key(_as_parts(setup, splits, device), setup.phases[0])) is not None
 
 
 def _as_parts(setup: Setup, splits: Splits, device: torch.device) -> Parts:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillbench.storage import require_regular
+
 Check = Callable[[object, str], None]
 
 _DEEPEST = 40
@@ -26,8 +28,7 @@ class MisfitError(ValueError):
 
 def parsed(path: Path) -> Any:
     """Reads a JSON file of plain values; raises `OSError` or `ValueError` with the reason where it holds others."""
-    if not path.is_file():
-        raise OSError("it is no regular file")  # a pipe would be waited for
+    require_regular(path)
     text = path.read_text(encoding="utf-8")
     try:
         content = json.loads(text, object_pairs_hook=_each_name_once, parse_constant=_no_constant)

@@ -93,17 +93,17 @@ def test_doubtful_latencies_and_warnings_are_explained_below(
 ) -> None:
     result = make_result(schedule="scratch")
     result.content["machine"]["runs_beside"] = 1
-    result.content["warnings"].append("a [red]warning[/x]")
+    result.content["warnings"].append("a [red]warning[/x]; it goes on")
     result.content["history"][-1]["networks"]["student"]["best"] = 2
     show(frame([result]), "table", width=200)
     drawn = capsys.readouterr().out
     assert "~1.00 ms" in drawn
     assert "~  taken while something else may have slowed the machine down" in drawn
-    assert "a  a [red]warning[/x]" in drawn
+    assert "a  a [red]warning[/x]; it goes on\n" in drawn
     assert "b  still improving" in drawn
     assert drawn.splitlines()[2].rstrip().endswith("a,b")
     show(frame([result]), "markdown")
-    assert "\na a [red]warning[/x]" in capsys.readouterr().out
+    assert "\na a [red]warning[/x]; it goes on" in capsys.readouterr().out
 
 
 def test_programs_get_every_column_and_no_formula(make_result: Make, capsys: pytest.CaptureFixture[str]) -> None:

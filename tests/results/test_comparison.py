@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from distillbench.cli import differences
 from distillbench.errors import ConfigError
 from distillbench.results import record
 from distillbench.results.comparison import chosen, compare, matching
@@ -109,3 +110,12 @@ def test_a_component_that_one_side_lacks_is_one_line(make_result: Make) -> None:
     assert lines["teacher_selector"] == ("-", "all")
     assert lines["loss.rep"] == ("-", "rep")
     assert not any(name.startswith(("teacher.", "teacher_selector.", "loss.rep.")) for name in lines)
+
+
+def test_settings_are_text_in_a_markdown_table(make_result: Make) -> None:
+    a, b = make_result(k=3), make_result(k=4)
+    a.content["machine"]["device"] = "cp|u <b>\x1b[31m"
+    drawn = differences.render(compare(chosen([a, b], a.id), chosen([a, b], b.id), 100), "markdown")
+    line = next(line for line in drawn.splitlines() if "machine.device" in line)
+    assert "cp\\|u &lt;b>[31m" in line
+    assert len({len(line.replace("\\|", "")) for line in drawn.splitlines() if line.startswith("| k ")}) == 1

@@ -137,8 +137,8 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "cut": (lambda file: file.write_bytes(file.read_bytes()[:999]) and None, "no readable result"),
     "a pipe": (pipe, "no regular file"),
     "a folder": (a_folder, "no regular file"),
-    "a loop of links": (loop, "no regular file"),
-    "a link to nowhere": (dangling, "no regular file"),
+    "a loop of links": (loop, "is no readable result"),
+    "a link to nowhere": (dangling, "No such file or directory"),
     "a time that is none": (changed("finished", "soon"), "finished"),
     "a number for a time": (changed("finished", 20300101), "finished"),
     "text for columns": (changed("columns", "x"), "columns"),
@@ -199,7 +199,10 @@ def test_a_second_file_of_a_run_is_named_and_left_out(folder: Path) -> None:
 
 def test_a_column_may_not_be_called_as_one_of_ours(folder: Path, command: Command) -> None:
     for path in results_of(folder):
-        changed("columns", {"seeds": 7.0, "like_best": 3.0, "gap": 0.0, "result": 1, "bits": 2})(path)
+        changed(
+            "columns",
+            {"seeds": 7.0, "like_best_uncorrected": 3.0, "like_best_by": 1.5, "gap": 0.0, "result": 1, "bits": 2},
+        )(path)
     code, out, _ = command("leaderboard", folder, "--format", "json")
     assert code == 0
     assert {row["seeds"] for row in json.loads(out) if row["status"] == "answered"} == {1, 2}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distillbench.errors import ResultError
+from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.registry import Registry
 from distillbench.results.answer import Workplace, answer
@@ -94,3 +94,15 @@ def test_a_run_is_rebuilt_in_its_own_precision_whatever_the_rule_is_here(
     rebuilt = rebuild(result, registry, "cpu")
     assert rebuilt.networks == ("student", "teacher")
     assert {model.precision for model in rebuilt.parts.models.values()} == {rebuilt.parts.precision} == {"fp32"}
+
+
+def test_a_run_with_more_threads_than_cores_is_not_started_but_a_stored_one_is_looked_into(
+    make_setup: Callable[..., Setup], registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make_setup("training.threads=2", schedule="scratch")
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    result = answer(setup, Workplace(tmp_path, "cpu"))
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert rebuild(result, registry, "cpu").networks == ("student",)
+    with pytest.raises(ConfigError, match=r"training\.threads = 2 is more than this machine has; it has 1 core"):
+        answer(setup, Workplace(tmp_path, "cpu", again=True))

@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 
 from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.resampling import Resampler
 from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import Labels
 from distillbench.results.statistics import (
@@ -33,6 +32,7 @@ from distillbench.results.statistics import (
     interval,
     map_influence,
 )
+from resampling import Resampler
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from measuring import Row, compared, interleaved, keep
 from torch import Tensor, nn
 
 from distillbench.evaluation.quantization import quantized, weight_bytes
@@ -20,6 +19,7 @@ from distillbench.interfaces import Clips, Codec, Head
 from distillbench.networks import Model
 from distillbench_plugins.encoders.hrnn import StudentHRNN, TeacherHRNN
 from distillbench_plugins.heads.moe import MixtureOfExperts
+from measuring import Row, compared, interleaved, keep
 
 WIDTH, CELL, CLASSES, FRAMES, REPEATS = 1152, 1024, 3862, 300, 15
 TARGETS = {"k = 6": 5.0}

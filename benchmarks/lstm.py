@@ -13,11 +13,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from measuring import Row, compared, interleaved, keep
 from torch import Tensor, nn
 
 from distillbench.networks import has_bf16
 from distillbench_plugins.layers.lstm import LSTM
+from measuring import Row, compared, interleaved, keep
 
 SIZES = {  # name: batch, steps, input, cell, layers, repeats
     "paper, blocks of 20": (256, 20, 1152, 1024, 2, 3),

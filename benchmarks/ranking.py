@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measuring import Row, compared, keep
 from torch import Tensor
 
 from distillbench.evaluation.average_precision import MeanAveragePrecision, mean_average_precision
-from distillbench.evaluation.resampling import Resampler
 from distillbench.evaluation.topk import TopK
+from measuring import Row, compared, keep
+from resampling import Resampler
 
 BATCH = 1024
 LARGE, RESAMPLES = 1_650_000, 1000

@@ -24,8 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 from crc32c import crc32c
-from measuring import Row, compared, interleaved, keep
-from reading_peers import TensorFlow, data_loader, installed, tfrecord_package
 
 from distillbench.data import ShardVideos, Video, find_shards, write_shard
 from distillbench.data.batches import View, batches, shuffled
@@ -33,6 +31,8 @@ from distillbench.data.parallel import in_shares
 from distillbench.data.sidecar import shard_indexes
 from distillbench_plugins.selectors.all import All
 from distillbench_plugins.selectors.uniform import Uniform
+from measuring import Row, compared, interleaved, keep
+from reading_peers import TensorFlow, data_loader, installed, tfrecord_package
 
 BATCH = 256
 LISTS = {"rgb": 1024, "audio": 128}

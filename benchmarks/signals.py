@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from measuring import Row, compared, interleaved, keep
 from torch import Tensor, nn
 
 from distillbench.config import flags
@@ -35,6 +34,7 @@ from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.objective import Objective
 from distillbench.training.optimiser import Optimiser
 from distillbench.training.signal_store import SignalStore
+from measuring import Row, compared, interleaved, keep
 
 CPU = torch.device("cpu")
 DATA = ("videos=100", "rgb=1024", "audio=128", "classes=3862", "shortest=300", "longest=300", "shards=1")

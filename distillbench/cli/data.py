@@ -12,11 +12,17 @@ data = typer.Typer(help="Look at data before training on it.", invoke_without_co
 
 @data.command("inspect")
 def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of shards.")]) -> None:
-    """Say what a shard or every file of a folder holds: videos, frames, features, classes, labels, bytes, bad records."""
+    """Say what a shard or every file of a folder holds: videos, frames, features, classes, labels, bytes, bad records.
+
+    Exit with 1 where a record is bad.
+    """
     from distillbench.cli import inspection
     from distillbench.data import inspect
 
-    inspection.show(inspect(path))
+    found = inspect(path)
+    inspection.show(found)
+    if found.total.bad:
+        raise typer.Exit(1)
 
 
 @data.command()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from distillbench.errors import ResultError
-from distillbench.evaluation.ranking import KEPT, Kept, RankingMetrics, precision_sums, ranking_metrics
+from distillbench.evaluation.ranking import KEPT, Kept, RankingMetrics, ranking_metrics
 from distillbench.storage import opened, write_atomically
 
 _FORMAT = "distillbench top-20 predictions, format 1"
@@ -112,9 +112,3 @@ def _problem(videos: int, kept: Kept) -> str | None:
         or kept.class_positives.sum() != kept.positives.sum(),
     }
     return next((problem for problem, there in told.items() if there), None)
-
-
-def gap_of(predictions: Predictions) -> float:
-    """Computes GAP@20 of stored predictions; NaN where no video has a label."""
-    total = int(predictions.kept.class_positives.sum())
-    return float(precision_sums(predictions.kept, by_class=False)[0][0] / total) if total else float("nan")

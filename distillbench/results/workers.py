@@ -56,10 +56,6 @@ class Workers:
             self._workers.append(chosen)
         chosen.give(setup, workplace, data)
 
-    def pids(self) -> dict[str, int]:
-        """The process of each run that is being made."""
-        return {w.key: w.process.pid for w in self._workers if w.key is not None and w.process.pid is not None}
-
     def events(self, seconds: float) -> Iterator[Event]:
         """Waits up to so many seconds for something to be told, and yields all that was."""
         wait([item for w in self._workers for item in (w.connection, w.process.sentinel)], seconds)

@@ -71,11 +71,10 @@ class _Loop:
         return Fitted(self.progress.history, self.progress.seconds)
 
     def _act(self, phase: Phase) -> None:
-        loop = self.parts
         roles.cast(phase, self.models, needs_states(self.setup, phase))
         optimiser = self._optimiser(phase)
-        objective = Objective(loop, phase, self.teachers.signals, self.observer)
-        steps = math.ceil(len(loop.splits.train) / self.setup.training.batch_size)
+        objective = Objective(self.parts, phase, self.teachers.signals, self.observer)
+        steps = math.ceil(len(self.parts.splits.train) / self.setup.training.batch_size)
         done = self.progress.epoch * steps + self.progress.step
         self.observer.phase_started(phase.name, phase.epochs, steps, done)
         for epoch in range(self.progress.epoch, phase.epochs):
@@ -214,6 +213,8 @@ class _Loop:
             return False
         self.models["teacher"].load_state_dict(stored.weights)
         self.progress.history += stored.history
+        for row in stored.history:
+            self.observer.epoch_ended(row)
         self.observer.said(f"the teacher was trained before ({key}); --retrain trains it again")
         return True
 

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from distillbench import hookspecs
 from distillbench.checks import CHECKS, Subject, verdicts
+from distillbench.cli.app import app
 from distillbench.config import Training
 from distillbench.hookspecs import HOOK_OF_KIND
 from distillbench.knobs import knobs_of
@@ -66,15 +68,14 @@ def test_every_check_has_a_promise_that_is_one_sentence():
 
 def test_every_command_and_every_flag_is_on_the_page(generator):
     page = generator.command_line()
-    for words in (
-        "distillbench run",
-        "distillbench check",
-        "distillbench data inspect",
-        "--from",
-        "--set",
-        "--observe",
-    ):
-        assert words in page
+    group = typer.main.get_command(app)
+    commands = {**group.commands, **{f"data {name}": each for name, each in group.commands["data"].commands.items()}}
+    del commands["data"]
+    parts = {title.strip(): text for title, _, text in (part.partition("\n") for part in page.split("\n## ")[1:])}
+    assert {f"distillbench {name}" for name in commands} == set(parts)
+    for name, command in commands.items():
+        flags = [flag for each in command.params if each.name != "help" for flag in each.opts if flag.startswith("--")]
+        assert [flag for flag in flags if flag not in parts[f"distillbench {name}"]] == []
 
 
 def test_every_hook_is_documented():

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import save_file
 
 from distillbench.errors import ResultError
-from distillbench.evaluation.predictions import Predictions, gap_of
+from distillbench.evaluation.predictions import Predictions
 from distillbench.evaluation.topk import TopK
 
 
@@ -35,16 +35,6 @@ def test_kinds_and_shapes_are_as_promised(predictions: Predictions) -> None:
     assert (predictions.scores.dtype, predictions.scores.shape) == (np.float32, (6, 20))
     assert (predictions.hits.dtype, predictions.hits.shape) == (np.bool_, (6, 20))
     assert predictions.positives.shape == (6,)
-
-
-def test_gap_of_stored_predictions_is_that_of_the_run(predictions: Predictions) -> None:
-    assert gap_of(predictions) == predictions.metrics().gap
-
-
-def test_gap_without_labels_is_no_number() -> None:
-    accumulator = TopK(3)
-    accumulator.update(torch.randn(2, 3), torch.zeros(2, 3))
-    assert np.isnan(gap_of(accumulator.predictions(["a", "b"])))
 
 
 def test_names_must_be_as_many_as_videos() -> None:

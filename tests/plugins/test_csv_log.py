@@ -35,3 +35,11 @@ def test_a_run_that_is_made_again_replaces_its_lines(command, tiny, tmp_path):
 def test_nothing_is_written_unless_it_is_asked_for(command, tiny, tmp_path):
     command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
     assert not (tmp_path / "logs").exists()
+
+
+def test_the_epochs_of_a_stored_teacher_are_logged_too(command, tiny, tmp_path):
+    for loss in ("rep,ce", "rep,ce,pred"):
+        asked = [*tiny, "--schedule", "serial", "--loss", loss, "--observe", "csv-log", "--results", tmp_path]
+        assert command("run", *asked)[0] == 0
+    logs = [path.read_text(encoding="utf-8").splitlines() for path in (tmp_path / "logs").glob("*.csv")]
+    assert [[line.partition(",")[0] for line in log[1:]] for log in logs] == [["teacher"] * 2 + ["student"] * 2] * 2

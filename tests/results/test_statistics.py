@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.resampling import Resampler
 from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import Labels
 from distillbench.results.statistics import (
@@ -19,6 +18,7 @@ from distillbench.results.statistics import (
     resamples,
     seed_error,
 )
+from resampling import Resampler
 
 
 def made(seed: int, knows: float, videos: int = 80, classes: int = 6) -> tuple[Predictions, Labels]:

@@ -145,23 +145,23 @@ class KillAfter(Observer):
         self.left -= 1
 
 
-@pytest.mark.parametrize("schedule", ["serial", "parallel"])
-@pytest.mark.parametrize("steps", [1, 6, 9, 15])
+@pytest.mark.parametrize(
+    ("schedule", "steps"),
+    [*(("serial", steps) for steps in (1, 6, 9, 15)), *(("parallel", steps) for steps in (1, 3, 7))],
+)
 def test_a_killed_run_goes_on_to_bit_identical_weights_and_numbers(
     make_setup: Callable[..., Setup], tmp_path: Path, steps: int, schedule: str
 ) -> None:
-    whole, broken = build(make_setup(schedule=schedule)), build(make_setup(schedule=schedule))
+    whole = build(make_setup(schedule=schedule))
     history = train(whole, tmp_path / "whole")
     for minutes in (0.0, 5.0):  # a checkpoint at every step, or at every epoch
         folder = tmp_path / f"broken{minutes}"
-        try:
-            train(broken, folder, KillAfter(steps), minutes)
-        except Killed:
-            broken = build(make_setup(schedule=schedule))
-            resumed = train(broken, folder, minutes=minutes)
-            assert without_time(resumed) == without_time(history)
-            assert same(weights(whole), weights(broken))
+        with pytest.raises(Killed):
+            train(build(make_setup(schedule=schedule)), folder, KillAfter(steps), minutes)
         broken = build(make_setup(schedule=schedule))
+        resumed = train(broken, folder, minutes=minutes)
+        assert without_time(resumed) == without_time(history)
+        assert same(weights(whole), weights(broken))
 
 
 def test_a_checkpoint_of_another_run_is_not_taken_up(make_setup: Callable[..., Setup], tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillbench.evaluation.resampling import Resampler
 from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import Labels
+from resampling import Resampler
 
 
 def kept(scores: torch.Tensor, labels: torch.Tensor) -> TopK:

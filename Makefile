@@ -18,6 +18,7 @@ demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student
 	$(BIN)/distillbench run --schedule scratch --selector uniform --k 15 --results results/demo
 	$(BIN)/distillbench run --schedule serial --selector uniform --k 15 --results results/demo
 	$(BIN)/distillbench leaderboard results/demo
+	@echo "next: . $(BIN)/activate; distillbench leaderboard results/demo --format csv; distillbench --help"
 
 test: $(INSTALLED)  ## the fast tests, in random order
 	$(BIN)/python -m pytest

@@ -82,7 +82,7 @@ def result(answer: Result) -> None:
     out, c = console(), answer.content
     shown = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in told)
     videos = f"{c['data']['videos']['test']:,}"
-    out.print(styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + shown)
+    out.print(styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + shown, soft_wrap=True)
     for warning in found["warnings"].splitlines():
         notes.print(styled("[yellow]warning:[/] {}", warning), soft_wrap=True)
     out.print(str(answer.path), style="dim", soft_wrap=True)

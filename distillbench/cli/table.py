@@ -132,8 +132,8 @@ def _explanations(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
     marks = {_mark(row, name) for row in records for name in METRICS}
     if _LIKE_BEST in marks:
         text = (
-            "like the best (uncorrected): the 95 % interval of its difference from the best row holds 0; "
-            "not corrected for having chosen the best of many rows"
+            "may be as good as the best row: the 95 % interval of their difference includes 0 (uncorrected: the best of "
+            "many rows was picked after looking)"
         )
         told.append((_GAP, f"{_LIKE_BEST}  {text}"))
     if _ONE_SEED in marks:

@@ -67,7 +67,7 @@ def table(runs: Runs) -> Table:
     columns = tuple((f"k={k}", title) for k in frames for title in ("GAP@20", "gain over best control", "95 %"))
     notes = (
         "gain over the best control, by mean GAP@20 at the same k; the interval is paired by video and by seed",
-        "the best control was chosen after looking, which makes the gain a little too small",
+        "the control with the highest mean was picked after looking, so the gain shown is a little too small",
         seeds_note(rows, columns),
     )
     title = f"Is it the teacher? Controls on {runs.data}"

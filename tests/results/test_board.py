@@ -85,7 +85,7 @@ def test_rows_like_the_best_are_marked_as_uncorrected(make_result: Make, capsys:
     show(with_intervals(rows, results, "gap", rows.index), "table", width=200)
     drawn = capsys.readouterr().out
     assert "≈" in drawn.splitlines()[2]
-    assert "≈  like the best (uncorrected)" in drawn
+    assert "≈  may be as good as the best row" in drawn
 
 
 def test_doubtful_latencies_and_warnings_are_explained_below(

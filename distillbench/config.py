@@ -12,6 +12,7 @@ from typing import Literal
 
 from distillbench.errors import ConfigError
 from distillbench.knobs import nearest
+from distillbench.storage import require_regular
 
 Value = object
 
@@ -149,10 +150,11 @@ def _parse(path: Path, find: Find | None) -> dict[str, Value]:
     is_name = len(path.parts) == 1 and not path.suffix and not path.is_file()
     file = find(path.name) if find and is_name else path
     try:
+        require_regular(file)
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError([f"the question file '{path}' cannot be read: {error.strerror}"]) from error
-    except ValueError as error:  # no TOML, no UTF-8, or a number of more digits than Python reads
+        raise ConfigError([f"the question file '{path}' cannot be read: {error.strerror or error}"]) from error
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, too many digits or brackets
         raise ConfigError([f"the question file '{path}' is no TOML: {error}"]) from error
 
 

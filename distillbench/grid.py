@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from distillbench.config import (
 from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import DataSet, Phase, Preset, TrainingSchedule
 from distillbench.knobs import bind, knobs_of
+from distillbench.plain import check_plain
 from distillbench.registry import Component, Registry
 from distillbench.setup import COMPONENT_FIELDS, Choice, Setup, passport_of
 from distillbench.vetting import wrong_phases, wrong_settings
@@ -49,11 +52,18 @@ def setups(layers: Sequence[Layer], registry: Registry) -> list[Setup]:
     return list(found.values())
 
 
+MOST_RUNS = 100_000
+"""Of a question: more would not be made in a lifetime, and are a mistake."""
+
+
 def _points(layers: Sequence[Layer]) -> list[list[Layer]]:
     """Expands list-valued settings to their product, the highest layer's value of a name being the one that counts."""
     winner = {name: i for i, layer in enumerate(layers) for name in layer.settings}
     values_of = {name: layers[i].settings[name] for name, i in winner.items()}
     axes = [(winner[name], name, values) for name, values in values_of.items() if isinstance(values, list)]
+    count = math.prod(len(values) for _, _, values in axes)
+    if count > MOST_RUNS:
+        raise ConfigError([f"this question has {count:,} runs; at most {MOST_RUNS:,} can be asked at once"])
     points = []
     for values in itertools.product(*(axis for _, _, axis in axes)):
         settings = [dict(layer.settings) for layer in layers]
@@ -176,7 +186,7 @@ class _Resolver:
             return None, self.problems
         in_phases = {name for phase in phases for terms in phase.objectives.values() for name in terms}
         losses = {name: choice for name, choice in losses.items() if name in in_phases}
-        return Setup(
+        setup = Setup(
             **choices,  # type: ignore[arg-type]
             losses=losses,  # type: ignore[arg-type]
             weights=weights,
@@ -189,7 +199,12 @@ class _Resolver:
             warnings=tuple(warnings),
             unused_losses=tuple(name for name in weights if name not in in_phases),
             misfits=(*_misfits(phases, losses), *self._unused_objective(choices["schedule"], phases, weights)),
-        ), []
+        )
+        try:
+            check_plain(json.loads(json.dumps(setup.describe())), "")
+        except ValueError as error:
+            return None, [f"the result of this run could not be stored: {error}"]
+        return setup, []
 
     def _section(self, section: str) -> dict[str, Value]:
         prefix = section + "."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from distillbench.errors import ConfigError, DistillbenchError, Interrupted
 
@@ -20,6 +23,9 @@ def main() -> None:
     """
     from distillbench.cli.app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # `±` must not end a command whose output is ASCII
+            stream.reconfigure(errors="replace")
     arguments = [argument for argument in sys.argv[1:] if argument != _TRACEBACK]
     show_traceback = len(arguments) < len(sys.argv) - 1
     try:
@@ -27,7 +33,7 @@ def main() -> None:
     except Interrupted as stopped:
         sys.exit(_stopped(str(stopped)))
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         sys.exit(0)
     except Exception as error:
         if show_traceback:
@@ -59,6 +65,9 @@ def _explained(error: Exception) -> int:
         return 2
     if isinstance(error, DistillbenchError):
         _complain([str(error)])
+        return 2
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _complain([f"what the command prints cannot be written: {error.strerror}"])
         return 2
     _complain([f"unexpected {type(error).__name__}: {error}"], _OURS)
     return 1

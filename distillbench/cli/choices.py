@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distillbench.config import DEFAULTS, Layer, Question, flags, read_file, read_grids
 from distillbench.errors import ConfigError, NotApplicableError
-from distillbench.grid import setups
+from distillbench.grid import MOST_RUNS, setups
 from distillbench.registry import discover
 from distillbench.setup import Setup
 
@@ -85,6 +85,8 @@ def axis(name: str, value: object) -> object:
         return value
     if _RANGE.fullmatch(value):
         first, last = map(int, value.split(":"))
+        if last - first > MOST_RUNS:
+            raise ConfigError([f"{name} = {value} has more than {MOST_RUNS:,} values"])
         return [str(number) for number in range(first, last)]
     separator = ";" if name == "loss" or ("." in name and not name.startswith("training.")) else ","
     parts = [part.strip() for part in value.split(separator) if part.strip()]

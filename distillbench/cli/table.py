@@ -207,8 +207,8 @@ def _print(columns: Sequence[Column], notes: Notes, group: str | None, width: in
         more = [c for c in columns if c in shown or c is candidate]
         if _width(screen, more, group) <= allowed:
             shown = more
-    canvas = TextConsole(width=max(allowed, _width(screen, shown, group)))
-    canvas.print(_drawn(shown, group))
+    folds = _width(screen, shown, group) > allowed
+    TextConsole(width=allowed).print(_drawn(shown, group, folds))
     titles = {column.title for column in shown}
     for title, text in notes:
         if title in titles:
@@ -224,10 +224,13 @@ def _width(screen: Console, columns: Sequence[Column], group: str | None) -> int
     return screen.measure(_drawn(columns, group), options=wide).maximum
 
 
-def _drawn(columns: Sequence[Column], group: str | None) -> Table:
+def _drawn(columns: Sequence[Column], group: str | None, folds: bool = False) -> Table:
+    """Makes the table; `folds`: even what is never left out is too wide, so that words go on in the next line."""
     table = Table(header_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column.title, justify="left" if column.is_text else "right", no_wrap=True)
+        table.add_column(
+            column.title, justify="left" if column.is_text else "right", no_wrap=not folds, overflow="fold"
+        )
     before: object = None
     for number, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
         begins = group is not None and row[0] != before

@@ -63,6 +63,10 @@ class TextConsole(Console):
             force_terminal=False if plain else None,
         )
 
+    def on_broken_pipe(self) -> None:
+        """Lets the command line end quietly where nobody reads what it prints."""
+        raise BrokenPipeError
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yields what is to be written; control codes are rich's own or none."""
         for segment in super().render(renderable, options):

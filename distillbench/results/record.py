@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distillbench.errors import ResultError
 from distillbench.evaluation.predictions import Predictions
+from distillbench.plain import MisfitError
 from distillbench.results import schema
 from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
 
@@ -104,7 +105,7 @@ def read(path: Path) -> Result:
         raise ResultError(f"'{path}' has format {version}; this distillbench reads up to {FORMAT}: install a newer one")
     try:
         schema.result(content)
-    except schema.MisfitError as error:
+    except MisfitError as error:
         raise ResultError(f"'{path}' is not a valid result: {error}") from error
     return Result(path, content)
 

@@ -13,17 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillbench.plain import MisfitError, below, check_plain, shown
 from distillbench.storage import require_regular
 
 Check = Callable[[object, str], None]
 
-_DEEPEST = 40
-_LARGEST = 1e100
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
-
-
-class MisfitError(ValueError):
-    """Says which field is wrong, what it is and what it must be."""
 
 
 def parsed(path: Path) -> Any:
@@ -34,7 +29,7 @@ def parsed(path: Path) -> Any:
         content = json.loads(text, object_pairs_hook=_each_name_once, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    _plain(content, "")
+    check_plain(content, "")
     return content
 
 
@@ -42,7 +37,7 @@ def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{_shown(max(names, key=names.count))} is there twice")
+        raise ValueError(f"{shown(max(names, key=names.count))} is there twice")
     return found
 
 
@@ -54,40 +49,7 @@ def _no_constant(name: str) -> None:
 
 
 def _misfit(value: object, field: str, wanted: str) -> MisfitError:
-    return MisfitError(f"{field} is {_shown(value)}; it must be {wanted}" if field else f"it is no {wanted}")
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _plain(value: object, field: str, depth: int = 0) -> None:
-    """Accepts what can be shown and computed with: shallow, text that can be encoded, numbers of a sane size."""
-    if depth > _DEEPEST:
-        raise MisfitError("it is nested too deeply")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise _misfit(value, field, "text that can be written") from error
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _plain(name, f"a name in {field or 'the file'}")
-            _plain(inner, _below(field, name), depth + 1)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            _plain(inner, _below(field, str(number)), depth + 1)
-    elif isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            raise MisfitError(f"{field} is a number of more than 64 bits")
-    elif isinstance(value, float) and not abs(value) < _LARGEST:
-        raise MisfitError(f"{field} is {value}; it must be a number below {_LARGEST:g}")
-
-
-def _below(field: str, name: str) -> str:
-    shown = name if name.isprintable() and len(name) <= 60 else _shown(name)
-    return f"{field}.{shown}" if field else shown
+    return MisfitError(f"{field} is {shown(value)}; it must be {wanted}" if field else f"it is no {wanted}")
 
 
 def _text(value: object, field: str) -> None:
@@ -173,7 +135,7 @@ def _list_of(kind: Check) -> Check:
         if not isinstance(value, list):
             raise _misfit(value, field, "a list")
         for number, inner in enumerate(value):
-            kind(inner, _below(field, str(number)))
+            kind(inner, below(field, str(number)))
 
     return check
 
@@ -184,7 +146,7 @@ def _mapping_of(kind: Check, names: Check = _anything) -> Check:
             raise _misfit(value, field, "a mapping")
         for name, inner in value.items():
             names(name, f"a name in {field}")
-            kind(inner, _below(field, name))
+            kind(inner, below(field, name))
 
     return check
 
@@ -202,7 +164,7 @@ def _record(
             raise MisfitError(f"{field or 'it'} lacks {', '.join(lacking)}")
         for name, kind in {**required, **(optional or {})}.items():
             if name in value:
-                kind(value[name], _below(field, name))
+                kind(value[name], below(field, name))
 
     return check
 

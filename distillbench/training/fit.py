@@ -18,7 +18,7 @@ from distillbench.interfaces import Phase
 from distillbench.seeds import derive
 from distillbench.training import roles
 from distillbench.training.assemble import Parts, needs_states
-from distillbench.training.checkpoint import Checkpoints, Progress
+from distillbench.training.checkpoint import Checkpoints, Progress, misfit
 from distillbench.training.objective import Objective
 from distillbench.training.observer import SILENT, Observer
 from distillbench.training.optimiser import Optimiser
@@ -202,16 +202,19 @@ class _Loop:
                 self.models[learner].load_state_dict(weights)
         if trains_teacher_alone(phase) and self.processes.is_writer:
             rows = [row for row in self.progress.history if row["phase"] == phase.name]
-            self.teachers.keep(teacher_key(self.parts, phase), self.models["teacher"].state_dict(), rows)
+            try:
+                self.teachers.keep(teacher_key(self.parts, phase), self.models["teacher"].state_dict(), rows)
+            except ResultError as error:  # the student may still find room for its result
+                self.observer.said(f"the teacher is not stored: {error}")
 
     def _take_stored_teacher(self, phase: Phase) -> bool:
         if not trains_teacher_alone(phase) or self.progress.phase > 0:
             return False
-        key = teacher_key(self.parts, phase)
-        stored = self.processes.decide(lambda: self.teachers.find(key))
+        key, teacher = teacher_key(self.parts, phase), self.models["teacher"]
+        stored = self.processes.decide(lambda: self.teachers.find(key, teacher.state_dict(), self.observer.said))
         if stored is None:
             return False
-        self.models["teacher"].load_state_dict(stored.weights)
+        teacher.load_state_dict(stored.weights)
         self.progress.history += stored.history
         for row in stored.history:
             self.observer.epoch_ended(row)
@@ -219,10 +222,7 @@ class _Loop:
         return True
 
     def _save(self, optimiser: Optimiser) -> None:
-        tensors = {f"model.{n}.{name}": t for n, model in self.models.items() for name, t in model.state_dict().items()}
-        for learner, losses in self.parts.losses.items():
-            for name, loss in losses.items():
-                tensors |= {f"loss.{learner}.{name}.{inner}": t for inner, t in loss.state_dict().items()}
+        tensors = self._trained()
         tensors |= {f"best.{name}": t for name, t in self.best_weights.items()}
         tensors |= {f"optimiser.{name}": t for name, t in optimiser.state().items()}
         try:
@@ -232,7 +232,7 @@ class _Loop:
 
     def _resume(self) -> bool:
         """Takes up the last checkpoint; tells whether a phase goes on in its middle."""
-        found = self.processes.decide(self.checkpoints.load)
+        found = self.processes.decide(self._last_state)
         if found is None:
             return False
         tensors, self.progress = found
@@ -246,6 +246,33 @@ class _Loop:
         phase = self.setup.phases[self.progress.phase]
         self.observer.said(f"going on in phase '{phase.name}' after {self.progress.epoch} epochs")
         return True
+
+    def _last_state(self) -> tuple[dict[str, Tensor], Progress] | None:
+        """Reads the last checkpoint; None, and the observer is told why, where it cannot be gone on from."""
+        try:
+            found = self.checkpoints.load()
+            if found is None:
+                return None
+            tensors, progress = found
+            if progress.phase >= len(self.setup.phases):
+                raise self.checkpoints.damaged(f"it goes on in phase {progress.phase + 1}, which there is not")
+            learners = self.setup.phases[progress.phase].objectives
+            best = {f"best.{n}.{name}": t for n in learners for name, t in self.models[n].state_dict().items()}
+            wrong = misfit(self._trained() | (best if progress.best else {}), tensors)
+            if wrong:
+                raise self.checkpoints.damaged(wrong)
+        except ResultError as error:
+            self.observer.said(f"{error}; the run begins anew")
+            return None
+        return found
+
+    def _trained(self) -> dict[str, Tensor]:
+        """Everything that training moves, by its name in a checkpoint."""
+        tensors = {f"model.{n}.{name}": t for n, model in self.models.items() for name, t in model.state_dict().items()}
+        for learner, losses in self.parts.losses.items():
+            for name, loss in losses.items():
+                tensors |= {f"loss.{learner}.{name}.{inner}": t for inner, t in loss.state_dict().items()}
+        return tensors
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from distillbench.interfaces import INTERFACE_VERSION, Phase
 from distillbench.setup import digest, without_releases
 from distillbench.storage import load_tensors, save_tensors
 from distillbench.training.assemble import Parts
+from distillbench.training.checkpoint import check_history, misfit
 from distillbench.training.signal_store import BUDGET, SignalStore
 
 
@@ -61,17 +62,30 @@ class TeacherStore:
         self.folder, self._refresh = folder, refresh
         self.signals = SignalStore(folder / "signals", signals_budget)
 
-    def find(self, key: str) -> StoredTeacher | None:
-        """Returns the teacher of that key, or None; a damaged file counts as none."""
+    def find(
+        self, key: str, like: Mapping[str, Tensor] | None = None, say: Callable[[str], object] | None = None
+    ) -> StoredTeacher | None:
+        """Returns the teacher of that key, or None; `say` is told of one that is damaged, which counts as none.
+
+        like: the state of a network that it must fit.
+        """
         path = self._path(key)
-        if self._refresh or not path.is_file():
+        if self._refresh or not path.exists():
             return None
         try:
             weights, about = load_tensors(path)
-        except ResultError:
+            check_history(about.get("history"))
+            wrong = misfit(weights if like is None else like, weights)
+            if about.get("key") != key:
+                wrong = "it was stored under another key"
+            if wrong:
+                raise ValueError(wrong)
+        except (ResultError, ValueError) as error:
+            if say is not None:
+                told = str(error) if isinstance(error, ResultError) else f"'{path}' is no trained teacher: {error}"
+                say(f"{told}; the teacher is trained again")
             return None
-        history = about.get("history")
-        return StoredTeacher(weights, history) if isinstance(history, list) else None
+        return StoredTeacher(weights, about["history"])
 
     def keep(self, key: str, weights: dict[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
         """Stores a teacher."""

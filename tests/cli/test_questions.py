@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -171,3 +172,23 @@ def test_compare_needs_two_runs_or_two_filters(command: Command) -> None:
         code, _, err = command("compare", *arguments)
         assert code == 2
         assert "two runs, or --a and --b" in err
+
+
+def test_a_grid_that_nobody_could_run_is_refused_at_once(command: Command, tiny: list[str]) -> None:
+    code, _, err = command("sweep", *tiny, "--seed", "0:100000000", "--dry-run")
+    assert (code, "seed = 0:100000000 has more than 100,000 values" in err) == (2, True)
+    code, _, err = command("sweep", *tiny, "--seed", "0:2000", "--k", "1:1000", "--dry-run")
+    assert (code, "runs; at most 100,000 can be asked at once" in err) == (2, True)
+
+
+@pytest.mark.parametrize("content", ["k = " + "[" * 5000, "k = " + "9" * 5000])
+def test_a_question_that_python_cannot_read_is_one_clear_error(command: Command, tmp_path: Path, content: str) -> None:
+    (tmp_path / "q.toml").write_text(content)
+    code, _, err = command("run", tmp_path / "q.toml", "--plan")
+    assert (code, "is no TOML" in err) == (2, True)
+
+
+def test_a_question_is_never_waited_for(command: Command, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "q.toml")
+    code, _, err = command("run", tmp_path / "q.toml", "--plan")
+    assert (code, "it is no regular file" in err) == (2, True)

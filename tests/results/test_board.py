@@ -32,7 +32,7 @@ def board(make_result: Make, capsys: pytest.CaptureFixture[str]) -> Callable[...
     return printed
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 160])
+@pytest.mark.parametrize("width", [45, 60, 80, 100, 160])
 def test_a_table_is_as_wide_as_it_may_be_and_names_what_it_leaves_out(board: Callable[..., str], width: int) -> None:
     drawn = board(width=width)
     table = drawn.partition("\nleft out")[0]
@@ -42,6 +42,13 @@ def test_a_table_is_as_wide_as_it_may_be_and_names_what_it_leaves_out(board: Cal
     shown = {title for title in titles if title in drawn.splitlines()[0]}
     left_out = drawn.partition("left out for want of width: ")[2].partition(";")[0].split(", ")
     assert shown | {title for title in left_out if title} == titles
+
+
+def test_what_is_too_wide_all_the_same_goes_on_in_the_next_line(board: Callable[..., str]) -> None:
+    table, _, rest = board(width=24).partition("†  ")
+    assert all(len(line) <= 24 for line in table.splitlines())
+    assert "teacher" in table
+    assert "left out for want of width: frames" in rest
 
 
 def test_eighty_columns_show_what_is_compared(board: Callable[..., str]) -> None:

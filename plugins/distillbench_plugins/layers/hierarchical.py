@@ -52,6 +52,11 @@ class Settings:
             problems.append(f"encoder hrnn: dropout={self.dropout} is not within [0, 1)")
         if self.block_length > 0 and self.block_count > 0:
             problems.append("encoder hrnn: block_length and block_count are both set; set one of them")
+        problems += [
+            f"encoder hrnn: {name}={getattr(self, name)} is not at most {most}"
+            for name, most in (("cell_size", 65_536), ("layers", 64))
+            if getattr(self, name) > most
+        ]
         if problems:
             raise ConfigError(problems)
 

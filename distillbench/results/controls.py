@@ -76,7 +76,8 @@ def table(runs: Runs) -> Table:
 
 def _rows(methods: pd.DataFrame, frames: list[int], made: Callable[[pd.DataFrame], tuple[Cell, ...]]) -> list[Row]:
     names = dict.fromkeys(
-        (str(row["student"]), str(row["kind"]), str(row["loss"])) for row in records(methods.sort_values("schedule"))
+        (str(row["student"]), str(row["kind"]), str(row["loss"]))
+        for row in records(methods.sort_values(["schedule", "student", "kind"]))
     )
     rows: list[Row] = []
     for student, kind, loss in names:

@@ -24,7 +24,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def printed(command: Command) -> Callable[[Path], list[str]]:
     def call(path: Path) -> list[str]:
         code, out, err = command("data", "inspect", path)
-        assert (code, err) == (0, "")
+        assert (code in (0, 1), err) == (True, "")  # 1: where a record is bad
         return [line.rstrip() for line in out.splitlines()]
 
     return call

@@ -39,7 +39,7 @@ def leaderboard(
     """Print quality, cost and time of every run, best first; runs that differ in their seed alone share a row."""
     from distillbench.cli import loading, table
     from distillbench.cli.terminal import echo
-    from distillbench.results.leaderboard import frame, over_seeds, ranked, select
+    from distillbench.results.leaderboard import column_of, frame, over_seeds, ranked, select
     from distillbench.results.significance import METRICS, with_intervals
 
     loaded = loading.loaded(folders)
@@ -53,9 +53,12 @@ def leaderboard(
         echo(f"none of {len(loaded.results)} results meets: {', '.join(where or [])}", err=True)
         return
     rows = rows.reset_index(drop=True) if each else over_seeds(rows)
-    shown = ranked(rows, sort, top, group_by).index
+    by = column_of(sort, rows, "--sort")
+    group = None if group_by is None else column_of(group_by, rows, "--group-by")
+    shown = ranked(rows, by, top, group).index
     damage: list[str] = []
-    told = with_intervals(rows, loaded.results, sort if sort in METRICS else "gap", shown, damage.append)
+    metric = by if by in METRICS else "gap"
+    told = with_intervals(rows, loaded.results, metric, shown, group=group, say=damage.append)
     for reason in dict.fromkeys(damage):
         echo(f"no interval: {reason}", err=True)
-    table.show(told.loc[shown], format.value, group_by, width)
+    table.show(told.loc[shown], format.value, group, width)

@@ -189,7 +189,7 @@ def select(table: pd.DataFrame, conditions: Sequence[str], flag: str = "--where"
     for condition in conditions:
         name, equals, value = condition.partition("=")
         name = name.strip()
-        cells = _setting(name, table) if "." in name else table[_column(name, table, flag)]
+        cells = _setting(name, table) if "." in name else table[column_of(name, table, flag)]
         if not equals:
             raise ConfigError([f"{flag} takes COLUMN=VALUE, such as k=15; found '{condition}'"])
         wanted = {_plain(part.strip()) for part in value.split("|")}
@@ -231,13 +231,13 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 
 def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
     """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows (of each group, if any)."""
-    name = _column(by, table, "--sort")
+    name = column_of(by, table, "--sort")
     ordered = table.sort_values(
         name, key=_in_order, ascending=name not in _HIGHER_IS_BETTER, kind="stable", na_position="last"
     )
     if group is None:
         return ordered if top is None else ordered.head(top)
-    column = _column(group, table, "--group-by")
+    column = column_of(group, table, "--group-by")
     ordered = ordered.sort_values(column, key=lambda cells: cells.map(_naturally), kind="stable")
     return ordered if top is None else ordered.groupby(column, sort=False, dropna=False).head(top)
 
@@ -254,7 +254,8 @@ def _naturally(cell: object) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
-def _column(name: str, table: pd.DataFrame, flag: str) -> str:
+def column_of(name: str, table: pd.DataFrame, flag: str) -> str:
+    """Returns the column that a flag names, perhaps by its short name; raises `ConfigError` where there is none."""
     name = _ALIASES.get(name, name)
     known = [str(column) for column in table.columns if column != "settings"]
     if name not in known:

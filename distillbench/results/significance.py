@@ -34,23 +34,29 @@ def _silent(_: str) -> None:
 
 
 def with_intervals(
-    rows: pd.DataFrame, results: Sequence[Result], metric: str, shown: pd.Index, say: Say = _silent
+    rows: pd.DataFrame,
+    results: Sequence[Result],
+    metric: str,
+    shown: pd.Index,
+    *,
+    group: str | None = None,
+    say: Say = _silent,
 ) -> pd.DataFrame:
     """Adds `gap_low`, `gap_high`, `map_at_20_low`, `map_at_20_high` and `like_best_uncorrected` to the rows in `shown`.
 
     like_best_uncorrected: whether the row's difference from the row with the best mean of `metric` on the same test
-    videos, paired by video and by seed, has a 95 % interval that holds 0. It is not corrected for having chosen the best
-    of many rows, and rows with a single seed have none: their intervals say nothing of other seeds. Rows without stored
-    predictions get no interval, and `say` is told why.
+    videos (and in the same group, where a column groups them), paired by video and by seed, has a 95 % interval that
+    holds 0. It is not corrected for having chosen the best of many rows, and rows with a single seed have none: their
+    intervals say nothing of other seeds. Rows without stored predictions get no interval, and `say` is told why.
     """
     by_row = _results_of(rows, results)
     added: dict[str, dict[object, object]] = {f"{m}_{end}": {} for m in METRICS for end in ("low", "high")}
     added["like_best_uncorrected"] = {}
     ordered = rows[rows["status"] == "answered"]
-    for _, group in ordered.groupby("videos", sort=False):
-        best_row = pd.to_numeric(group[metric]).idxmax()
+    for _, rivals in ordered.groupby(["videos", *([group] if group else [])], sort=False, dropna=False):
+        best_row = pd.to_numeric(rivals[metric]).idxmax()
         best = values_of(by_row[best_row], metric, say)
-        for name in group.index.intersection(shown):
+        for name in rivals.index.intersection(shown):
             for each in METRICS:
                 method = values_of(by_row[name], each, say)
                 if method is None:

@@ -201,6 +201,13 @@ def test_a_damaged_result_is_named_beside_the_others(command: Command, tiny: lis
     assert "hrnn scratch" in out
 
 
+def test_short_names_of_columns_sort_and_group(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
+    code, out, err = command("leaderboard", tmp_path, "--group-by", "params", "--sort", "map20")
+    assert (code, err) == (0, "")
+    assert out.startswith("parameters")
+
+
 @pytest.mark.parametrize(
     "flags", [["--where", "kk=3"], ["--where", "k"], ["--sort", "gop"], ["--group-by", "settings"]]
 )

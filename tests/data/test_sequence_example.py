@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from data.wire import LISTS, Example, Plain, Wild, examples, written
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distillbench.data import ShardVideos
@@ -39,13 +39,13 @@ def assert_read_as_written(records: list[bytes], found: list[Example]) -> None:
             )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
 @given(examples(), RANDOMS)
 def test_what_was_written_in_any_legal_form_is_read(found: list[Example], rng: random.Random) -> None:
     assert_read_as_written([Wild(rng).record(example) for example in found], found)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
 @given(examples(), RANDOMS)
 def test_what_writers_really_produce_is_read_in_step(found: list[Example], rng: random.Random) -> None:
     records = [Plain(rng).record(example) for example in found]

@@ -36,6 +36,15 @@ def test_rows_of_other_videos_have_a_best_of_their_own(make_result: Make) -> Non
     assert list(intervals(rows, results)["like_best_uncorrected"]) == [True, True]
 
 
+def test_within_groups_rows_are_like_the_best_of_their_group(make_result: Make) -> None:
+    results = [
+        make_result(schedule="scratch", k=k, seed=s, knows=2.0 if k == 3 else 0.3) for k in (3, 4) for s in range(3)
+    ]
+    rows = over_seeds(frame(results))
+    grouped = with_intervals(rows, results, "gap", rows.index, group="k")
+    assert list(grouped["like_best_uncorrected"]) == [True, True]
+
+
 def test_a_single_seed_is_never_marked_as_like_the_best(make_result: Make) -> None:
     results = [make_result(k=3, seed=s) for s in range(2)] + [make_result(k=4, knows=3.0)]
     rows = intervals(over_seeds(frame(results)), results)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
 from rich.table import Table
 from tabulate import tabulate
 
@@ -66,7 +66,13 @@ def _json(value: object) -> object:
 
 def short_keys(keys: Sequence[str]) -> list[str]:
     """Cuts keys to beginnings by which commands find them; one that begins another stays whole, as commands take it."""
-    whole = {key for key in keys for other in keys if key != other and (key.startswith(other) or other.startswith(key))}
+    whole: set[str] = set()
+    first = ""
+    for key in sorted(set(keys)):  # those that a key begins come right behind it
+        if first and key.startswith(first):
+            whole |= {first, key}
+        else:
+            first = key
     cut = set(keys) - whole
     length = _SHORTEST_KEY
     while len({key[:length] for key in keys}) < len(cut) + len({key[:length] for key in whole}):
@@ -205,9 +211,9 @@ def _print(columns: Sequence[Column], notes: Notes, group: str | None, width: in
     shown = [c for c in columns if c.rank == 0]
     for candidate in sorted(columns, key=lambda c: c.rank):
         more = [c for c in columns if c in shown or c is candidate]
-        if _width(screen, more, group) <= allowed:
+        if _width(more) <= allowed:
             shown = more
-    folds = _width(screen, shown, group) > allowed
+    folds = _width(shown) > allowed
     TextConsole(width=allowed).print(_drawn(shown, group, folds))
     titles = {column.title for column in shown}
     for title, text in notes:
@@ -219,9 +225,10 @@ def _print(columns: Sequence[Column], notes: Notes, group: str | None, width: in
         screen.print(told, style="dim", soft_wrap=True)
 
 
-def _width(screen: Console, columns: Sequence[Column], group: str | None) -> int:
-    wide = screen.options.update(width=_UNBOUNDED)
-    return screen.measure(_drawn(columns, group), options=wide).maximum
+def _width(columns: Sequence[Column]) -> int:
+    """Adds up what columns take, two spaces apart."""
+    widths = [max(map(cell_len, (column.title, *column.cells))) for column in columns]
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _drawn(columns: Sequence[Column], group: str | None, folds: bool = False) -> Table:

@@ -114,8 +114,11 @@ def _load_teacher(parts: Parts, folder: Path) -> bool:
     first = parts.setup.phases[0]
     if not trains_teacher_alone(first):
         return False
-    stored = TeacherStore(folder).find(teacher_key(parts, first))
-    return stored is not None and _took(parts.models["teacher"], stored.weights)
+    teacher = parts.models["teacher"]
+    stored = TeacherStore(folder).find(teacher_key(parts, first), teacher.state_dict())
+    if stored is not None:
+        teacher.load_state_dict(stored.weights)
+    return stored is not None
 
 
 def _took(model: Model, weights: dict[str, Tensor]) -> bool:

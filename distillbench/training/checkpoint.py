@@ -121,4 +121,5 @@ def misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
             return f"{name} is of shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
         if not bool(torch.isfinite(found[name].double()).all()):
             return f"{name} holds a number that is not finite"
-    return ""
+    others = sorted(found.keys() - expected.keys())
+    return f"it has {others[0]}, which there is not" if others else ""

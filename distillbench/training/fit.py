@@ -256,9 +256,10 @@ class _Loop:
             tensors, progress = found
             if progress.phase >= len(self.setup.phases):
                 raise self.checkpoints.damaged(f"it goes on in phase {progress.phase + 1}, which there is not")
-            learners = self.setup.phases[progress.phase].objectives
+            learners = [n for n in self.setup.phases[progress.phase].objectives if n in progress.best]
             best = {f"best.{n}.{name}": t for n in learners for name, t in self.models[n].state_dict().items()}
-            wrong = misfit(self._trained() | (best if progress.best else {}), tensors)
+            kept = {name: t for name, t in tensors.items() if not name.startswith("optimiser.")}
+            wrong = misfit(self._trained() | best, kept)
             if wrong:
                 raise self.checkpoints.damaged(wrong)
         except ResultError as error:

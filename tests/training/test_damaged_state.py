@@ -59,6 +59,7 @@ STATES: dict[str, Damage] = {
     "weights that are no numbers": lambda tensors, _: [
         t.fill_(float("nan")) for name, t in tensors.items() if name.startswith("model.student")
     ],
+    "weights of another network besides": lambda tensors, _: tensors.update({"model.student.other": torch.zeros(1)}),
     "no best weights": lambda tensors, _: [tensors.pop(name) for name in list(tensors) if name.startswith("best.")],
 }
 
@@ -87,6 +88,7 @@ TEACHERS: dict[str, Damage] = {
         {name: t[:1] for name, t in tensors.items() if t.dim()}
     ),
     "weights that are no numbers": lambda tensors, _: [t.fill_(float("nan")) for t in tensors.values()],
+    "weights of another network besides": lambda tensors, _: tensors.update({"other": torch.zeros(1)}),
     "a history of numbers": lambda _, about: about.update(history=[1]),
     "no history": lambda _, about: about.pop("history"),
     "another teacher's key": lambda _, about: about.update(key="0" * 12),

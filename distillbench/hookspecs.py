@@ -94,15 +94,3 @@ def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
 
 OBSERVER_HOOKS = ("run_started", "epoch_ended", "run_ended")
 """The hooks that make a plugin an observer; one that implements none cannot be named by `--observe`."""
-
-HOOK_OF_KIND: Mapping[str, tuple[str, type]] = {
-    "data": ("datasets", DataSet),
-    "teacher": ("teacher_encoders", Encoder),
-    "student": ("student_encoders", Encoder),
-    "head": ("heads", Head),
-    "selector": ("frame_selectors", FrameSelector),
-    "loss": ("matching_losses", MatchingLoss),
-    "schedule": ("training_schedules", TrainingSchedule),
-    "preset": ("presets", Preset),
-}
-"""Each kind of component: the hook that offers it and the class it derives from."""

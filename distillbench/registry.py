@@ -20,14 +20,14 @@ import pluggy
 
 from distillbench import hookspecs
 from distillbench.errors import ConfigError, DistillbenchError, Interrupted, PluginError
-from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
+from distillbench.hookspecs import OBSERVER_HOOKS
+from distillbench.kinds import KINDS
 from distillbench.knobs import nearest
 from distillbench.printing import printing_to_stderr
 from distillbench.quoting import quoted, reason_of
 from distillbench.vetting import wrong_class, wrong_name
 
 GROUP = "distillbench"
-KINDS = tuple(HOOK_OF_KIND)
 _UNKNOWN = "of unknown version"
 
 
@@ -109,7 +109,7 @@ class Registry:
     def __init__(
         self, components: Iterable[Component], failures: Iterable[Failure], hooks: pluggy.PluginManager
     ) -> None:
-        self._components = {(c.kind, c.name): c for c in components}
+        self._components = {(KINDS[c.kind].chosen_by, c.name): c for c in components}
         self.failures = tuple(failures)
         self.hooks = hooks
 
@@ -117,11 +117,11 @@ class Registry:
         return iter(self._components.values())
 
     def names(self, kind: str) -> list[str]:
-        """Lists the names of a kind's components."""
+        """Lists the names of a kind's components, or of all kinds that a setting chooses from."""
         return [name for (k, name) in self._components if k == kind]
 
     def find(self, kind: str, name: str) -> Component | None:
-        """Returns the component of that kind and name, or None."""
+        """Returns the component of that kind (or of a kind that the setting chooses from) and name, or None."""
         return self._components.get((kind, name))
 
     def observers(self) -> dict[str, Plugin]:
@@ -201,14 +201,15 @@ def _discovered() -> Registry:
         with _interruptible(f"asking the plugin '{entry.name}' of {owner} {version} what it offers"):
             offers = list(_offers(hooks, module))
         for kind, name, offered, reason in offers:
-            known = components.get((kind, name))
+            known = components.get((KINDS[kind].chosen_by, name))
             if known is not None:
                 reason = f"the {kind} name '{name}' is taken by {known.distribution} {known.version}"
             if reason:
                 failures.append(Failure(entry.name, owner, version, reason, name))
             elif isinstance(offered, type):
-                components[kind, name] = Component(kind, name, offered, owner, version)
-    ordered = sorted(components.values(), key=lambda c: KINDS.index(c.kind))
+                components[KINDS[kind].chosen_by, name] = Component(kind, name, offered, owner, version)
+    kinds = list(KINDS)
+    ordered = sorted(components.values(), key=lambda c: kinds.index(c.kind))
     return Registry(ordered, failures, hooks)
 
 
@@ -260,7 +261,7 @@ def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[Mo
             return None, f"'{entry.value}' is {quoted(module)}; a plugin is a module"
         if hooks.is_registered(module):
             return None, f"the module '{entry.value}' is already registered under another entry point"
-        known = [*(hook for hook, _ in HOOK_OF_KIND.values()), *OBSERVER_HOOKS, "metric_columns", "questions"]
+        known = [*(kind.hook for kind in KINDS.values()), *OBSERVER_HOOKS, "metric_columns", "questions"]
         unknown = [n for n in dir(module) if n not in known and hooks.parse_hookimpl_opts(module, n)]
         if unknown:
             return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)
@@ -274,7 +275,7 @@ def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[Mo
 
 def _offers(hooks: pluggy.PluginManager, module: ModuleType) -> Iterator[tuple[str, str, object, str]]:
     """Yields (kind, name, offered, why it cannot be used) for everything a plugin's hooks return."""
-    for kind, (hook, _) in HOOK_OF_KIND.items():
+    for kind, hook in ((kind.name, kind.hook) for kind in KINDS.values()):
         for implementation in getattr(hooks.hook, hook).get_hookimpls():
             if implementation.plugin is not module:
                 continue

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
-from distillbench.hookspecs import HOOK_OF_KIND
 from distillbench.interfaces import (
     Claim,
     HeadSharing,
@@ -20,6 +19,7 @@ from distillbench.interfaces import (
     Phase,
     Targets,
 )
+from distillbench.kinds import KINDS
 from distillbench.knobs import PLAIN, fits, knobs_of
 from distillbench.quoting import quoted, reason_of
 
@@ -46,7 +46,7 @@ def wrong_class(kind: str, cls: object) -> str:
 
 
 def _faults(kind: str, cls: object) -> Iterator[str]:
-    base = HOOK_OF_KIND[kind][1]
+    base = KINDS[kind].base
     if not _derives(cls, base):
         yield f"is {quoted(cls)}; it must be a class derived from distillbench.interfaces.{base.__name__}"
         return

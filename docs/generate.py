@@ -17,22 +17,14 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from distillbench.checks import CHECKS, Check
 from distillbench.cli.app import app
-from distillbench.hookspecs import HOOK_OF_KIND, OBSERVER_HOOKS
+from distillbench.hookspecs import OBSERVER_HOOKS
 from distillbench.interfaces import Passport
-from distillbench.scaffold import KINDS, example
+from distillbench.kinds import KINDS
+from distillbench.scaffold import PROJECTS, example
 
 HERE = Path(__file__).resolve().parent
 PAGES = (HERE.parent / "README.md", HERE / "writing-a-plugin.md", HERE / "tutorial.md")
 _PART = re.compile(r"(<!-- made from the code: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
-_TITLES = {
-    "data": "Data sets",
-    "student": "Encoders, as teacher or as student",
-    "head": "Heads",
-    "selector": "Frame selectors",
-    "loss": "Matching losses",
-    "schedule": "Training schedules",
-    "preset": "Presets",
-}
 
 
 def documents() -> dict[Path, str]:
@@ -52,7 +44,7 @@ def made(name: str) -> str:
     if name == "hooks":
         return _hooks()
     kind = name.removeprefix("example ")
-    if kind not in KINDS:
+    if kind not in PROJECTS:
         raise ValueError(f"no part of a page is called '{name}'")
     return f"```python\n{example(kind, f'my-{kind}')}```\n"
 
@@ -61,8 +53,9 @@ def contract() -> str:
     """Makes the page of promises."""
     common = [check for check in CHECKS["preset"] if all(check in checks for checks in CHECKS.values())]
     parts = [_CONTRACT, "## Every kind\n\n", *map(_promise, common)]
-    for kind, title in _TITLES.items():
-        parts += [f"\n## {title}\n\n", *(_promise(check) for check in CHECKS[kind] if check not in common)]
+    for kind in {kind.checks: kind for kind in KINDS.values()}.values():
+        own = [check for check in CHECKS[kind.name] if check not in common]
+        parts += [f"\n## {kind.title}\n\n", *map(_promise, own)]
     return "".join(parts) + _PASSPORTS + f"```text\n{inspect.getdoc(Passport)}\n```\n"
 
 
@@ -73,7 +66,7 @@ def _promise(check: Check) -> str:
 
 def _hooks() -> str:
     lines = ["| kind | hook | a class derived from |", "|---|---|---|"]
-    lines += [f"| {kind} | `{hook}` | `{base.__name__}` |" for kind, (hook, base) in HOOK_OF_KIND.items()]
+    lines += [f"| {kind.name} | `{kind.hook}` | `{kind.base.__name__}` |" for kind in KINDS.values()]
     lines += [f"| observer | {', '.join(f'`{hook}`' for hook in OBSERVER_HOOKS)} | functions |"]
     return (
         "\n".join(

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from distillbench.config import flags
 from distillbench.errors import DistillbenchError, Interrupted, PluginError
 from distillbench.grid import setups
-from distillbench.registry import KINDS, Failure, Registry, discover
+from distillbench.kinds import KINDS
+from distillbench.registry import Failure, Registry, discover
 
 Discovered = Callable[[str], Registry]
 SAID = ("hostile-methods", "6.6")

@@ -122,6 +122,9 @@ def its_recipe_is_understood(subject: Subject) -> None:
     expect(not wrong, "; ".join(wrong))
 
 
+GIVEN: tuple[object, ...] = ()
+"""The positional constructor arguments of a component."""
+
 CHECKS = (
     splits_are_disjoint,
     splits_fit_together,

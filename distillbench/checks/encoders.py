@@ -190,6 +190,9 @@ def works_under_bf16_autocast(subject: Subject) -> None:
         expect(weight.grad is None or weight.grad.isfinite().all(), f"{name} got a gradient that is not finite")
 
 
+GIVEN: tuple[object, ...] = (toys.WIDTH,)
+"""The positional constructor arguments of a component."""
+
 CHECKS = (
     a_row_for_each_clip,
     states_come_when_asked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import typing
 from collections.abc import Callable
@@ -13,20 +14,13 @@ from torch import Tensor
 from distillbench.checks import toys
 from distillbench.checks.cached_data import opened, own_cache, with_data
 from distillbench.checks.promises import Broken, Subject, expect, seeded
-from distillbench.hookspecs import HOOK_OF_KIND
+from distillbench.kinds import KINDS
 from distillbench.knobs import convert, describe, knobs_of
 
-GIVEN: dict[str, tuple[object, ...]] = {
-    "data": (),
-    "teacher": (toys.WIDTH,),
-    "student": (toys.WIDTH,),
-    "head": (toys.STUDENT.summary, toys.CLASSES),
-    "selector": (5,),
-    "loss": (toys.STUDENT, toys.STUDENT),
-    "schedule": ({"ce": 1.0},),
-    "preset": (),
-}
-"""The positional constructor arguments of each kind."""
+
+def of_kind(kind: str) -> Any:
+    """Returns the module with a kind's own checks: `CHECKS`, and `GIVEN`, a component's positional arguments."""
+    return importlib.import_module(f"distillbench.checks.{KINDS[kind].checks}")
 
 
 def says_what_it_is(subject: Subject) -> None:
@@ -78,9 +72,9 @@ def builds_from_its_defaults(subject: Subject) -> None:
     """It can be built from nothing but what the framework gives."""
     try:
         with seeded(0):
-            subject.cls(*GIVEN[subject.component.kind])
+            subject.cls(*of_kind(subject.component.kind).GIVEN)
     except Exception as error:
-        given = ", ".join(map(repr, GIVEN[subject.component.kind]))
+        given = ", ".join(map(repr, of_kind(subject.component.kind).GIVEN))
         raise Broken(f"{subject.cls.__name__}({given}) raised {type(error).__name__}: {error}") from error
 
 
@@ -114,7 +108,7 @@ def _trace_of(subject: Subject) -> Callable[[], dict[str, object]]:
 
 
 def _built(subject: Subject) -> object:
-    return subject.build(*GIVEN[subject.component.kind], seed=7)
+    return subject.build(*of_kind(subject.component.kind).GIVEN, seed=7)
 
 
 def _observed(subject: Subject, made: Any) -> dict[str, object]:
@@ -140,7 +134,7 @@ def _observed(subject: Subject, made: Any) -> dict[str, object]:
 
 def is_final_and_one_level_deep(subject: Subject) -> None:
     """It derives from its interface alone, and nothing derives from it."""
-    base = HOOK_OF_KIND[subject.component.kind][1]
+    base = KINDS[subject.component.kind].base
     parents = [parent.__name__ for parent in subject.cls.__bases__]
     expect(subject.cls.__bases__ == (base,), f"bases {', '.join(parents)}; {base.__name__} alone was expected")
     children: list[type] = type.__subclasses__(subject.cls)

@@ -112,6 +112,9 @@ def stands_still_when_frozen(subject: Subject) -> None:
     modules.stands_still(_head(subject), lambda head: head(_summaries()))
 
 
+GIVEN: tuple[object, ...] = (toys.STUDENT.summary, toys.CLASSES)
+"""The positional constructor arguments of a component."""
+
 CHECKS = (
     a_logit_for_each_class,
     clips_do_not_see_each_other,

@@ -270,6 +270,9 @@ def leaves_its_input_as_it_was(subject: Subject) -> None:
     expect(torch.equal(labels, toys.labels(VIDEOS)), "other labels than before")
 
 
+GIVEN: tuple[object, ...] = (toys.STUDENT, toys.STUDENT)
+"""The positional constructor arguments of a component."""
+
 CHECKS = (
     one_finite_scalar,
     pulls_the_student_alone,

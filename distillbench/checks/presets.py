@@ -26,4 +26,7 @@ def is_pure(subject: Subject) -> None:
     expect(first == again, f"other settings when asked again: {sorted(set(first.items()) ^ set(again.items()))[:3]}")
 
 
+GIVEN: tuple[object, ...] = ()
+"""The positional constructor arguments of a component."""
+
 CHECKS = (its_settings_are_understood, is_pure)

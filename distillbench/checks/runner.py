@@ -16,24 +16,16 @@ from typing import Literal
 
 import torch
 
-from distillbench.checks import datasets, encoders, every_kind, heads, losses, presets, schedules, selectors
+from distillbench.checks import every_kind
+from distillbench.checks.every_kind import of_kind
 from distillbench.checks.promises import Broken, Check, Subject, Unchecked, Unclaimed, seeded
+from distillbench.kinds import KINDS
 from distillbench.printing import printing_nothing
 from distillbench.quoting import reason_of
 from distillbench.registry import Component
 
-_CHECKS = {
-    "data": datasets.CHECKS,
-    "teacher": encoders.CHECKS,
-    "student": encoders.CHECKS,
-    "head": heads.CHECKS,
-    "selector": selectors.CHECKS,
-    "loss": losses.CHECKS,
-    "schedule": schedules.CHECKS,
-    "preset": presets.CHECKS,
-}
 CHECKS: Mapping[str, tuple[Check, ...]] = {
-    kind: tuple(Check(function) for function in (*every_kind.CHECKS, *own)) for kind, own in _CHECKS.items()
+    name: tuple(Check(function) for function in (*every_kind.CHECKS, *of_kind(name).CHECKS)) for name in KINDS
 }
 """By kind: the checks of every component of that kind, those of every kind first."""
 

@@ -107,6 +107,9 @@ def is_pure(subject: Subject) -> None:
         expect(given == objective, f"the objective became {given}")
 
 
+GIVEN: tuple[object, ...] = ({"ce": 1.0},)
+"""The positional constructor arguments of a component."""
+
 CHECKS = (
     speaks_of_what_there_is,
     epochs_add_up,

@@ -157,6 +157,9 @@ def leaves_its_input_as_it_was(subject: Subject) -> None:
         expect(torch.equal(scanned.frames, copy.frames), "other frames than before")
 
 
+GIVEN: tuple[object, ...] = (5,)
+"""The positional constructor arguments of a component."""
+
 CHECKS = (
     returns_frame_numbers,
     ascends,

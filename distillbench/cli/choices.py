@@ -9,19 +9,21 @@ from pathlib import Path
 from distillbench.config import DEFAULTS, Layer, Question, flags, read_file, read_grids
 from distillbench.errors import ConfigError, NotApplicableError
 from distillbench.grid import MOST_RUNS, setups
-from distillbench.registry import discover
+from distillbench.registry import Registry
 from distillbench.setup import Setup
 
 
-def layers(question: Path | None, choices: Mapping[str, object], assignments: Sequence[str]) -> list[Layer]:
+def layers(
+    registry: Registry, question: Path | None, choices: Mapping[str, object], assignments: Sequence[str]
+) -> list[Layer]:
     """Orders what was said: the question file first, then the flags, which win."""
-    said = [] if question is None else [read_file(question, discover().question)]
+    said = [] if question is None else [read_file(question, registry.question)]
     return [*said, flags(choices, assignments)]
 
 
-def one_setup(asked: Sequence[Layer]) -> Setup:
+def one_setup(registry: Registry, asked: Sequence[Layer]) -> Setup:
     """Resolves a question that has one answer; raises `ConfigError` where some setting is a list."""
-    found = setups(asked, discover())
+    found = setups(asked, registry)
     if len(found) != 1:
         raise ConfigError([f"this question has {len(found)} runs, and run answers one: leave no setting a list"])
     if found[0].misfits:
@@ -29,7 +31,9 @@ def one_setup(asked: Sequence[Layer]) -> Setup:
     return found[0]
 
 
-def all_setups(question: Path | None, choices: Mapping[str, object], assignments: Sequence[str]) -> list[Setup]:
+def all_setups(
+    registry: Registry, question: Path | None, choices: Mapping[str, object], assignments: Sequence[str]
+) -> list[Setup]:
     """Resolves a question of any number of grids to its runs, each once; flags may be lists.
 
     A run takes one processor thread where nothing says otherwise: small networks are fastest so, and a sweep has other
@@ -37,7 +41,7 @@ def all_setups(question: Path | None, choices: Mapping[str, object], assignments
     """
     said = flags(choices, assignments)
     highest = Layer(said.source, {name: axis(name, value) for name, value in said.settings.items()})
-    registry, problems = discover(), list[str]()
+    problems = list[str]()
     asked = (
         Question(Layer("", {}), {}, (Layer("", {}),)) if question is None else read_grids(question, registry.question)
     )

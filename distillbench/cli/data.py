@@ -36,10 +36,12 @@ def split(
     from distillbench.cli import choices
     from distillbench.cli.terminal import echo
     from distillbench.data import save_ids
+    from distillbench.registry import discover
     from distillbench.training.assemble import open_data
 
-    asked = choices.layers(None, {"data": name, "data.dir": data_dir}, settings or [])
-    splits = open_data(choices.one_setup(asked))
+    registry = discover()
+    asked = choices.layers(registry, None, {"data": name, "data.dir": data_dir}, settings or [])
+    splits = open_data(choices.one_setup(registry, asked))
     save_ids(splits, to)
     counts = ", ".join(f"{len(getattr(splits, part)):,} {part}" for part in ("train", "validation", "test"))
     echo(f"{counts} ids in {to}")

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from distillbench.cli.terminal import console, styled
 from distillbench.errors import ConfigError
+from distillbench.kinds import KINDS
 from distillbench.knobs import Knob, knobs_of, nearest
-from distillbench.registry import KINDS, Component, Registry
+from distillbench.registry import Component, Registry
 
 
 def all_components(registry: Registry) -> None:

@@ -35,20 +35,21 @@ def run(
     from distillbench.results.observing import check_observers
 
     with joined(find_device(device)) as processes:
+        registry = discover()
         budget = bytes_of(signals_budget, "--signals-budget")
-        setup = choices.one_setup(choices.layers(said.question, said.choices, said.assignments))
-        check_observers(observe or [], discover())
+        setup = choices.one_setup(registry, choices.layers(registry, said.question, said.choices, said.assignments))
+        check_observers(observe or [], registry)
         place = Workplace(
             results, device, retrain, again, observers=tuple(observe or ()), processes=processes, signals_budget=budget
         )
         if not processes.is_writer:
             if not plan:
-                answer(setup, replace(place, observers=()))
+                answer(setup, replace(place, observers=()), registry)
             return
         display.plan(setup)
         if plan:
             display.advice(rehearse(setup, place))
             return
         with progress() as observer:
-            result = answer(setup, place, observer)
+            result = answer(setup, place, registry, observer)
         display.result(result)

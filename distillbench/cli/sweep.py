@@ -39,9 +39,10 @@ def sweep(
     from distillbench.results.sweeping import Sweep
     from distillbench.results.workers import fastest_count
 
+    registry = discover()
     budget = bytes_of(signals_budget, "--signals-budget")
-    setups = choices.all_setups(said.question, said.choices, said.assignments)
-    check_observers(observe or [], discover())
+    setups = choices.all_setups(registry, said.question, said.choices, said.assignments)
+    check_observers(observe or [], registry)
     count = fastest_count(workers, setups, find_device(device).type == "cuda")
     place = Workplace(results, device, retrain, again, observers=tuple(observe or ()), signals_budget=budget)
     planned = plan(setups, place)

@@ -21,6 +21,7 @@ from distillbench.evaluation.latency import measure
 from distillbench.interfaces import INTERFACE_VERSION, Network, Splits, Videos
 from distillbench.networks import Model, precision_on
 from distillbench.processes import SOLO, Processes
+from distillbench.registry import Registry
 from distillbench.results import failures, labels, provenance, record
 from distillbench.results.fidelity import fidelity
 from distillbench.results.observing import columns, watched
@@ -63,7 +64,14 @@ def rehearse(setup: Setup, workplace: Workplace) -> Parts:
     return assemble(setup, open_data(setup), device)
 
 
-def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, splits: Splits | None = None) -> Result:
+def answer(
+    setup: Setup,
+    workplace: Workplace,
+    registry: Registry,
+    observer: Observer = SILENT,
+    *,
+    splits: Splits | None = None,
+) -> Result:
     """Answers one question, or returns the answer that is there already for the same question and data.
 
     splits: of the setup's data, where they are open already.
@@ -82,7 +90,7 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
         observer.said(f"answered before ({known.path}); --again runs it again")
         return known
     began = time.perf_counter()
-    observer = watched(observer, workplace.observers)
+    observer = watched(observer, workplace.observers, registry)
     observer.run_started({"id": setup.key, "setup": setup.describe(), "results": str(workplace.results)})
     parts = assemble(setup, splits, device, processes)
     checkpoints = Checkpoints(
@@ -102,7 +110,7 @@ def answer(setup: Setup, workplace: Workplace, observer: Observer = SILENT, *, s
     fitted = fit(parts, teachers, checkpoints, observer)
     observer.said("evaluating on the test split")
     tested = evaluate_on_test(parts)
-    result = processes.decide(lambda: _written(parts, fitted, tested, workplace, observer, began))
+    result = processes.decide(lambda: _written(parts, fitted, tested, workplace, registry, observer, began))
     if processes.is_writer:
         checkpoints.clear()
         failures.forget(workplace.results, setup.key)
@@ -134,7 +142,13 @@ def evaluate_on_test(parts: Parts) -> Tested:
 
 
 def _written(
-    parts: Parts, fitted: Fitted, tested: Tested, workplace: Workplace, observer: Observer, began: float
+    parts: Parts,
+    fitted: Fitted,
+    tested: Tested,
+    workplace: Workplace,
+    registry: Registry,
+    observer: Observer,
+    began: float,
 ) -> Result:
     """Measures what the answering network costs, with all threads of the run, and writes everything down."""
     setup, splits, evaluation, network = parts.setup, parts.splits, tested.evaluation, parts.setup.answers
@@ -159,7 +173,7 @@ def _written(
         "machine": machine,
         "commit": provenance.commit(),
         "metrics": dataclasses.asdict(evaluation.metrics),
-        "columns": columns(evaluation.predictions, observer.said),
+        "columns": columns(evaluation.predictions, registry, observer.said),
         "cost": _cost(parts, network, evaluation),
         "fidelity": tested.fidelity,
         "budget": _budget(fitted.history) | {"seconds_of_this_run": time.perf_counter() - began},

@@ -12,7 +12,7 @@ from distillbench.evaluation.predictions import Predictions
 from distillbench.knobs import nearest
 from distillbench.printing import printing_to_stderr
 from distillbench.quoting import quoted, reason_of
-from distillbench.registry import Registry, discover
+from distillbench.registry import Registry
 from distillbench.training.observer import Observer
 
 Say = Callable[[str], None]
@@ -31,9 +31,9 @@ def check_observers(names: Sequence[str], registry: Registry) -> None:
         raise ConfigError(problems)
 
 
-def watched(observer: Observer, names: Sequence[str]) -> Observer:
+def watched(observer: Observer, names: Sequence[str], registry: Registry) -> Observer:
     """Lets the plugins of these names hear what the observer hears."""
-    return _Watched(observer, names, discover()) if names else observer
+    return _Watched(observer, names, registry) if names else observer
 
 
 class _Watched(Observer):
@@ -77,10 +77,10 @@ class _Watched(Observer):
                 self.said(f"the observer '{name}' failed and hears no more: {failed}")
 
 
-def columns(predictions: Predictions, say: Say) -> dict[str, float | None]:
+def columns(predictions: Predictions, registry: Registry, say: Say) -> dict[str, float | None]:
     """Computes every column that a plugin adds; None, and a message, where one fails."""
     found: dict[str, float | None] = {}
-    for implementation in discover().hooks.hook.metric_columns.get_hookimpls():
+    for implementation in registry.hooks.hook.metric_columns.get_hookimpls():
         owner = f"the metric columns of {implementation.plugin_name}"
         offered, failed = _asked(functools.partial(_offered, implementation.function))
         if offered is None:

@@ -53,7 +53,7 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
             "machine": provenance.machine(cpu) | {"precision": INT8, "runs_beside": 0},
             "commit": provenance.commit(),
             "metrics": dataclasses.asdict(tested.evaluation.metrics),
-            "columns": columns(tested.evaluation.predictions, observer.said),
+            "columns": columns(tested.evaluation.predictions, registry, observer.said),
             "cost": {**result.content["cost"], **cost},
             "fidelity": tested.fidelity,
         }

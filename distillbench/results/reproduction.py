@@ -54,7 +54,7 @@ def reproduce(result: Result, registry: Registry, device: str = "auto", observer
         raise ResultError(f"run {result.id} was never trained: reproduce {source}, then distillbench quantize {source}")
     setup = setup_of(result, registry)
     with tempfile.TemporaryDirectory(prefix="distillbench-") as folder:
-        again = answer(setup, Workplace(Path(folder), device), observer)
+        again = answer(setup, Workplace(Path(folder), device), registry, observer)
     numbers = _numbers(result.content, again.content, _COMPARED)
     around = _numbers(result.content, again.content, ("data", "machine", "versions", "commit"))
     return Reproduction(tuple(numbers), tuple(number for number in around if not number.agrees))

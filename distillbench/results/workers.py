@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from distillbench.errors import ConfigError, DistillbenchError, NotApplicableError
 from distillbench.interfaces import Splits
+from distillbench.registry import Registry, discover
 from distillbench.results.answer import Workplace, answer
 from distillbench.setup import Setup, digest
 from distillbench.training.assemble import open_data
@@ -121,12 +122,13 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     opened: dict[str, Splits] = {}
+    registry = discover()
     while True:
         try:
             setup, workplace, data = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(_outcome(setup, workplace, data, opened, connection))
+        connection.send(_outcome(setup, workplace, data, opened, registry, connection))
 
 
 def _end_with_parent() -> None:
@@ -136,12 +138,19 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _outcome(setup: Setup, workplace: Workplace, data: str, opened: dict[str, Splits], connection: Connection) -> Event:
+def _outcome(
+    setup: Setup,
+    workplace: Workplace,
+    data: str,
+    opened: dict[str, Splits],
+    registry: Registry,
+    connection: Connection,
+) -> Event:
     try:
         if data not in opened:
             opened.clear()
             opened[data] = open_data(setup)
-        answer(setup, workplace, _Telling(setup.key, connection), splits=opened[data])
+        answer(setup, workplace, registry, _Telling(setup.key, connection), splits=opened[data])
     except NotApplicableError as error:
         return Event(setup.key, "failed", ("not applicable", "; ".join(error.problems)))
     except DistillbenchError as error:

@@ -24,7 +24,7 @@ _TRIES = {
     "preset": "distillbench run --preset $name",
     "observer": "distillbench run --observe $name",
 }
-KINDS = tuple(_TRIES)
+PROJECTS = tuple(_TRIES)
 """What a project can be made for; an encoder is offered as teacher and as student."""
 
 _ALIASES = {"teacher": "encoder", "student": "encoder", "dataset": "data"}
@@ -87,8 +87,8 @@ def _words(kind: str, name: str) -> dict[str, str]:
 
 def _problems(kind: str, name: str, taken: set[str]) -> list[str]:
     problems = []
-    if kind not in KINDS:
-        problems.append(f"there is no kind '{kind}'{nearest(kind, KINDS)}; there are: {', '.join(KINDS)}")
+    if kind not in PROJECTS:
+        problems.append(f"there is no kind '{kind}'{nearest(kind, PROJECTS)}; there are: {', '.join(PROJECTS)}")
     if not _NAME.fullmatch(name):
         problems.append(f"a plugin's name is lower-case words joined by hyphens, such as my-selector; found '{name}'")
     elif name in taken:

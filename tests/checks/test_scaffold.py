@@ -9,7 +9,7 @@ import pytest
 
 from distillbench.checks import CHECKS, subjects, verdicts
 from distillbench.registry import discover
-from distillbench.scaffold import KINDS, write_project
+from distillbench.scaffold import PROJECTS, write_project
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def installed(tmp_path_factory):
     """A folder into which pip has installed one project of every kind."""
     folder = tmp_path_factory.mktemp("new")
     target, projects = folder / "site", folder / "projects"
-    for kind in KINDS:
+    for kind in PROJECTS:
         write_project(kind, f"brand-new-{kind}", projects)
     pip = [
         sys.executable,
@@ -58,7 +58,7 @@ def test_every_new_plugin_is_listed(site, command):
     code, out, _ = command("plugins")
     assert code == 0
     assert "not usable" not in out
-    assert all(f"brand-new-{kind}" in out for kind in KINDS)
+    assert all(f"brand-new-{kind}" in out for kind in PROJECTS)
 
 
 def test_all_of_them_together_run_to_a_row(site, command, tmp_path):

@@ -6,9 +6,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from running import all_setups
 
 from distillbench import hookimpl
-from distillbench.cli.choices import all_setups, axis
+from distillbench.cli.choices import axis
 from distillbench.config import read_file, read_grids
 from distillbench.errors import ConfigError
 from distillbench.registry import discover

@@ -15,7 +15,7 @@ from distillbench import hookspecs
 from distillbench.checks import CHECKS, Subject, verdicts
 from distillbench.cli.app import app
 from distillbench.config import Training
-from distillbench.hookspecs import HOOK_OF_KIND
+from distillbench.kinds import KINDS
 from distillbench.knobs import knobs_of
 from distillbench.registry import Component, discover
 
@@ -34,7 +34,7 @@ def loaded(path: Path, name: str):
 def offered_by(module) -> list[Component]:
     return [
         Component(kind, name, cls, "documentation", "1")
-        for kind, (hook, _) in HOOK_OF_KIND.items()
+        for kind, hook in ((kind.name, kind.hook) for kind in KINDS.values())
         if hasattr(module, hook)
         for name, cls in getattr(module, hook)().items()
     ]
@@ -110,7 +110,7 @@ def test_every_example_of_writing_a_plugin_keeps_the_contract(tmp_path):
         path = tmp_path / f"example{number}.py"
         path.write_text(block)
         components += offered_by(loaded(path, f"documented_example{number}"))
-    assert {component.kind for component in components} == set(HOOK_OF_KIND)
+    assert {component.kind for component in components} == set(KINDS)
     assert crosses_of(components) == []
 
 

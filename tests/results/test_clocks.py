@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from running import answer
 
 from distillbench.networks import has_bf16, precision_on
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.results.record import Result
 from distillbench.setup import Setup
 from distillbench.storage import load_tensors

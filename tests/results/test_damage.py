@@ -21,12 +21,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from results.made_up import CLASSES, VIDEOS, write_result
+from running import answer
 from safetensors.numpy import load_file, save_file
 
 from distillbench.errors import DistillbenchError, ResultError
 from distillbench.evaluation.predictions import Predictions
 from distillbench.results import failures, figures, labels
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.results.leaderboard import load, over_seeds
 from distillbench.results.planning import plan
 from distillbench.results.report import TABLES, Runs

@@ -30,7 +30,6 @@ def installed(monkeypatch):
                 registry.hooks.register(module, name=f"somebody:{name.replace('_', '-')}")
             return registry
 
-        monkeypatch.setattr("distillbench.results.observing.discover", found)
         monkeypatch.setattr("distillbench.registry.discover", found)
 
     return install

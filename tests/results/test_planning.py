@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from results.made_up import content_of
+from running import answer
 
 from distillbench.cli.watching import Board
 from distillbench.errors import ConfigError
 from distillbench.evaluation.cost import count_macs
 from distillbench.results import failures
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.results.planning import Plan, plan
 from distillbench.results.record import Result
 from distillbench.results.sweeping import Sweep, Watcher

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import answer
 
 from distillbench.errors import ConfigError
 from distillbench.registry import Registry
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.results.leaderboard import load
 from distillbench.results.quantizing import quantize
 from distillbench.results.record import Result

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from running import answer
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.registry import Registry
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.results.rebuild import rebuild, setup_of
 from distillbench.results.record import Result
 from distillbench.results.reproduction import reproduce

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from running import answer
 
 from distillbench.errors import ResultError
 from distillbench.results import record
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.results.leaderboard import frame, load, over_seeds, ranked, row, select
 from distillbench.setup import Setup
 from distillbench.storage import load_tensors

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from running import answer
 from torch import nn
 
 from distillbench.config import flags
@@ -15,7 +16,7 @@ from distillbench.grid import setups
 from distillbench.interfaces import NO_FRAME, FrameSelector, MatchingLoss, Passport
 from distillbench.processes import Processes
 from distillbench.registry import Component, Registry, discover
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import fit

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from running import answer
 
-from distillbench.results.answer import Workplace, answer
+from distillbench.results.answer import Workplace
 from distillbench.setup import Setup
 from distillbench.storage import load_tensors, save_tensors
 from distillbench.training.observer import Observer

@@ -1,0 +1,92 @@
+"""Where videos come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from distillbench.interfaces.clips import Codec
+
+LabelKind = Literal["multi-label", "single-label"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of V videos as compressed rows: video v has `classes[offsets[v] : offsets[v + 1]]`.
+
+    offsets: (V + 1,) int64. classes: (L,) int64 within [0, count). count: C, the number of classes.
+    """
+
+    offsets: Tensor
+    classes: Tensor
+    count: int
+
+    def dense(self, videos: Tensor) -> Tensor:
+        """Returns (B, C) float32 of 0 and 1 for the videos (B,) int64."""
+        starts, ends = self.offsets[videos], self.offsets[videos + 1]
+        counts = ends - starts
+        rows = torch.repeat_interleave(torch.arange(len(videos)), counts)
+        first = torch.repeat_interleave(starts - (counts.cumsum(0) - counts), counts)
+        dense = torch.zeros(len(videos), self.count)
+        dense[rows, self.classes[torch.arange(len(rows)) + first]] = 1.0
+        return dense
+
+
+class Videos(ABC):
+    """One split of a data set: V videos whose frames are read on demand.
+
+    ids: (V) strings, unique. lengths: (V,) int64, frames a video, at least 1. labels: of all V videos.
+    features: name and width of each feature, in the order they are joined; D is their sum. The first is the visual one.
+    class_names: C names, or None. codec: how frames are decoded. fingerprint: changes when anything read would.
+    """
+
+    ids: Sequence[str]
+    lengths: Tensor
+    labels: Labels
+    features: Mapping[str, int]
+    class_names: Sequence[str] | None
+    codec: Codec
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def width(self) -> int:
+        """D, the width of a frame."""
+        return sum(self.features.values())
+
+    @abstractmethod
+    def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
+        """Reads the frames numbered `frames` (B, S) int64 of the videos (B,) int64, and nothing else.
+
+        Returns (B, S, D) uint8 (or floating point, where the data set stores that); zero where `frames` is `NO_FRAME`.
+        out: a buffer of that shape and type to fill and return.
+        """
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a data set, disjoint by id."""
+
+    train: Videos
+    validation: Videos
+    test: Videos
+
+
+class DataSet(ABC):
+    """Opens videos. `__init__(self, *, knobs)` only stores the knobs; `splits()` opens, and raises `DataError`."""
+
+    label_kind: ClassVar[LabelKind] = "multi-label"
+    recipe: ClassVar[Mapping[str, object]] = {}
+    """Settings recommended for this data, by dotted name (`training.epochs`, `student.cell_size`): they fill what the
+    user left unsaid."""
+
+    @abstractmethod
+    def splits(self) -> Splits:
+        """Opens the data set; two opens agree."""

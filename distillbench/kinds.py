@@ -1,0 +1,53 @@
+"""Every kind of component in one table: a new kind is a line here, an interface, a hook and a module of checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from distillbench.interfaces import (
+    DataSet,
+    Encoder,
+    FrameSelector,
+    Head,
+    MatchingLoss,
+    Preset,
+    TrainingSchedule,
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of component.
+
+    hook: the hook that offers components of the kind. base: the class that they derive from.
+    title: what a page calls several of them. checks: the module of `distillbench.checks` that has
+    their promises. section: the setting that chooses one; kinds of one section share their names.
+    """
+
+    name: str
+    hook: str
+    base: type
+    title: str
+    checks: str
+    section: str = ""
+
+    @property
+    def chosen_by(self) -> str:
+        """The setting that chooses a component of the kind, by which names are told apart."""
+        return self.section or self.name
+
+
+_TABLE = (
+    Kind("data", "datasets", DataSet, "Data sets", "datasets"),
+    Kind("teacher", "teacher_encoders", Encoder, "Encoders, as teacher or as student", "encoders"),
+    Kind("student", "student_encoders", Encoder, "Encoders, as teacher or as student", "encoders"),
+    Kind("head", "heads", Head, "Heads", "heads"),
+    Kind("selector", "frame_selectors", FrameSelector, "Frame selectors", "selectors"),
+    Kind("loss", "matching_losses", MatchingLoss, "Matching losses", "losses"),
+    Kind("schedule", "training_schedules", TrainingSchedule, "Training schedules", "schedules"),
+    Kind("preset", "presets", Preset, "Presets", "presets"),
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}
+"""Each kind by its name, in the order in which they are listed."""

@@ -1,8 +1,9 @@
 """How fast is our LSTM against `nn.LSTM`? Run `python benchmarks/lstm.py`; writes `benchmarks/lstm.csv`.
 
-A row is one pass over the same numbers: `training` forward and backward, `inference` forward alone. The limit is the
-time that the bare matrix products would take, one after the other, at the rate at which `torch.mm` multiplies matrices
-of the same layer here. bf16 is left out where the processor has no bf16 instructions: there it is emulated.
+A row is one pass over the same frames, with weights drawn alike: `training` forward and backward, `inference` forward
+alone. The limit is the time that the bare matrix products would take, one after the other, at the rate at which
+`torch.mm` multiplies matrices of the same layer here. bf16 is left out where the processor has no bf16 instructions:
+there it is emulated.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def passes(size: tuple[int, ...], precisions: list[str]) -> dict[str, Callable[[
     """Returns what runs one pass, by contender and mode; the limit's is a bare product of the first layer."""
     batch, steps, width, cell, layers, _ = size
     plain = nn.LSTM(width, cell, layers)
-    ours = LSTM.from_lstm(plain)
+    ours = LSTM(width, cell, layers, init="default")
     frames = torch.randn(steps, batch, width)
     packed, sizes = frames.flatten(0, 1), [batch] * steps
     weight = torch.randn(width, 4 * cell)

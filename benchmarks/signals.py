@@ -20,17 +20,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from distillbench.config import flags
 from distillbench.data.batches import Batch, Reads, batches
 from distillbench.grid import setups
-from distillbench.interfaces import Clips, Encoding, Outcome
+from distillbench.interfaces import Clips, Encoding, LabelLoss, Learner, LossBatch, Output
 from distillbench.networks import has_bf16
 from distillbench.registry import discover
 from distillbench.setup import Setup
-from distillbench.training import roles
-from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training import transitions
+from distillbench.training.assemble import Parts, assemble, key_of, open_data
 from distillbench.training.objective import Objective
 from distillbench.training.optimiser import Optimiser
 from distillbench.training.signal_store import SignalStore
@@ -81,20 +81,22 @@ class Watched:
 
 
 def ours(parts: Parts, folder: Path) -> dict[str, Watched]:
-    """Returns our steps of one student, by where the teacher's outcome comes from; they move the same weights."""
+    """Returns our steps of one student, by where the teacher's output comes from; they move the same weights."""
     phase = parts.setup.phases[1]
-    roles.cast(phase, parts.models, with_states=False)
+    transitions.set_modes(phase, parts.models)
     student = parts.models["student"]
-    optimiser = Optimiser(roles.learning_parameters(phase, parts.models), [], parts.setup.training)
+    optimiser = Optimiser(transitions.learning_parameters(phase, parts.models), [], parts.setup.training)
     student.train()
 
     def stepping(objective: Objective) -> Watched:
-        return Watched(endless(parts, objective.views), lambda batch: optimiser.step(objective(batch, {}), 0))
+        return Watched(endless(parts, objective.views), lambda batch: optimiser.step(objective(batch, {}, 0.0), 0))
 
+    labels = tuple(term for term in phase.learners["student"].terms if term.teacher is None)
+    alone = replace(phase, learners={"student": Learner(labels)})
     return {
         "stored": stepping(Objective(parts, phase, SignalStore(folder))),
         "live": stepping(Objective(parts, phase, SignalStore(folder, budget=0))),
-        "none": stepping(Objective(parts, replace(phase, objectives={"student": {"ce": 1.0}}), SignalStore(folder))),
+        "none": stepping(Objective(parts, alone, SignalStore(folder))),
     }
 
 
@@ -106,29 +108,35 @@ class Plain(nn.Module):
         self.lstm = nn.LSTM(parts.splits.train.width, 1024, 2, batch_first=True)
         self.head = copy.deepcopy(parts.models["student"].head)
 
-    def forward(self, clips: Clips) -> Outcome:
+    def forward(self, clips: Clips) -> Output:
         """Joins the last states of both layers, as the paper does."""
         _, (hidden, cell) = self.lstm(clips.frames)
         summary = torch.cat([cell[0], hidden[0], cell[1], hidden[1]], 1)
-        return Outcome(Encoding(summary), self.head(summary))
+        return Output(Encoding(summary), self.head(summary))
 
 
 def naive(parts: Parts, teacher: Plain, student: Plain) -> Step:
     """Returns the step of a loop that asks its teacher every time."""
     adam = torch.optim.Adam(student.parameters(), lr=1e-3)
-    terms = parts.setup.phases[1].objectives["student"]
+    terms = parts.setup.phases[1].learners["student"].terms
     codec = parts.splits.train.codec
-    read = endless(parts, {"teacher": parts.evaluation_views["teacher"], "student": parts.training_views["student"]})
+    read = endless(
+        parts, {"teacher": parts.evaluation_views["teacher"], "student": parts.view("student", training=True)}
+    )
 
     def step() -> None:
         batch = next(read)
         with torch.no_grad():
             guide = teacher(codec.decode(batch.clips["teacher"]))
-        outcome = student(codec.decode(batch.clips["student"]))
-        losses = parts.losses["student"]
-        loss: Tensor = sum(weight * losses[name](outcome, guide, batch.labels) for name, weight in terms.items())
+        output = student(codec.decode(batch.clips["student"]))
+        known = LossBatch(batch.labels, batch.videos)
+        total = torch.zeros(())
+        for term in terms:
+            loss = parts.losses[key_of("student", term)]
+            value = loss(output, known) if isinstance(loss, LabelLoss) else loss(output, guide, known)
+            total = total + term.weight * value
         adam.zero_grad()
-        loss.backward()
+        total.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         adam.step()
 

@@ -21,8 +21,10 @@ tables=$here/results/digits figures=$here/../docs/figures
 mkdir -p "$tables" "$figures"
 : > "$tables/tables.md"
 write() { # NAME RESULTS [OPTION...]
-    distillbench report "$@" --paper --format csv > "$tables/$1.csv"
-    { distillbench report "$@" --paper --format markdown; echo; } >> "$tables/tables.md"
+    local name=$1 from=$2
+    shift 2
+    distillbench report "$name" --results "$from" "$@" --paper --format csv > "$tables/$name.csv"
+    { distillbench report "$name" --results "$from" "$@" --paper --format markdown; echo; } >> "$tables/tables.md"
 }
 for table in table1 table2 table3; do write "$table" "$results"; done
 write table4 "$results-alone"
@@ -30,8 +32,8 @@ write controls "$results" --where "k=6|15|30"
 distillbench leaderboard "$results" --each --format csv > "$tables/runs.csv"
 distillbench leaderboard "$results-longer" --each --format csv > "$tables/runs-longer.csv"
 distillbench leaderboard "$results-bf16" --each --format csv > "$tables/runs-bf16.csv"
-python "$here/claims.py" "$results" --out "$tables/claims.csv"
+distillbench report claims --results "$results" --format csv --out "$tables"
 for figure in figure2 figure3 pareto budget; do
-    distillbench report "$figure" "$results" --out "$figures"
+    distillbench report "$figure" --results "$results" --out "$figures"
 done
 rm -f "$figures"/*.svg # the documents show PNGs

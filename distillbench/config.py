@@ -46,21 +46,23 @@ class Training:
         return self.threads or os.cpu_count() or 1
 
 
-DEFAULTS: Mapping[str, Value] = {
-    "data": "digits",
-    "teacher": "hrnn",
-    "student": "hrnn",
-    "head": "moe",
-    "selector": "uniform",
+CHOICES: Mapping[str, Value] = {
+    "data": None,
+    "teacher": None,
+    "student": None,
+    "head": None,
+    "selector": None,
     "train_selector": None,
-    "teacher_selector": "all",
+    "teacher_selector": None,
     "k": 15,
-    "loss": "rep,ce,pred",
-    "schedule": "serial",
+    "loss": None,
+    "label_loss": None,
+    "exit_policy": None,
+    "schedule": None,
     "preset": None,
     "seed": 0,
 }
-"""Every choice of a run, and what it is where neither the user nor the data set's recipe says."""
+"""Every choice of a run, and what it is where nothing says: components are chosen by the preset that is the default."""
 
 SECTIONS = (
     "data",
@@ -71,6 +73,7 @@ SECTIONS = (
     "train_selector",
     "teacher_selector",
     "schedule",
+    "exit_policy",
     "loss",
     "training",
 )
@@ -183,9 +186,9 @@ def unknown_names(layer: Layer) -> list[str]:
     problems = []
     for name in layer.settings:
         section, dot, _ = name.partition(".")
-        if not dot and name not in DEFAULTS:
+        if not dot and name not in CHOICES:
             problems.append(
-                f"{layer.source}: '{name}' is no setting{nearest(name, DEFAULTS)}; there are: {', '.join(DEFAULTS)}"
+                f"{layer.source}: '{name}' is no setting{nearest(name, CHOICES)}; there are: {', '.join(CHOICES)}"
             )
         elif dot and section not in SECTIONS:
             problems.append(

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DistillbenchError",
+    "Interrupted",
+    "NotApplicableError",
+    "PluginError",
+    "RecordError",
+    "ResultError",
+    "TrainingError",
+]
+
 
 class DistillbenchError(Exception):
     """Says what was asked, what was found and what to do; the command line prints it and exits with 2."""

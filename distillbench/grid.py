@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from distillbench.config import (
-    DEFAULTS,
+    CHOICES,
     Layer,
     Training,
     Value,
@@ -18,12 +18,20 @@ from distillbench.config import (
     unknown_names,
 )
 from distillbench.errors import ConfigError, PluginError
-from distillbench.interfaces import DataSet, Phase, Preset, TrainingSchedule
+from distillbench.interfaces import (
+    DataSet,
+    NetworkSpec,
+    Objective,
+    Phase,
+    Preset,
+    TrainingSchedule,
+)
 from distillbench.knobs import bind, knobs_of
 from distillbench.plain import check_plain
 from distillbench.registry import Component, Registry
-from distillbench.setup import COMPONENT_FIELDS, Choice, Setup, passport_of
-from distillbench.vetting import wrong_phases, wrong_settings
+from distillbench.schedule_rules import faults, teacher_of
+from distillbench.setup import COMPONENT_FIELDS, Choice, Setup, requirements_of
+from distillbench.vetting import wrong_settings
 
 T = TypeVar("T")
 
@@ -74,11 +82,11 @@ def _points(layers: Sequence[Layer]) -> list[list[Layer]]:
 
 
 def _setup(layers: Sequence[Layer], registry: Registry) -> tuple[Setup | None, list[str]]:
-    merged = {name: (value, "default") for name, value in DEFAULTS.items()}
+    problems: list[str] = []
+    merged = {name: (value, "default") for name, value in defaults(registry, problems).items()}
     for layer in layers:
         merged |= {name: (value, layer.source) for name, value in layer.settings.items()}
     said = {name for layer in layers for name in layer.settings}
-    problems: list[str] = []
     ranks: dict[str, int] = {}
     for name, value, source in _recipe(str(merged["data"][0]), registry):
         ranks[name] = -2
@@ -110,6 +118,16 @@ def _recipe(name: str, registry: Registry) -> list[tuple[str, Value, str]]:
     if component is None or not issubclass(component.cls, DataSet):
         return []
     return [(setting, value, f"recipe of {name}") for setting, value in component.cls.recipe.items()]
+
+
+def defaults(registry: Registry, problems: list[str]) -> dict[str, Value]:
+    """Returns what every choice is where nothing else says, as the presets that are defaults have it."""
+    found = dict(CHOICES)
+    for component in registry:
+        if issubclass(component.cls, Preset) and component.cls.is_default:
+            settings = _preset(component.name, int(str(CHOICES["k"])), registry, problems)
+            found |= {name: value for name, value, _ in settings}
+    return found
 
 
 def _preset(name: Value, k: int, registry: Registry, problems: list[str]) -> list[tuple[str, Value, str]]:
@@ -168,12 +186,15 @@ class _Resolver:
         choices = {
             field: self._choice(_KIND.get(field, field), field, self._section(field)) for field in COMPONENT_FIELDS
         }
+        exit_policy = None
+        if self.settings["exit_policy"] is not None:
+            exit_policy = self._choice("exit_policy", "exit_policy", self._section("exit_policy"))
         training, wrong = bind(Training, self._section("training"), "training")
         self.problems += wrong
         k = _whole("k", self.settings["k"], 1, self.problems)
         seed = _whole("seed", self.settings["seed"], 0, self.problems)
         weights = self._weights()
-        phases = self._phases(choices["schedule"], weights, training)
+        networks, phases = self._declared(choices, weights, training)
         losses = {
             name: self._choice("loss", f"loss {name}", self._section(f"loss.{name}"), name)
             for name in _needed(phases, weights)
@@ -184,21 +205,26 @@ class _Resolver:
             warnings = _pairing_warnings(choices["data"], losses)
         if self.problems:
             return None, self.problems
-        in_phases = {name for phase in phases for terms in phase.objectives.values() for name in terms}
+        in_phases = set(_in_phases(phases))
         losses = {name: choice for name, choice in losses.items() if name in in_phases}
         setup = Setup(
             **choices,  # type: ignore[arg-type]
             losses=losses,  # type: ignore[arg-type]
             weights=weights,
+            declared=networks,
             phases=phases,
             training=Training(**training),  # type: ignore[arg-type]
             k=k,
             seed=seed,
+            exit_policy=exit_policy,
             preset=self.settings["preset"],  # type: ignore[arg-type]
             sources=self.sources,
             warnings=tuple(warnings),
             unused_losses=tuple(name for name in weights if name not in in_phases),
-            misfits=(*_misfits(phases, losses), *self._unused_objective(choices["schedule"], phases, weights)),
+            misfits=(
+                *_misfits(phases, losses),
+                *self._unused_objective(choices["schedule"], networks, phases, weights),
+            ),
         )
         try:
             check_plain(json.loads(json.dumps(setup.describe())), "")
@@ -211,6 +237,9 @@ class _Resolver:
         return {name.removeprefix(prefix): value for name, value in self.settings.items() if name.startswith(prefix)}
 
     def _choice(self, kind: str, where: str, settings: Mapping[str, Value], name: str | None = None) -> Choice | None:
+        if name is None and self.settings[where] is None:
+            self.problems.append(f"no {where} is chosen, and no installed preset has a usual one")
+            return None
         name = name or str(self.settings[where])
         component = self.registry.find(kind, name)
         if component is None:
@@ -246,6 +275,9 @@ class _Resolver:
         return {name: value for name, value in settings.items() if name in names or name not in recommended}
 
     def _weights(self) -> dict[str, float]:
+        if self.settings["loss"] is None:
+            self.problems.append("no loss is chosen, and no installed preset has a usual one")
+            return {}
         said, wrong = parse_objective(self.settings["loss"])
         self.problems += wrong
         section = self._section("loss")
@@ -258,33 +290,70 @@ class _Resolver:
             self.problems += wrong
         return weights
 
-    def _phases(
-        self, schedule: Choice | None, weights: Mapping[str, float], training: Mapping[str, Any]
-    ) -> tuple[Phase, ...]:
+    def _declared(
+        self,
+        choices: Mapping[str, Choice | None],
+        weights: Mapping[str, float],
+        training: Mapping[str, Any],
+    ) -> tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]]:
+        """Asks the schedule for its networks and phases; every fault of its declaration is a problem."""
+        schedule, data = choices["schedule"], choices["data"]
+        known = {name: self.registry.find("loss", name) for name in weights}
+        label_loss = self._label_loss(data)
+        self.problems += [self.registry.missing("loss", name) for name, c in known.items() if c is None]
         if schedule is None or self.problems:
-            return ()
-
-        def phases() -> tuple[Phase, ...]:
-            built: TrainingSchedule = schedule.build(weights)
-            found = tuple(built.phases(training["epochs"]))
-            wrong = wrong_phases(found)
-            if wrong:
-                raise PluginError(f"{component.title} {wrong}")
-            self.problems += _without_weight(found)
-            return found
-
+            return {}, ()
+        components = [component for component in known.values() if component is not None]
+        objective = Objective(
+            dict(weights),
+            frozenset(c.name for c in components if c.kind == "matching-loss"),
+            label_loss,
+            any(_trains_head(component) for component in components),
+        )
         component = schedule.component
-        return _asked(component, phases, (), self.problems)
+
+        def declared() -> tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]]:
+            built: TrainingSchedule = schedule.build(objective)
+            networks, phases = built.networks(), built.phases(training["epochs"])
+            wrong = faults(networks, phases, getattr(component.cls, "reports", None))
+            if wrong:
+                raise ConfigError(f"{component.title}: {fault}" for fault in wrong)
+            self.problems += _without_weight(phases)
+            return dict(networks), tuple(phases)
+
+        nothing: tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]] = ({}, ())
+        return _asked(component, declared, nothing, self.problems)
+
+    def _label_loss(self, data: Choice | None) -> str:
+        """Returns the loss on the labels that teachers and baselines minimise on this data."""
+        if data is None or not issubclass(data.component.cls, DataSet):
+            return ""
+        chosen = self.settings["label_loss"] or data.component.cls.label_loss
+        kind = data.component.cls.label_kind
+        labelled = (c for c in self.registry if c.kind == "label-loss")
+        usual = (c.name for c in labelled if kind in c.cls.default_for)  # type: ignore[attr-defined]
+        name = str(chosen or next(usual, ""))
+        component = self.registry.find("loss", name)
+        if component is None:
+            told = self.registry.missing("loss", name) if name else f"no loss is the usual one for {kind} data"
+            self.problems.append(f"the labels of {data.name} have no loss: {told}")
+        elif component.kind != "label-loss":
+            self.problems.append(f"label_loss: '{name}' compares networks; it must be a loss on the labels")
+        return name
 
     def _unused_objective(
-        self, schedule: Choice | None, phases: Sequence[Phase], weights: Mapping[str, float]
+        self,
+        schedule: Choice | None,
+        networks: Mapping[str, NetworkSpec],
+        phases: Sequence[Phase],
+        weights: Mapping[str, float],
     ) -> list[str]:
         """Says that none of the losses which a user chose for a student would be used."""
         chosen = self.sources["loss"] != "default" and not self.sources["loss"].startswith(RECOMMENDERS)
-        trained = {name for phase in phases for terms in phase.objectives.values() for name in terms}
+        trained = set(_in_phases(phases))
         if schedule is None or not chosen or not phases or not trained.isdisjoint(weights):
             return []
-        if not schedule.component.cls.trains_student:  # type: ignore[attr-defined]
+        if not any(networks[name].section == "student" for phase in phases for name in phase.learners):
             return []
         return [
             f"the schedule '{schedule.name}' trains on {', '.join(sorted(trained))} and would use nothing of "
@@ -300,39 +369,60 @@ class _Resolver:
                 self.problems.append(f"training.{name} must be a number of at least {least:g}; found {training[name]}")
 
 
+def _trains_head(component: Component) -> bool:
+    """Tells whether a loss reads what a head makes."""
+    needs = requirements_of(Choice(component, {})).needs
+    return component.kind == "label-loss" or bool(needs & {"logits", "exits"})
+
+
+def _in_phases(phases: Sequence[Phase]) -> list[str]:
+    """Lists the losses that some phase names, each once."""
+    terms = [t for phase in phases for learner in phase.learners.values() for t in learner.terms]
+    return list(dict.fromkeys(term.loss for term in terms))
+
+
 def _needed(phases: Sequence[Phase], weights: Mapping[str, float]) -> list[str]:
     """Lists the losses that some phase or the user names, each once."""
-    in_phases = [name for phase in phases for objective in phase.objectives.values() for name in objective]
-    return list(dict.fromkeys([*weights, *in_phases]))
+    return list(dict.fromkeys([*weights, *_in_phases(phases)]))
 
 
 def _without_weight(phases: Sequence[Phase]) -> list[str]:
     """Lists who would learn nothing, every weight being 0."""
     return [
-        f"phase '{phase.name}': every loss of the {learner} has the weight 0 ({', '.join(terms) or 'there is none'}), "
-        "so nothing would be learnt"
+        f"phase '{phase.name}': every loss of the {name} has the weight 0 "
+        f"({', '.join(term.loss for term in learner.terms)}), so nothing would be learnt"
         for phase in phases
-        for learner, terms in phase.objectives.items()
-        if not any(terms.values())
+        for name, learner in phase.learners.items()
+        if all(term.weight == 0 for term in learner.terms)
     ]
 
 
 def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
-    """Lists the losses that need a guide in a phase where their learner has none."""
-    return [
-        f"phase '{phase.name}': the {learner}'s loss '{name}' needs a network to match, and the {learner} has no guide there"
-        for phase in phases
-        for learner, objective in phase.objectives.items()
-        for name in objective
-        if "teacher" in passport_of(losses[name]).needs and learner not in phase.guides
-    ]
+    """Lists matching losses without a teacher, and losses on the labels with one."""
+    found = []
+    for phase in phases:
+        for name, learner in phase.learners.items():
+            for term in learner.terms:
+                choice = losses[term.loss]
+                matches = choice is not None and choice.component.kind == "matching-loss"
+                if matches and term.teacher is None:
+                    found.append(
+                        f"phase '{phase.name}': the {name}'s loss '{term.loss}' needs a network to "
+                        f"match, and the {name} has no teacher there"
+                    )
+                elif not matches and teacher_of(term) is not None:
+                    found.append(
+                        f"phase '{phase.name}': the {name}'s loss '{term.loss}' compares with the "
+                        "labels, and is given a teacher"
+                    )
+    return found
 
 
 def _pairing_warnings(data: Choice | None, losses: Mapping[str, Choice | None]) -> list[str]:
     """Lists the losses that are not meant for this data set's kind of labels."""
     kind = data.component.cls.label_kind if data and issubclass(data.component.cls, DataSet) else "multi-label"
     return [
-        f"the loss '{name}' is meant for {' and '.join(sorted(passport_of(choice).valid_for))} data; {data.name} is {kind}"
+        f"the loss '{name}' is meant for {' and '.join(sorted(requirements_of(choice).valid_for))} data; {data.name} is {kind}"
         for name, choice in losses.items()
-        if data and kind not in passport_of(choice).valid_for
+        if data and kind not in requirements_of(choice).valid_for
     ]

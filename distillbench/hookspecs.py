@@ -11,10 +11,19 @@ import pluggy
 from distillbench.interfaces import (
     DataSet,
     Encoder,
+    EpochEnded,
+    Executor,
+    ExitPolicy,
+    Exporter,
     FrameSelector,
     Head,
+    LabelLoss,
+    LearnedSelector,
     MatchingLoss,
     Preset,
+    Report,
+    RunEnded,
+    RunStarted,
     TrainingSchedule,
 )
 
@@ -47,8 +56,23 @@ def frame_selectors() -> Mapping[str, type[FrameSelector]]:  # type: ignore[empt
 
 
 @hookspec
+def learned_selectors() -> Mapping[str, type[LearnedSelector]]:  # type: ignore[empty-body]
+    """Offers selectors that are trained as a part of the network, by the name given to `--selector`."""
+
+
+@hookspec
+def exit_policies() -> Mapping[str, type[ExitPolicy]]:  # type: ignore[empty-body]
+    """Offers ways to decide when an encoder stops early, by the name given to `--exit-policy`."""
+
+
+@hookspec
+def label_losses() -> Mapping[str, type[LabelLoss]]:  # type: ignore[empty-body]
+    """Offers losses on the labels, by the names given to `--loss`."""
+
+
+@hookspec
 def matching_losses() -> Mapping[str, type[MatchingLoss]]:  # type: ignore[empty-body]
-    """Offers losses, by the names given to `--loss`."""
+    """Offers losses that match a teacher, by the names given to `--loss`."""
 
 
 @hookspec
@@ -59,6 +83,21 @@ def training_schedules() -> Mapping[str, type[TrainingSchedule]]:  # type: ignor
 @hookspec
 def presets() -> Mapping[str, type[Preset]]:  # type: ignore[empty-body]
     """Offers presets, by the name given to `--preset`."""
+
+
+@hookspec
+def executors() -> Mapping[str, type[Executor]]:  # type: ignore[empty-body]
+    """Offers places where the runs of a sweep are made, by the name given to `--executor`."""
+
+
+@hookspec
+def exporters() -> Mapping[str, type[Exporter]]:  # type: ignore[empty-body]
+    """Offers formats of exported networks, by the name given to `distillbench export --to`."""
+
+
+@hookspec
+def reports() -> Mapping[str, type[Report]]:  # type: ignore[empty-body]
+    """Offers tables and figures of stored runs, by the name given to `distillbench report`."""
 
 
 @hookspec
@@ -75,21 +114,18 @@ def questions() -> Mapping[str, Path]:  # type: ignore[empty-body]
 
 
 @hookspec
-def run_started(run: Mapping[str, Any]) -> None:
-    """Hears that a run begins, where `--observe` names the plugin.
-
-    run: `id`, `setup` (what is asked, as JSON would hold it) and `results`, the folder of results as text.
-    """
+def run_started(run: RunStarted) -> None:
+    """Called when a run begins, where `--observe` names the plugin; a hook may leave out what it does not need."""
 
 
 @hookspec
-def epoch_ended(run: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-    """Hears of an epoch that was trained and validated: `row` is its line in the history."""
+def epoch_ended(run: RunStarted, event: EpochEnded) -> None:
+    """Called when an epoch was trained and validated: `event.row` is its line in the history."""
 
 
 @hookspec
-def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """Hears the result of a run, as its file holds it."""
+def run_ended(run: RunStarted, event: RunEnded) -> None:
+    """Called with the result of a run, as its file holds it: `event.result`."""
 
 
 OBSERVER_HOOKS = ("run_started", "epoch_ended", "run_ended")

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from distillbench.interfaces import (
     DataSet,
     Encoder,
+    Executor,
+    ExitPolicy,
+    Exporter,
     FrameSelector,
     Head,
+    LabelLoss,
+    LearnedSelector,
     MatchingLoss,
     Preset,
+    Report,
     TrainingSchedule,
 )
 
@@ -44,9 +50,17 @@ _TABLE = (
     Kind("student", "student_encoders", Encoder, "Encoders, as teacher or as student", "encoders"),
     Kind("head", "heads", Head, "Heads", "heads"),
     Kind("selector", "frame_selectors", FrameSelector, "Frame selectors", "selectors"),
-    Kind("loss", "matching_losses", MatchingLoss, "Matching losses", "losses"),
+    Kind(
+        "learned-selector", "learned_selectors", LearnedSelector, "Learned selectors", "learned_selectors", "selector"
+    ),
+    Kind("exit-policy", "exit_policies", ExitPolicy, "Exit policies", "exit_policies", "exit_policy"),
+    Kind("label-loss", "label_losses", LabelLoss, "Label losses", "label_losses", "loss"),
+    Kind("matching-loss", "matching_losses", MatchingLoss, "Matching losses", "matching_losses", "loss"),
     Kind("schedule", "training_schedules", TrainingSchedule, "Training schedules", "schedules"),
     Kind("preset", "presets", Preset, "Presets", "presets"),
+    Kind("executor", "executors", Executor, "Executors", "executors"),
+    Kind("exporter", "exporters", Exporter, "Exporters", "exporters"),
+    Kind("report", "reports", Report, "Reports", "reports"),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}

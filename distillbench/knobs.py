@@ -1,4 +1,8 @@
-"""A component's knobs: its keyword-only constructor parameters, checked against what a user set."""
+"""A component's knobs: its keyword-only constructor parameters, checked against what a user set.
+
+A parameter that is annotated with a dataclass is a group: the dataclass's fields are the knobs, listed, set and stored
+as if each were a parameter of the component itself.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,12 @@ import inspect
 import math
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin
 
-from distillbench.quoting import quoted
+from distillbench.quoting import quoted, reason_of
 
 MISSING = inspect.Parameter.empty
 """The default of a knob that has none."""
@@ -25,7 +30,7 @@ _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 
 @dataclass(frozen=True)
 class Knob:
-    """One keyword-only constructor parameter: its name, its annotation, its default and the line that documents it."""
+    """One setting of a component: its name, its annotation, its default and the line that documents it."""
 
     name: str
     annotation: Any
@@ -50,14 +55,78 @@ def describe(annotation: Any) -> str:
 
 
 def knobs_of(component: type) -> tuple[Knob, ...]:
-    """Lists a component's knobs in the order they are declared."""
-    parameters = inspect.signature(component).parameters.values()
-    hints = typing.get_type_hints(component.__init__)  # type: ignore[misc]
+    """Lists a component's knobs in the order they are declared, those of a group in the group's place.
+
+    What the component's own docstring says of a knob wins over what its group's says.
+    """
     summaries = _summaries(inspect.getdoc(component) or "")
+    knobs = (
+        knob
+        for declared in _declared(component)
+        for knob in (_fields(declared) if _is_group(declared) else (declared,))
+    )
+    return tuple(replace(knob, summary=summaries.get(knob.name, knob.summary)) for knob in knobs)
+
+
+def grouped(component: type, values: Mapping[str, object]) -> dict[str, Any]:
+    """Turns knobs' values into keyword arguments: those of a group become one instance of it.
+
+    A knob that has no value keeps its default.
+    """
+    alone = dict(values)
+    groups: dict[str, Any] = {}
+    for group in filter(_is_group, _declared(component)):
+        inside = {knob.name: alone.pop(knob.name) for knob in _fields(group) if knob.name in alone}
+        groups[group.name] = replace(group.default, **inside)  # type: ignore[type-var]
+    return alone | groups
+
+
+def wrong_groups(component: type) -> str:
+    """Says why a component's groups of knobs cannot be taken apart and put together; nothing where they can."""
+    for group in filter(_is_group, _declared(component)):
+        wrong = _wrong_group(group.annotation, group.default)
+        if wrong:
+            return f"has a group of knobs '{group.name}' {wrong}"
+    counted = Counter(knob.name for knob in knobs_of(component))
+    twice = sorted(name for name, count in counted.items() if count > 1)
+    return f"has two knobs of one name: {', '.join(twice)}" if twice else ""
+
+
+def _wrong_group(cls: Any, default: Any) -> str:
+    if not cls.__dataclass_params__.frozen:
+        return f"that is no frozen dataclass: {describe(cls)}"
+    if type(default) is not cls:
+        found = "without a default" if default is MISSING else f"whose default is {quoted(default)}"
+        return f"{found}; it must be a {describe(cls)}"
+    try:
+        again = replace(default)
+    except Exception as error:
+        return f"that cannot be made from its fields: {reason_of(error)}"
+    return "" if again == default else "that is not equal to one with the same fields"
+
+
+def _declared(component: type) -> tuple[Knob, ...]:
+    """Lists the keyword-only parameters, a group as one."""
+    hints = typing.get_type_hints(component.__init__)  # type: ignore[misc]
     return tuple(
-        Knob(p.name, hints.get(p.name, Any), p.default, summaries.get(p.name, ""))
-        for p in parameters
+        Knob(p.name, hints.get(p.name, Any), p.default)
+        for p in inspect.signature(component).parameters.values()
         if p.kind is inspect.Parameter.KEYWORD_ONLY
+    )
+
+
+def _is_group(declared: Knob) -> bool:
+    return isinstance(declared.annotation, type) and is_dataclass(declared.annotation)
+
+
+def _fields(group: Knob) -> tuple[Knob, ...]:
+    """Lists the knobs of a group; their defaults are what the group's default instance has."""
+    hints = typing.get_type_hints(group.annotation)
+    summaries = _summaries(inspect.getdoc(group.annotation) or "")
+    return tuple(
+        Knob(field.name, hints[field.name], getattr(group.default, field.name, MISSING), summaries.get(field.name, ""))
+        for field in fields(group.annotation)
+        if field.init
     )
 
 

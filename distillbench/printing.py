@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
@@ -28,9 +29,15 @@ def printing_nothing() -> Iterator[None]:
 def _diverted(stream: TextIO, descriptor: int | None) -> Iterator[None]:
     """Replaces `sys.stdout` by a stream, and descriptor 1 by another; where that is closed or None, by the null device.
 
+    In another thread than the first it does nothing: what it replaces is the whole process's, and two threads that put it
+    back in another order than they took it would leave it replaced.
+
     Buffers are emptied on the way in and out, so that each text ends up where it was printed. A process without
     descriptor 1 stays without.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = sys.stdout
     _flush(before)
     kept = _duplicate(1)  # first of all: where it is closed, the next to be opened has its number

@@ -122,7 +122,9 @@ class Registry:
 
     def find(self, kind: str, name: str) -> Component | None:
         """Returns the component of that kind (or of a kind that the setting chooses from) and name, or None."""
-        return self._components.get((kind, name))
+        section = KINDS[kind].chosen_by if kind in KINDS else kind
+        found = self._components.get((section, name))
+        return found if found is None or section == kind or found.kind == kind else None
 
     def observers(self) -> dict[str, Plugin]:
         """Lists the plugins that can be told how runs go, by the name of their entry point."""

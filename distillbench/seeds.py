@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 def derive(*parts: object) -> int:
@@ -21,3 +25,14 @@ def clip_keys(ids: list[str], *parts: object) -> Tensor:
 
 def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def splitmix64(seeds: NDArray[np.uint64], steps: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Returns what the generator splitmix64 (Steele et al. 2014) draws from each seed at each step, counted from 1.
+
+    The two are broadcast. Nothing is kept in between: a number is a function of its seed and its step.
+    """
+    value: NDArray[np.uint64] = seeds + steps * _GAMMA
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -19,6 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distillbench.errors import ResultError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _DRAFT = re.compile(r"\.(.+\.[a-z0-9_]{8}\.tmp|writable-[0-9a-f]{8})")
 _DAY = 24 * 3600.0
@@ -49,12 +53,16 @@ def _draft(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
-def _locked_folder(path: Path) -> tuple[Path, int]:
+def _locked_folder(path: Path) -> tuple[Path, int | None]:
+    """Makes a folder beside a path and locks it; returns it and what holds the lock, None on a system without locks."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+        if fcntl is None:
+            return folder, None
         try:
             handle = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:  # `remove_drafts` was faster than the lock
@@ -70,7 +78,7 @@ def remove_drafts(folder: Path) -> None:
     """Removes from a folder the temporary files of writers that were killed.
 
     A writer holds a lock on its draft, which ends with its process wherever that runs, so that one at work loses
-    nothing. Where the file system knows no locks, and of files that an earlier version left, which have none, only those
+    nothing. Where the system or the file system knows no locks, and of files that an earlier version left, which have none, only those
     are removed in which nothing was changed for a day.
     """
     try:
@@ -87,6 +95,10 @@ def remove_drafts(folder: Path) -> None:
 
 
 def _remove_unless_locked(draft: Path) -> None:
+    if fcntl is None:
+        if _is_all_old(draft):
+            shutil.rmtree(draft, ignore_errors=True)
+        return
     handle = os.open(draft, os.O_RDONLY)
     try:
         try:
@@ -94,11 +106,15 @@ def _remove_unless_locked(draft: Path) -> None:
         except BlockingIOError:
             return
         except OSError:
-            if not all(map(_is_old, [draft, *draft.iterdir()])):
+            if not _is_all_old(draft):
                 return
         shutil.rmtree(draft, ignore_errors=True)
     finally:
         os.close(handle)
+
+
+def _is_all_old(folder: Path) -> bool:
+    return all(map(_is_old, [folder, *folder.iterdir()]))
 
 
 def _is_old(path: Path) -> bool:

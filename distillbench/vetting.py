@@ -9,21 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from distillbench.interfaces import (
+    Cell,
     Claim,
-    HeadSharing,
+    Figure,
     Keeps,
     LabelKind,
     Need,
-    Network,
-    Passport,
-    Phase,
-    Targets,
+    Requirements,
+    Table,
 )
 from distillbench.kinds import KINDS
-from distillbench.knobs import PLAIN, fits, knobs_of
+from distillbench.knobs import PLAIN, fits, knobs_of, wrong_groups
 from distillbench.quoting import quoted, reason_of
 
 _NAME = re.compile(r"\w[\w-]*")
+_SUFFIX = re.compile(r"(\.\w+)+")
 
 
 def wrong_name(name: object) -> str:
@@ -92,17 +92,20 @@ def _unfinished(cls: type, base: type) -> Iterator[str]:
     if abstract:
         yield f"leaves abstract: {', '.join(sorted(set(abstract)))}"
     for name in sorted(needed):
-        if not callable(getattr(cls, name)):
-            yield f"has a {name} that is {quoted(getattr(cls, name))}; it must be a method"
+        found, wanted = getattr(cls, name), "property" if isinstance(getattr(base, name), property) else "method"
+        if not (isinstance(found, property) if wanted == "property" else callable(found)):
+            yield f"has a {name} that is {quoted(found)}; it must be a {wanted}"
 
 
 def _knobs(cls: type) -> Iterator[str]:
     try:
         parameters = inspect.signature(cls).parameters.values()
-        knobs = knobs_of(cls)
+        knobs, wrong = knobs_of(cls), wrong_groups(cls)
     except Exception as error:
         yield f"has knobs that cannot be read: {reason_of(error)}"
         return
+    if wrong:
+        yield wrong
     loose = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
     if loose:
         yield f"takes **{loose[0]}: knobs that nobody can list"
@@ -121,6 +124,8 @@ def _exclusive(cls: type) -> Iterator[str]:
 
 def _data(cls: type) -> Iterator[str]:
     yield from _one_of(cls, "label_kind", get_args(LabelKind))
+    if type(getattr(cls, "label_loss", None)) is not str:
+        yield f"has a label_loss that is {quoted(getattr(cls, 'label_loss', None))}; it must be text"
     wrong = wrong_settings(getattr(cls, "recipe", None))
     if wrong:
         yield f"has a recipe that {wrong}"
@@ -133,31 +138,85 @@ def _selector(cls: type) -> Iterator[str]:
         yield f"has a scan_stride that is {quoted(stride)}; it must be a whole number of at least 0"
 
 
+def _learned_selector(cls: type) -> Iterator[str]:
+    reads = getattr(cls, "reads", None)
+    if type(reads) is not tuple or any(type(name) is not str for name in reads):
+        yield f"has reads that are {quoted(reads)}; they must be a tuple of features' names"
+
+
 def _schedule(cls: type) -> Iterator[str]:
-    yield from _one_of(cls, "trains_student", (True, False))
+    reports = getattr(cls, "reports", None)
+    if type(reports) is not str or not reports:
+        yield f"has reports that is {quoted(reports)}; it must be the name of a network"
+
+
+def _label_loss(cls: type) -> Iterator[str]:
+    yield from _loss(cls)
+    kinds = getattr(cls, "default_for", None)
+    if type(kinds) is not frozenset or not kinds <= set(get_args(LabelKind)):
+        yield f"has default_for that is {quoted(kinds)}; it must be a frozenset of: {', '.join(get_args(LabelKind))}"
 
 
 def _loss(cls: type) -> Iterator[str]:
-    passport = getattr(cls, "passport", None)
-    if not isinstance(passport, Passport):
-        yield f"has a passport that is {quoted(passport)}; it must be a distillbench.interfaces.Passport"
+    found = getattr(cls, "requirements", None)
+    if not isinstance(found, Requirements):
+        yield f"has requirements that are {quoted(found)}; they must be distillbench.interfaces.Requirements"
         return
     for attribute, words in (("needs", Need), ("valid_for", LabelKind), ("claims", Claim)):
-        named = getattr(passport, attribute)
+        named = getattr(found, attribute)
         if type(named) not in (frozenset, set):
-            yield f"has a passport whose {attribute} are {quoted(named)}; they must be a frozenset"
+            yield f"has requirements whose {attribute} are {quoted(named)}; they must be a frozenset"
             return
         strange = [word for word in named if type(word) is not str or word not in get_args(words)]
         if strange:
             known = ", ".join(get_args(words))
-            yield f"has a passport whose {attribute} name {quoted(strange[0])}; there are: {known}"
+            yield f"has requirements whose {attribute} name {quoted(strange[0])}; there are: {known}"
+
+
+def _executor(cls: type) -> Iterator[str]:
+    yield from _one_of(cls, "is_default", (True, False))
+    yield from _one_of(cls, "shares_machine", (True, False))
+
+
+def _exporter(cls: type) -> Iterator[str]:
+    suffix = getattr(cls, "suffix", None)
+    if type(suffix) is not str or not _SUFFIX.fullmatch(suffix):
+        yield f"has a suffix that is {quoted(suffix)}; it must be a dot and what follows it, such as .onnx"
+
+
+def _report(cls: type) -> Iterator[str]:
+    needs = getattr(cls, "needs", None)
+    if type(needs) is not str or (needs and not _NAME.fullmatch(needs)):
+        yield f"has needs that are {quoted(needs)}; they must be the name of a question, or empty"
+    rows = getattr(cls, "check_rows", None)
+    if not isinstance(rows, (tuple, list)):
+        yield f"has check_rows that are {quoted(rows)}; they must be a tuple of mappings"
+        return
+    wrong = next(filter(None, map(wrong_settings, rows)), "")
+    if wrong:
+        yield f"has a row in check_rows that {wrong}"
 
 
 def _nothing(cls: type) -> Iterator[str]:
     yield from ()
 
 
-_ATTRIBUTES = {"data": _data, "selector": _selector, "schedule": _schedule, "loss": _loss}
+def _preset(cls: type) -> Iterator[str]:
+    yield from _one_of(cls, "is_default", (True, False))
+
+
+_ATTRIBUTES = {
+    "data": _data,
+    "selector": _selector,
+    "learned-selector": _learned_selector,
+    "schedule": _schedule,
+    "preset": _preset,
+    "label-loss": _label_loss,
+    "matching-loss": _loss,
+    "report": _report,
+    "executor": _executor,
+    "exporter": _exporter,
+}
 
 
 def _one_of(cls: type, attribute: str, words: Sequence[object]) -> Iterator[str]:
@@ -179,39 +238,63 @@ def wrong_settings(settings: object) -> str:
     return ""
 
 
-def wrong_phases(phases: Sequence[object]) -> str:
-    """Says why these cannot be the phases of a schedule."""
-    for phase in phases:
-        if not isinstance(phase, Phase):
-            return f"gave {quoted(phase)} for a phase; it must be a distillbench.interfaces.Phase"
-        wrong = next(_faults_of_phase(phase), "")
-        if wrong:
-            return f"gave a phase {quoted(phase.name)} {wrong}"
-    return ""
+def wrong_report(made: object) -> str:
+    """Says why this can be neither printed as a table nor drawn as a figure; nothing where it can."""
+    try:
+        if isinstance(made, Figure):
+            return "" if callable(made.draw) else f"a figure whose draw is {quoted(made.draw)}"
+        if isinstance(made, Table):
+            return next(_faults_of_table(made), "")
+        return f"{quoted(made)}; it must be a Table or a Figure of distillbench.interfaces"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what derives from Table may raise anything
+        return f"what cannot be looked at: {reason_of(error)}"
 
 
-def _faults_of_phase(phase: Phase) -> Iterator[str]:
-    networks = get_args(Network)
-    if type(phase.name) is not str:
-        yield "whose name is no text"
-    if type(phase.epochs) is not int or phase.epochs < 0:
-        yield f"of {quoted(phase.epochs)} epochs"
-    for attribute, words in (("head", HeadSharing), ("targets", Targets)):
-        value = getattr(phase, attribute)
-        if type(value) is not str or value not in get_args(words):
-            yield f"whose {attribute} is {quoted(value)}; there are: {', '.join(get_args(words))}"
-    for attribute in ("objectives", "guides", "starts"):
-        pairs = getattr(phase, attribute)
-        if not isinstance(pairs, Mapping) or any(network not in networks for network in pairs):
-            yield f"whose {attribute} are {quoted(pairs)}; they must be a mapping from {' and '.join(networks)}"
+def _faults_of_table(table: Table) -> Iterator[str]:
+    for attribute in ("title", "published"):
+        if type(getattr(table, attribute)) is not str:
+            yield f"a table whose {attribute} is {quoted(getattr(table, attribute))}; it must be text"
+    for attribute in ("heads", "notes"):
+        texts = getattr(table, attribute)
+        if not isinstance(texts, tuple) or any(type(text) is not str for text in texts):
+            yield f"a table whose {attribute} are {quoted(texts)}; they must be a tuple of texts"
+    for column in table.columns:
+        if not isinstance(column, tuple) or [type(text) for text in column] != [str, str]:
+            yield f"a table with the column {quoted(column)}; it must be two texts"
+    if any(type(number) is not int for number in table.sections):
+        yield f"a table whose sections are {quoted(table.sections)}; they must be numbers of rows"
+    for number, row in enumerate(table.rows):
+        if not isinstance(row, tuple) or len(row) != 2:
+            yield f"a table whose row {number} is {quoted(row)}; it must be words, then cells"
             return
-    for attribute in ("guides", "starts"):
-        others = getattr(phase, attribute).values()
-        if any(network not in networks for network in others):
-            yield f"whose {attribute} name {quoted(list(others))}; there are: {', '.join(networks)}"
-    for learner, terms in phase.objectives.items():
-        if not isinstance(terms, Mapping) or any(
-            type(loss) is not str or not isinstance(weight, (int, float)) or not math.isfinite(weight)
-            for loss, weight in terms.items()
-        ):
-            yield f"where the {learner} minimises {quoted(terms)}; it must be a mapping from loss to finite weight"
+        wrong = next(_faults_of_row(table, *row), "")
+        if wrong:
+            yield f"a table whose row {number} {wrong}"
+
+
+def _faults_of_row(table: Table, words: Sequence[object], cells: Sequence[object]) -> Iterator[str]:
+    if len(words) != len(table.heads) or any(type(word) is not str for word in words):
+        yield f"begins with {quoted(words)}; it must be {len(table.heads)} texts, one a head"
+    if len(cells) != len(table.columns):
+        yield f"has {len(cells)} cells, and there are {len(table.columns)} columns"
+    for cell in cells:
+        if not isinstance(cell, Cell):
+            yield f"has {quoted(cell)} for a cell; it must be a distillbench.interfaces.Cell"
+            return
+        for attribute in ("value", "spread", "published"):
+            value = getattr(cell, attribute)
+            if value is not None and not _is_finite(value):
+                yield f"has a cell whose {attribute} is {quoted(value)}; it must be finite, or None"
+        for attribute, most in (("seeds", 10**9), ("improving", 10**9), ("digits", 20)):
+            value = getattr(cell, attribute)
+            if type(value) is not int or not 0 <= value <= most:
+                yield f"has a cell whose {attribute} are {quoted(value)}"
+        for attribute in ("unit", "words"):
+            if type(getattr(cell, attribute)) is not str:
+                yield f"has a cell whose {attribute} are {quoted(getattr(cell, attribute))}"
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value)

@@ -18,7 +18,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from distillbench.checks import CHECKS, Check
 from distillbench.cli.app import app
 from distillbench.hookspecs import OBSERVER_HOOKS
-from distillbench.interfaces import Passport
+from distillbench.interfaces import Requirements
 from distillbench.kinds import KINDS
 from distillbench.scaffold import PROJECTS, example
 
@@ -56,7 +56,7 @@ def contract() -> str:
     for kind in {kind.checks: kind for kind in KINDS.values()}.values():
         own = [check for check in CHECKS[kind.name] if check not in common]
         parts += [f"\n## {kind.title}\n\n", *map(_promise, own)]
-    return "".join(parts) + _PASSPORTS + f"```text\n{inspect.getdoc(Passport)}\n```\n"
+    return "".join(parts) + _REQUIREMENTS + f"```text\n{inspect.getdoc(Requirements)}\n```\n"
 
 
 def _promise(check: Check) -> str:
@@ -154,7 +154,7 @@ What a component of each kind promises. `distillbench check NAME` tests every pr
 DISTRIBUTION` of all that a distribution offers; in an author's own suite
 
 ```python
-from distillbench.checks import contract_tests
+from distillbench.testing import contract_tests
 
 test_contract = contract_tests("my-distribution", expected_failures={"check_name": "the reason"})
 ```
@@ -183,17 +183,19 @@ listed or stored is not usable: `distillbench plugins` lists it with its distrib
 - A name that is not made of letters, digits, `_` and `-`.
 - A class that does not derive from its interface or leaves something abstract; a docstring that is no text.
 - A knob whose type cannot be resolved or whose default is not of that type, and knobs that nobody can list (`**knobs`).
+- A dataclass of knobs that is not frozen or has no instance for its default, and two knobs of one name.
 - `check_knobs` or a data set's `recipe` that is no mapping from name to number, text, truth value or `None`; a `label_kind`,
-  `keeps`, `scan_stride`, `trains_student` or `passport` that means nothing.
+  `keeps`, `scan_stride`, `reads`, `reports`, `default_for` or `requirements` that mean nothing; a report's `needs` that is no
+  name, or `check_rows` that are no mappings.
 
 What a plugin prints while it is imported, asked or built, and what an observer or a column prints, goes to standard error.
 
 """
 
-_PASSPORTS = """
-## Passports
+_REQUIREMENTS = """
+## Requirements
 
-Every loss carries a `Passport`. A pairing that it rules out is refused before anything is trained, with the reason; in a sweep
+Every loss has `requirements`. A pairing that they rule out is refused before anything is trained, with the reason; in a sweep
 it is a row that says *not applicable*, and why. A loss on labels it is not meant for is allowed: a warning that the row carries.
 
 """

@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from results.made_up import write_result
 
 from distillbench.cli import main
 from distillbench.config import flags
 from distillbench.grid import setups
 from distillbench.registry import Registry, discover
+from distillbench.results.record import Result
 from distillbench.setup import Setup
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -52,6 +55,17 @@ def make_setup(registry: Registry) -> Callable[..., Setup]:
 
     def make(*assignments: str, **choices: object) -> Setup:
         return setups([flags({"k": 4, **choices}, [*TINY, *assignments])], registry)[0]
+
+    return make
+
+
+@pytest.fixture
+def make_result(tmp_path: Path, make_setup: Callable[..., Setup]) -> Callable[..., Result]:
+    """Writes the result of a run that never was: `make_result("schedule.head=tied", knows=2.0, schedule="serial")`."""
+
+    def make(*assignments: str, knows: float = 1.0, train: int = 64, folder: str = "results", **choices: Any) -> Result:
+        setup = make_setup(*assignments, f"data.train={train}", **choices)
+        return write_result(tmp_path / folder, setup, knows, train)
 
     return make
 

@@ -15,7 +15,7 @@ import torch
 
 from distillbench import hookimpl
 from distillbench.interfaces import *
-from distillbench.interfaces import NO_FRAME, Phase
+from distillbench.interfaces import NO_FRAME
 
 
 class Odd(BaseException):
@@ -64,10 +64,10 @@ KINDS = {
         "TrainingSchedule",
         """
     def __init__(self, objective, *, knob: int = 1) -> None:
-        self.objective = dict(objective)
+        self.objective = objective
 
     def phases(self, epochs):
-        return [Phase("student", epochs, {"student": {"ce": 1.0}}, guides={})]
+        return [Phase("student", epochs, {"student": Learner(self.objective.supervised())})]
 """,
     ),
     "preset": (
@@ -80,17 +80,49 @@ KINDS = {
         return {"training.epochs": 3}
 """,
     ),
-    "loss": (
+    "label-loss": (
+        "label_losses",
+        "LabelLoss",
+        """
+    requirements = Requirements(frozenset({"labels", "logits"}))
+
+    def __init__(self, context, *, knob: int = 1) -> None:
+        super().__init__(context)
+
+    def forward(self, output, batch):
+        return (output.logits - batch.labels).square().mean()
+""",
+    ),
+    "matching-loss": (
         "matching_losses",
         "MatchingLoss",
         """
-    passport = Passport(frozenset({"labels", "logits"}))
+    requirements = Requirements(frozenset({"logits"}))
 
-    def __init__(self, student, teacher, *, knob: int = 1) -> None:
+    def __init__(self, context, *, knob: int = 1) -> None:
+        super().__init__(context)
+
+    def forward(self, output, teacher, batch):
+        return (output.logits - teacher.logits).square().mean()
+""",
+    ),
+    "learned-selector": (
+        "learned_selectors",
+        "LearnedSelector",
+        """
+    def __init__(self, width, k, *, knob: int = 1) -> None:
         super().__init__()
+        self.k, self.score = k, torch.nn.Linear(width, 1)
 
-    def forward(self, student, teacher, labels):
-        return (student.logits - labels).square().mean()
+    def candidates(self, lengths):
+        index = torch.arange(int(lengths.max())).expand(len(lengths), -1)
+        return index.masked_fill(index >= lengths[:, None], NO_FRAME)
+
+    def forward(self, candidates, generator):
+        index = torch.arange(min(self.k, candidates.frames.shape[1])).expand(len(candidates.lengths), -1)
+        index = index.masked_fill(index >= candidates.lengths[:, None], NO_FRAME)
+        scores = self.score(candidates.frames)[:, :, 0].sigmoid()
+        return Selection(index, scores.gather(1, index.clamp_min(0)))
 """,
     ),
     "data": (
@@ -115,6 +147,47 @@ KINDS = {
 
     def forward(self, summary):
         return self.linear(summary)
+""",
+    ),
+    "executor": (
+        "executors",
+        "Executor",
+        """
+    running = property(lambda self: ())
+    free = property(lambda self: 1)
+
+    def __init__(self, demand, *, knob: int = 1) -> None: ...
+
+    def submit(self, job): ...
+
+    def events(self, timeout):
+        return iter(())
+
+    def shutdown(self): ...
+""",
+    ),
+    "exporter": (
+        "exporters",
+        "Exporter",
+        """
+    suffix = ".strange"
+
+    def __init__(self, *, knob: int = 1) -> None: ...
+
+    def export(self, network, example, about, path): ...
+
+    def load(self, path):
+        return None
+""",
+    ),
+    "report": (
+        "reports",
+        "Report",
+        """
+    def __init__(self, *, knob: int = 1) -> None: ...
+
+    def make(self, runs):
+        return Table("Strange", (), (), ())
 """,
     ),
 }

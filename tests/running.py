@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillbench.cli import choices
-from distillbench.registry import Registry, discover
+from distillbench import choices
+from distillbench.config import flags as flagged
+from distillbench.grid import setups
+from distillbench.interfaces import NetworkSpec, Phase, TrainingSchedule
+from distillbench.knobs import grouped
+from distillbench.registry import Component, Registry, discover
 from distillbench.results import answer as running
 from distillbench.results.answer import Workplace
 from distillbench.results.record import Result
@@ -27,3 +31,38 @@ def answer(setup: Setup, place: Workplace, observer: Observer = SILENT, **more: 
 
 def all_setups(question: Path | None, flags: Mapping[str, object], assignments: Sequence[str]) -> list[Setup]:
     return choices.all_setups(installed(), question, flags, assignments)
+
+
+def declared(
+    networks: Mapping[str, NetworkSpec],
+    phases: Sequence[Phase],
+    reports: str,
+    assignments: Sequence[str],
+    components: Sequence[Component] = (),
+    **chosen: object,
+) -> Setup:
+    """Makes the setup of a schedule that declares just this; components are installed beside ours."""
+
+    class Declared(TrainingSchedule):
+        """Declares what it was made with."""
+
+        def __init__(self, objective: object) -> None:
+            self.objective = objective
+
+        def networks(self) -> Mapping[str, NetworkSpec]:
+            return networks
+
+        def phases(self, epochs: int) -> Sequence[Phase]:
+            return phases
+
+    Declared.reports = reports
+    known = installed()
+    ours = [Component("schedule", "declared", Declared, "tests", "1"), *components]
+    registry = Registry([*known, *ours], [], known.hooks)
+    (setup,) = setups([flagged({"k": 4, "schedule": "declared", **chosen}, list(assignments))], registry)
+    return setup
+
+
+def built(component: type, *given: object, **knobs: object) -> Any:
+    """Builds a component as a run does: knobs by their own names, whatever group they are in."""
+    return component(*given, **grouped(component, knobs))

@@ -6,6 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -74,3 +75,22 @@ def test_nothing_breaks_where_there_is_no_stdout_or_stderr(closed: str, prepare:
     done = subprocess.run(command, shell=True, env={**os.environ, "PROGRAM": program}, capture_output=True, check=False)
     assert done.returncode == 7, done.stderr
     assert b"NOISE" not in done.stdout
+
+
+def test_threads_that_divert_at_once_leave_standard_output_where_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+    entered, left = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with printing_to_stderr():
+            entered.set()
+            left.wait(10)
+
+    thread = threading.Thread(target=other)
+    with printing_to_stderr():
+        thread.start()
+        entered.wait(10)
+    left.set()
+    thread.join()
+    print("answer")
+    os.write(1, b"and another\n")
+    assert capfd.readouterr().out == "answer\nand another\n"

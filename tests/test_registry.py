@@ -16,15 +16,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from distillbench.cli.listing import one_component
 from distillbench.config import flags
-from distillbench.errors import DistillbenchError, Interrupted, PluginError
+from distillbench.errors import ConfigError, DistillbenchError, Interrupted, PluginError
 from distillbench.grid import setups
 from distillbench.kinds import KINDS
+from distillbench.knobs import bind
 from distillbench.registry import Failure, Registry, discover
+from distillbench.results.executing import executor
+from distillbench.setup import Choice
+from distillbench.vetting import wrong_report
 
 Discovered = Callable[[str], Registry]
 SAID = ("hostile-methods", "6.6")
 SERIAL = itertools.count()
+GROUP = "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Group:\n    knob: int = 1"
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Discovered:
 
 def strangers(registry: Registry) -> list[Failure]:
     ours = [c for c in registry if c.distribution == "distillbench"]
-    assert {c.kind for c in ours} == set(KINDS), "what is good stays"
+    assert {c.kind for c in ours} == {*KINDS} - {"learned-selector", "exit-policy"}, "what is good stays"
     return [f for f in registry.failures if (f.distribution, f.version) == SAID]
 
 
@@ -56,6 +62,34 @@ def test_an_honest_one_can_be_used(found: Discovered, kind: str) -> None:
     registry = found(hostile.module(kind))
     assert not strangers(registry)
     assert registry.find(kind, "strange") is not None
+    assert registry.find(KINDS[kind].chosen_by, "strange") is registry.find(kind, "strange")
+
+
+def test_a_component_is_found_by_its_own_kind_and_by_the_setting_that_chooses_it(registry: Registry) -> None:
+    found = registry.find("label-loss", "ce")
+    assert found is not None
+    assert registry.find("loss", "ce") is found
+    assert registry.find("matching-loss", "ce") is None
+
+
+def test_a_knob_of_a_group_is_set_and_stored_like_any_other(
+    found: Discovered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    takes_group = "def __init__(self, k: int, *, group: Group = Group(2)) -> None: self.k, self.group = k, group"
+    takes_knob = "def __init__(self, k: int, *, knob: int = 2) -> None: self.k, self.knob = k, knob"
+    grouped = found(hostile.module("selector", before=GROUP, body=takes_group))
+    flat = found(hostile.module("selector", body=takes_knob))
+    chosen = {"data": "digits", "selector": "strange", "k": 4}
+    for value, choice in ((2, []), (3, ["selector.knob=3"])):
+        (one,), (other,) = (setups([flags(chosen, choice)], registry) for registry in (grouped, flat))
+        assert (one.key, one.describe()) == (other.key, other.describe())
+        assert one.selector.build(4).group.knob == other.selector.build(4).knob == value
+    one_component(grouped, "strange")
+    assert "knob  int   2        turns nothing." in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="selector strange has no knob 'knbo', did you mean 'knob'"):
+        setups([flags(chosen, ["selector.knbo=3"])], grouped)
+    with pytest.raises(ConfigError, match="selector strange: knob 'knob' takes int, found 'high'"):
+        setups([flags(chosen, ["selector.knob=high"])], grouped)
 
 
 CLASSES = {
@@ -98,6 +132,39 @@ CLASSES = {
         {"body": "def __init__(self, *given, knob=object()): ..."},
         "a knob 'knob' that takes Any",
     ),
+    "a group of knobs without a default": (
+        {"before": GROUP, "body": "def __init__(self, *given, group: Group): ..."},
+        "a group of knobs 'group' without a default; it must be a Group",
+    ),
+    "a group of knobs with a knob's name": (
+        {"before": GROUP, "body": "def __init__(self, *given, group: Group = Group(), knob: int = 1): ..."},
+        "has two knobs of one name: knob",
+    ),
+    "a group of knobs that is not frozen": (
+        {
+            "before": GROUP.replace("(frozen=True)", ""),
+            "body": "def __init__(self, *given, group: Group = Group()): ...",
+        },
+        "a group of knobs 'group' that is no frozen dataclass: Group",
+    ),
+    "a group of knobs with one of another type": (
+        {"before": GROUP, "body": "def __init__(self, *given, group: Group = Group('one')): ..."},
+        "a knob 'knob' that takes int, and its default is 'one'",
+    ),
+    "a group of knobs within a group": (
+        {
+            "before": GROUP + "\n\n@dataclass(frozen=True)\nclass Outer:\n    group: Group = Group()",
+            "body": "def __init__(self, *given, outer: Outer = Outer()): ...",
+        },
+        "a knob 'group' that takes Group, and its default is Group(knob=1)",
+    ),
+    "a group of knobs that raises when compared": (
+        {
+            "before": GROUP + "\n    def __eq__(self, other): raise Odd",
+            "body": "def __init__(self, *given, group: Group = Group()): ...",
+        },
+        "cannot be looked at: Odd",
+    ),
     "a class that raises for every name": (
         {
             "meta": "def __getattribute__(cls, name): return 1 / 0 if READY else super().__getattribute__(name)",
@@ -130,7 +197,7 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("what", CLASSES)
-@pytest.mark.parametrize("kind", ["selector", "loss"])
+@pytest.mark.parametrize("kind", ["selector", "matching-loss"])
 def test_a_class_that_cannot_be_used_is_a_failure_that_says_why(found: Discovered, kind: str, what: str) -> None:
     wrong, said = CLASSES[what]
     registry = found(hostile.module(kind, **wrong))
@@ -153,14 +220,37 @@ ATTRIBUTES = [
     ("data", "recipe = BadMapping()", "cannot be looked at: Odd"),
     ("data", "recipe = {1: 2}", "a recipe that sets 1; a setting's name is text"),
     ("data", "recipe = {'k': [1]}", "a recipe that sets 'k' to [1]"),
+    ("report", "needs = None", "has needs that are None; they must be the name of a question"),
+    ("report", "needs = 'two words'", "has needs that are 'two words'"),
+    ("report", "needs = Raising()", "cannot be looked at: Odd"),
+    ("report", "check_rows = 7", "has check_rows that are 7; they must be a tuple of mappings"),
+    ("report", "check_rows = ({'k': [1]},)", "has a row in check_rows that sets 'k' to [1]"),
     ("data", "label_kind = 'none'", "a label_kind that is 'none'"),
-    ("schedule", "trains_student = 'yes'", "a trains_student that is 'yes'"),
-    ("loss", "passport = None", "a passport that is None; it must be a distillbench.interfaces.Passport"),
-    ("loss", "del passport", "a passport that is None"),
-    ("loss", "passport = Passport(['labels'])", "a passport whose needs are ['labels']; they must be a frozenset"),
-    ("loss", "passport = Passport(frozenset({'love'}))", "a passport whose needs name 'love'; there are: labels,"),
-    ("loss", "passport = Passport(frozenset(), frozenset({7}))", "a passport whose valid_for name 7"),
-    ("loss", "passport = Passport(frozenset(), claims={'best'})", "a passport whose claims name 'best'"),
+    ("schedule", "reports = ''", "reports that is ''; it must be the name of a network"),
+    ("schedule", "reports = None", "reports that is None"),
+    ("learned-selector", "reads = 'rgb'", "reads that are 'rgb'; they must be a tuple of features' names"),
+    ("learned-selector", "reads = (7,)", "reads that are (7,)"),
+    ("learned-selector", "forward = 7", "a forward that is 7; it must be a method"),
+    ("label-loss", "default_for = {'multi-label'}", "default_for that is {'multi-label'}; it must be a frozenset"),
+    ("label-loss", "default_for = frozenset({'no-label'})", "default_for that is frozenset({'no-label'})"),
+    *(
+        (kind, body, said)
+        for kind in ("label-loss", "matching-loss")
+        for body, said in (
+            ("requirements = None", "requirements that are None; they must be distillbench.interfaces.Requirements"),
+            ("del requirements", "requirements that are None"),
+            ("requirements = Requirements(['labels'])", "requirements whose needs are ['labels']; they must be a"),
+            ("requirements = Requirements(frozenset({'love'}))", "requirements whose needs name 'love'; there are: la"),
+            ("requirements = Requirements(frozenset(), frozenset({7}))", "requirements whose valid_for name 7"),
+            ("requirements = Requirements(frozenset(), claims={'best'})", "requirements whose claims name 'best'"),
+        )
+    ),
+    ("executor", "shares_machine = 'no'", "a shares_machine that is 'no'; there are: True, False"),
+    ("executor", "free = 3", "a free that is 3; it must be a property"),
+    ("executor", "submit = None", "a submit that is None; it must be a method"),
+    ("exporter", "suffix = 'onnx'", "a suffix that is 'onnx'; it must be a dot and what follows it, such as .onnx"),
+    ("exporter", "suffix = './../x'", "a suffix that is './../x'"),
+    ("exporter", "del suffix", "a suffix that is None"),
 ]
 
 
@@ -296,13 +386,33 @@ USED = [
     ("preset", "def settings(self, k): return BadMapping()", "failed: Odd"),
     ("preset", "def __init__(self): raise Odd", "failed: Odd"),
     ("schedule", "def phases(self, epochs): raise GeneratorExit", "failed: GeneratorExit"),
-    ("schedule", "def phases(self, epochs): return [7]", "gave 7 for a phase"),
-    ("schedule", "def phases(self, epochs): return 7", "failed: TypeError"),
-    ("schedule", "def phases(self, epochs): return [Phase('a', -1, {})]", "gave a phase 'a' of -1 epochs"),
-    ("schedule", "def phases(self, epochs): return [Phase('a', 1, {'me': {}})]", "whose objectives are"),
-    ("schedule", "def phases(self, epochs): return [Phase('a', 1, {'student': 7})]", "the student minimises 7"),
-    ("schedule", "def phases(self, epochs): return [Phase('a', 1, {}, guides={'student': 7})]", "whose guides name"),
-    ("schedule", "def phases(self, epochs): return [Phase('a', 1, {}, head='big')]", "whose head is 'big'"),
+    ("schedule", "def phases(self, epochs): return [7]", "7 is no phase"),
+    ("schedule", "def phases(self, epochs): return 7", "its phases are 7; they must be a list of Phase"),
+    ("schedule", "def phases(self, epochs): return []", "it has no phases"),
+    ("schedule", "def phases(self, epochs): return [Phase('a', -1, {})]", "phase 'a': it has -1 epochs"),
+    (
+        "schedule",
+        "def phases(self, epochs): return [Phase('a', 1, {'me': {}})]",
+        "phase 'a': its learners are {'me': {}}",
+    ),
+    (
+        "schedule",
+        "def phases(self, epochs): return [Phase('a', 1, {'student': 7})]",
+        "they must be a mapping from name to",
+    ),
+    (
+        "schedule",
+        "def phases(self, epochs): return [Phase('a', 1, {'me': Learner((Term('ce'),))})]",
+        "the network 'me'",
+    ),
+    (
+        "schedule",
+        "def phases(self, epochs): return [Phase('a', 1, {'student': Learner((Term('ce'),), Init(head='big'))})]",
+        "its head begins as 'big'",
+    ),
+    ("schedule", "def networks(self): return 7", "its networks are 7"),
+    ("schedule", "def networks(self): raise Odd", "failed: Odd"),
+    ("schedule", "reports = 'nobody'", "it reports 'nobody', and has the networks: teacher, student"),
     ("schedule", "def __init__(self, objective): 1 / 0", "failed: ZeroDivisionError"),
 ]
 
@@ -380,6 +490,18 @@ def plugins(draw: st.DrawFn) -> tuple[str, str]:
     return kind, hostile.module(kind, **{part: draw(wrong[part]) for part in dict.fromkeys(chosen)})
 
 
+def choose(kind: str, name: str, registry: Registry) -> None:
+    """Does with a component what a command that names it does first."""
+    if kind == "executor":
+        assert executor(registry, name, {}, [], "cpu").free == 1
+    elif kind == "exporter":
+        component = registry.find(kind, name)
+        assert component is not None
+        assert Choice(component, bind(component.cls, {}, name)[0]).build().suffix
+    else:
+        assert setups([flags({KINDS[kind].chosen_by: name}, [])], registry)[0].key
+
+
 @given(plugin=plugins())
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_plugin_takes_anything_else_down(
@@ -399,8 +521,11 @@ def test_no_plugin_takes_anything_else_down(
         assert failure.reason
     for component in offered:
         try:
-            setup = setups([flags({kind: component.name}, [])], registry)[0]
-            assert setup.key
+            if kind == "report":  # no setting of a run
+                with component.answering():
+                    assert isinstance(wrong_report(component.cls().make(None)), str)
+                continue
+            choose(kind, component.name, registry)
         except DistillbenchError as error:
             assert "strange" in str(error) or component.name in str(error)  # noqa: PT017
     monkeypatch.setattr("distillbench.registry.discover", lambda: registry)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from distillbench.checks import modules, toys
-from distillbench.checks.promises import Broken, Subject, expect, seeded
-from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding
+from distillbench.checks.promises import Broken, Subject, Unclaimed, expect, seeded
+from distillbench.interfaces import NO_FRAME, Clips, EarlyExit, Encoder, Encoding, States
 
 LENGTHS = (12, 9, 7, 4)  # falling: what depends on the order has a check of its own
 LONG = (60, 45, 23, 9)
@@ -41,31 +41,46 @@ def a_row_for_each_clip(subject: Subject) -> None:
 
 
 def states_come_when_asked(subject: Subject) -> None:
-    """States come only while `keeps_states` is set, with the number of the frame that each follows.
+    """States come only when they are asked for, with the number of the frame that each follows.
 
-    states (B, T', W) and times (B, T') int64 on the CPU, ascending, `NO_FRAME` where padded. An encoder without states
+    values (B, T', W) and times (B, T') int64 on the CPU, ascending, `NO_FRAME` where padded. An encoder without states
     never returns any.
     """
-    encoder = _evaluated(subject)
-    expect(_encode(encoder, toys.clips(LENGTHS)).states is None, "states though nobody asked")
-    encoder.keeps_states = True
-    batch = toys.clips(LENGTHS)
-    encoding = _encode(encoder, batch)
-    if encoding.states is None:
-        expect(encoding.times is None, "times without states")
-        return
-    times = encoding.times
-    if times is None:
-        raise Broken("states without times")
-    expect(times.dtype == torch.int64 and times.device.type == "cpu", f"times of {times.dtype} on {times.device}")
-    expect(encoding.states.dim() == 3, f"states of shape {tuple(encoding.states.shape)}")
-    shapes = tuple(times.shape), tuple(encoding.states.shape[:2])
-    expect(shapes[0] == shapes[1] and len(times) == len(LENGTHS), f"times {shapes[0]} for states {shapes[1]}")
-    for row, length in zip(times, LENGTHS, strict=True):
-        real = row[row != NO_FRAME]
-        expect(
-            len(real) and (real.diff() > 0).all() and int(real[-1]) < length, f"times {row.tolist()}, length {length}"
-        )
+    encoder, batch = _evaluated(subject), toys.clips(LENGTHS)
+    expect(not _encode(encoder, batch).states, "states though nobody asked")
+    with seeded(0), torch.no_grad():
+        encoding: Encoding = encoder(batch, with_states=True)
+    for name, states in encoding.states.items():
+        expect(isinstance(name, str) and isinstance(states, States), f"states {name!r}: {type(states).__name__}")
+        times, values = states.times, states.values
+        expect(times.dtype == torch.int64 and times.device.type == "cpu", f"times of {times.dtype} on {times.device}")
+        expect(values.dim() == 3, f"states of shape {tuple(values.shape)}")
+        shapes = tuple(times.shape), tuple(values.shape[:2])
+        expect(shapes[0] == shapes[1] and len(times) == len(LENGTHS), f"times {shapes[0]} for states {shapes[1]}")
+        for row, length in zip(times, LENGTHS, strict=True):
+            real = row[row != NO_FRAME]
+            ascending = len(real) and (real.diff() > 0).all() and int(real[-1]) < length
+            expect(ascending, f"times {row.tolist()}, length {length}")
+
+
+def exits_end_where_it_ends(subject: Subject) -> None:
+    """If it may stop early: up to all frames it encodes what `forward` does, and up to each exit as wide.
+
+    Exits are ascending numbers of at least 1, and do not depend on the clips.
+    """
+    encoder, batch = _evaluated(subject), toys.clips(LENGTHS)
+    if not isinstance(encoder, EarlyExit):
+        raise Unclaimed("it has no exits")
+    exits = list(encoder.exits)
+    whole = all(type(number) is int and number >= 1 for number in exits)
+    expect(exits and whole and exits == sorted(set(exits)), f"exits {exits}")
+    whole_encoding = _encode(encoder, batch)
+    for frames in (*exits, max(LENGTHS)):
+        with seeded(0), torch.no_grad():
+            summary = encoder.up_to(batch, frames).summary
+        expect(summary.shape == whole_encoding.summary.shape, f"{tuple(summary.shape)} up to {frames} frames")
+        expect(bool(summary.isfinite().all()), f"a number that is not finite up to {frames} frames")
+    modules.same(summary, whole_encoding.summary, "the encoding up to all frames and the whole one", 1e-5)
 
 
 def clips_do_not_see_each_other(subject: Subject) -> None:
@@ -106,7 +121,6 @@ def leaves_its_input_as_it_was(subject: Subject) -> None:
     """It changes nothing of the clips that it is given."""
     batch, untouched = toys.clips(LENGTHS, padded=2), toys.clips(LENGTHS, padded=2)
     encoder = _evaluated(subject)
-    encoder.keeps_states = True
     _encode(encoder, batch)
     for name in ("frames", "lengths", "times"):
         expect(torch.equal(getattr(batch, name), getattr(untouched, name)), f"other {name} than before")
@@ -121,9 +135,8 @@ def every_weight_gets_a_gradient(subject: Subject) -> None:
     """Every weight gets a gradient that is finite and not zero from the summary, or from the states if it has any."""
     with seeded(0):
         encoder: Encoder = subject.build(toys.WIDTH).train()
-        encoder.keeps_states = True
-        encoding: Encoding = encoder(toys.clips(LONG))
-        parts = [encoding.summary] + ([] if encoding.states is None else [encoding.states])
+        encoding: Encoding = encoder(toys.clips(LONG), with_states=True)
+        parts = [encoding.summary, *(states.values for states in encoding.states.values()), *encoding.exits]
         value = torch.stack([(part * modules.draw(1, part)).sum() + part.square().mean() for part in parts]).sum()
         modules.all_weights_learn(encoder, value)
 
@@ -196,6 +209,7 @@ GIVEN: tuple[object, ...] = (toys.WIDTH,)
 CHECKS = (
     a_row_for_each_clip,
     states_come_when_asked,
+    exits_end_where_it_ends,
     clips_do_not_see_each_other,
     order_of_the_batch_does_not_matter,
     padding_is_not_seen,

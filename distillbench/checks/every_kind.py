@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distillbench.checks import toys
+from distillbench.checks import toy_runs, toys
 from distillbench.checks.cached_data import opened, own_cache, with_data
 from distillbench.checks.promises import Broken, Subject, expect, seeded
+from distillbench.interfaces import Table
 from distillbench.kinds import KINDS
 from distillbench.knobs import convert, describe, knobs_of
 
@@ -32,7 +33,10 @@ def says_what_it_is(subject: Subject) -> None:
 
 
 def explains_its_knobs(subject: Subject) -> None:
-    """Every knob has a line under `Knobs:` in its docstring, and every line there is a knob's."""
+    """Every knob has a line under `Knobs:` in its docstring, and every line there is a knob's.
+
+    The knobs of a frozen dataclass may have theirs in the dataclass's own docstring.
+    """
     silent = [knob.name for knob in knobs_of(subject.cls) if not knob.summary]
     expect(not silent, f"no line `name: what it does` for {', '.join(silent)}")
     section = inspect.cleandoc(vars(subject.cls).get("__doc__") or "").partition("Knobs:\n")[2]
@@ -125,9 +129,16 @@ def _observed(subject: Subject, made: Any) -> dict[str, object]:
             return {"phases": list(made.phases(7))}
         case "preset":
             return {"settings": dict(made.settings(15))}
+        case "report":
+            reported = made.make(toy_runs.runs(made.check_rows or toy_runs.ANY))
+            return {"made": reported if isinstance(reported, Table) else type(reported).__name__}
         case "data":
             splits = opened(subject, made)
             return {"ids": [list(getattr(splits, name).ids) for name in ("train", "validation", "test")]}
+        case "executor":
+            return {"free": made.free}
+        case "exporter":
+            return {"suffix": made.suffix}
         case _:
             return dict(made.state_dict())
 

@@ -20,7 +20,7 @@ def _head(subject: Subject, seed: int = 0) -> Head:
 
 
 def _summaries(scale: float = 1.0, seed: int = 0) -> Tensor:
-    return toys.outcomes(VIDEOS, seed=seed, scale=scale).encoding.summary
+    return toys.outputs(VIDEOS, seed=seed, scale=scale).encoding.summary
 
 
 def _logits(head: nn.Module, summary: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import distillbench.data
-from distillbench.quoting import reason_of
+from distillbench.quoting import attempted
 
 _WATCHED: dict[str, Callable[[], object]] = {
     "torch's random state": lambda: torch.get_rng_state().tolist(),
@@ -37,12 +37,7 @@ def import_of(module: str) -> list[str]:
         stdout = os.dup(1)
         os.dup2(said.fileno(), 1)
         try:
-            importlib.import_module(module)
-            failed = []
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            failed = [f"importing {module} raised {reason_of(error)}"]
+            _, reason = attempted(lambda: importlib.import_module(module))
         finally:
             sys.stdout.flush()
             os.dup2(stdout, 1)
@@ -50,6 +45,7 @@ def import_of(module: str) -> list[str]:
         changed = [f"{name} changed" for name, look in _WATCHED.items() if look() != before[name]]
         said.seek(0)
         text = said.read().decode(errors="replace").strip()
+    failed = [f"importing {module} raised {reason}"] if reason else []
     changed += [f"it printed {text[:80]!r}"] if text else []
     return failed + changed + [f"it warned: {warning.category.__name__}: {warning.message}" for warning in warned]
 

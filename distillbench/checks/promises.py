@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from distillbench.knobs import grouped
 from distillbench.registry import Component
 
 
@@ -51,7 +52,7 @@ class Subject:
     def build(self, *given: object, seed: int = 0, **knobs: object) -> Any:
         """Builds the component from what the framework gives and `check_knobs`, every source of chance seeded."""
         with seeded(seed):
-            return self.cls(*given, **{**self.check_knobs, **knobs})
+            return self.cls(*given, **grouped(self.cls, {**self.check_knobs, **knobs}))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from distillbench.checks.every_kind import of_kind
 from distillbench.checks.promises import Broken, Check, Subject, Unchecked, Unclaimed, seeded
 from distillbench.kinds import KINDS
 from distillbench.printing import printing_nothing
-from distillbench.quoting import reason_of
+from distillbench.quoting import attempted
 from distillbench.registry import Component
 
 CHECKS: Mapping[str, tuple[Check, ...]] = {
@@ -68,6 +68,11 @@ def verdict(check: Check, subject: Subject) -> Verdict:
 
 
 def _judged(check: Check, subject: Subject) -> tuple[Status, str]:
+    found, failed = attempted(lambda: _found(check, subject))
+    return found or ("broken", f"it raised {failed}")
+
+
+def _found(check: Check, subject: Subject) -> tuple[Status, str]:
     try:
         with _sheltered():
             check.function(subject)
@@ -77,10 +82,6 @@ def _judged(check: Check, subject: Subject) -> tuple[Status, str]:
         return "broken", str(broken)
     except Unchecked as need:
         return "not checked", str(need)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a stranger's component may raise anything
-        return "broken", f"it raised {reason_of(error)}"
     return "kept", ""
 
 

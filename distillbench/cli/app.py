@@ -11,6 +11,7 @@ from rich.markup import escape
 from distillbench.cli.check import check
 from distillbench.cli.compare import compare
 from distillbench.cli.data import data
+from distillbench.cli.export import export
 from distillbench.cli.leaderboard import leaderboard
 from distillbench.cli.new import new
 from distillbench.cli.plugins import plugins
@@ -39,6 +40,7 @@ for command in (
     show,
     reproduce,
     quantize,
+    export,
     plugins,
     check,
     new,

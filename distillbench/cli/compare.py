@@ -25,21 +25,24 @@ def compare(
     format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
 ) -> None:
     """Print by how much two methods differ, paired by video and by seed, with a 95 % interval and a p-value."""
-    from distillbench.cli import differences, loading
+    from distillbench import api
+    from distillbench.cli import differences
+    from distillbench.cli.loading import complain
     from distillbench.cli.terminal import echo
     from distillbench.errors import ConfigError
-    from distillbench.results import comparison
 
     runs = runs or []
     if (len(runs) == 2) == bool(a and b) or len(runs) not in (0, 2) or bool(a) != bool(b):
         raise ConfigError(
             [f"compare takes two runs, or --a and --b; found {len(runs)} runs, --a {a or '-'}, --b {b or '-'}"]
         )
-    found = loading.some(results).results
-    if runs:
-        sides = [comparison.chosen(found, name) for name in runs]
-    else:
-        sides = [
-            comparison.matching(found, [*(said or []), *(where or [])], flag) for said, flag in ((a, "--a"), (b, "--b"))
-        ]
-    echo(differences.render(comparison.compare(sides[0], sides[1], resamples), format.value), end="")
+    found = api.compare(
+        runs[0] if runs else a or (),
+        runs[1] if runs else b or (),
+        where=() if runs else where or (),
+        results=results or "results",
+        resamples=resamples,
+        names=("--a", "--b"),
+        say=complain,
+    )
+    echo(differences.render(found, format.value), end="")

@@ -28,12 +28,12 @@ def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of 
 @data.command()
 def split(
     to: Annotated[Path, typer.Option(help="Folder for train.txt, validation.txt and test.txt, an id a line.")],
-    name: Annotated[str, typer.Option("--data", help="Data set.")] = "digits",
+    name: Annotated[str | None, typer.Option("--data", help="Data set.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the data set's shards.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any knob: data.KNOB=VALUE.")] = None,
 ) -> None:
     """Save a data set's split as lists of ids; shards are split the same way again by --set data.ids=FOLDER."""
-    from distillbench.cli import choices
+    from distillbench import choices
     from distillbench.cli.terminal import echo
     from distillbench.data import save_ids
     from distillbench.registry import discover

@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from distillbench.cli.terminal import console, styled
+from distillbench.interfaces import Copy, Freeze, Learner, Ramp, Term, Tie
 from distillbench.networks import has_bf16
 from distillbench.results.leaderboard import row
 from distillbench.results.record import Result
+from distillbench.schedule_rules import teacher_of
 from distillbench.setup import Choice, Setup
 from distillbench.training.assemble import Parts
 from distillbench.training.pace import seconds_a_step
@@ -27,9 +29,9 @@ def plan(setup: Setup) -> None:
     table.add_column(overflow="fold")
     shown: dict[str, Choice] = {"data": setup.data}
     for network in setup.networks:
-        shown[network] = getattr(setup, network)
+        shown[network] = setup.encoder(network)
     shown |= {"head": setup.head}
-    if "student" in setup.networks:
+    if setup.sees_k:
         shown[f"frames (k = {setup.k})"] = setup.selector
         if setup.train_selector != setup.selector:
             shown["frames in training"] = setup.train_selector
@@ -37,9 +39,8 @@ def plan(setup: Setup) -> None:
     for name, choice in shown.items():
         table.add_row(name, styled("{}  [dim]{}[/]", choice.name, _knobs(choice.knobs)))
     for phase in setup.phases:
-        learns = "; ".join(f"{n} on {_objective(terms)}" for n, terms in phase.objectives.items())
-        head = "" if phase.head == "separate" else f", head {phase.head}"
-        table.add_row(f"phase {phase.name}", f"{phase.epochs} epochs: {learns}{head}")
+        learns = "; ".join(_learner(name, learner) for name, learner in phase.learners.items())
+        table.add_row(f"phase {phase.name}", f"{phase.epochs} epochs: {learns}")
     if setup.unused_losses and setup.sources["loss"] != "default":
         unused = ", ".join(setup.unused_losses)
         table.add_row("not used", f"{unused}: the schedule {setup.schedule.name} gives them to nobody")
@@ -109,5 +110,23 @@ def _knobs(knobs: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in knobs.items() if value != "")
 
 
-def _objective(terms: Mapping[str, float]) -> str:
-    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms.items())
+def _learner(name: str, learner: Learner) -> str:
+    """Says what a learner minimises, against whom, and what it begins with."""
+    terms = " + ".join(map(_term, learner.terms))
+    parts = (("encoder", learner.init.encoder), ("head", learner.init.head))
+    begins = [
+        f", {part} {how}" if isinstance(how, str) else f", {part} {_VERBS[type(how)]} {how.network}'s"
+        for part, how in parts
+        if how != "keep"
+    ]
+    return f"{name} on {terms}{''.join(begins)}"
+
+
+def _term(term: Term) -> str:
+    weight, teacher = term.weight, teacher_of(term)
+    ramp = f"{weight.start:g} to {weight.end:g} " if isinstance(weight, Ramp) else f"{weight:g} "
+    against = f" ({teacher.network})" if teacher else ""
+    return ("" if weight == 1 else ramp) + term.loss + against
+
+
+_VERBS: Mapping[type, str] = {Copy: "copied from the", Tie: "tied to the", Freeze: "frozen, the"}

@@ -37,28 +37,20 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Print quality, cost and time of every run, best first; runs that differ in their seed alone share a row."""
-    from distillbench.cli import loading, table
-    from distillbench.cli.terminal import echo
-    from distillbench.results.leaderboard import column_of, frame, over_seeds, ranked, select
-    from distillbench.results.significance import METRICS, with_intervals
+    from distillbench import api
+    from distillbench.cli import table
+    from distillbench.cli.loading import complain
+    from distillbench.results.leaderboard import column_of
 
-    loaded = loading.loaded(folders)
-    if not loaded.results:
-        for failure in loaded.failures:
-            echo(f"{failure.id} {failure.status}: {failure.reason}", err=True)
-        echo("no results yet; distillbench run makes the first", err=True)
-        return
-    rows = select(frame(loaded.results, loaded.failures), where or [])
-    if rows.empty:
-        echo(f"none of {len(loaded.results)} results meets: {', '.join(where or [])}", err=True)
-        return
-    rows = rows.reset_index(drop=True) if each else over_seeds(rows)
-    by = column_of(sort, rows, "--sort")
-    group = None if group_by is None else column_of(group_by, rows, "--group-by")
-    shown = ranked(rows, by, top, group).index
-    damage: list[str] = []
-    metric = by if by in METRICS else "gap"
-    told = with_intervals(rows, loaded.results, metric, shown, group=group, say=damage.append)
-    for reason in dict.fromkeys(damage):
-        echo(f"no interval: {reason}", err=True)
-    table.show(told.loc[shown], format.value, group, width)
+    rows = api.leaderboard(
+        folders or "results",
+        where=where or (),
+        sort=sort,
+        top=top,
+        group_by=group_by,
+        each=each,
+        say=complain,
+    )
+    if not rows.empty:
+        group = None if group_by is None else column_of(group_by, rows, "--group-by")
+        table.show(rows, format.value, group, width)

@@ -34,6 +34,16 @@ def all_components(registry: Registry) -> None:
         out.print(f"  {failure.plugin} ({origin}): {failure.reason}", soft_wrap=True)
 
 
+def of_kind(registry: Registry, kind: str) -> None:
+    """Prints the name, the first line and the distribution of every component of a kind."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in (kind, "what it is", "distribution"):
+        table.add_column(title, overflow="fold")
+    for component in (c for c in registry if c.kind == kind):
+        table.add_row(component.name, component.summary, _origin(component))
+    console().print(table)
+
+
 def one_component(registry: Registry, name: str) -> None:
     """Prints the documentation and knobs of every component of that name; raises `ConfigError` where there is none."""
     found = [component for component in registry if component.name == name]

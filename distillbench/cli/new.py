@@ -10,7 +10,12 @@ import typer
 
 def new(
     kind: Annotated[
-        str, typer.Argument(help="data, encoder, head, selector, loss, schedule, preset or observer.", metavar="KIND")
+        str,
+        typer.Argument(
+            help="data, encoder, head, selector, learned-selector, exit-policy, label-loss, matching-loss, schedule, "
+            "preset, executor, exporter or observer.",
+            metavar="KIND",
+        ),
     ],
     name: Annotated[str, typer.Argument(help="Its name, such as my-selector.", metavar="NAME")],
     to: Annotated[Path, typer.Option(help="The folder that the project is made in.")] = Path("."),

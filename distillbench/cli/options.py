@@ -26,13 +26,20 @@ class Said:
     choices: Mapping[str, object]
     assignments: Sequence[str]
 
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What was said by flags, by name; raises `ConfigError` for an assignment that is none."""
+        from distillbench.config import flags
+
+        return flags(self.choices, self.assignments).settings
+
 
 def _declared(
     question: Annotated[
         Path | None,
         typer.Argument(
-            help="A TOML file with the same choices, or the name of one that a plugin brings, "
-            "such as table1 (sweep); flags override it."
+            help="A TOML file with the same choices, or the name of one that a plugin brings (sweep); "
+            "flags override it."
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data set.", rich_help_panel=_COMPONENT)] = None,
@@ -58,6 +65,9 @@ def _declared(
         str | None, typer.Option(help="Losses and weights, such as rep:0.1,ce,pred.", rich_help_panel=_COMPONENT)
     ] = None,
     schedule: Annotated[str | None, typer.Option(help="Training schedule.", rich_help_panel=_COMPONENT)] = None,
+    exit_policy: Annotated[
+        str | None, typer.Option(help="When an encoder with exits stops early.", rich_help_panel=_COMPONENT)
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Many settings at once: paper, released-code.", rich_help_panel=_COMPONENT)
     ] = None,
@@ -97,6 +107,7 @@ def _declared(
             "k": k,
             "loss": loss,
             "schedule": schedule,
+            "exit_policy": exit_policy,
             "preset": preset,
             "seed": seed,
             "training.epochs": epochs,

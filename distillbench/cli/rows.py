@@ -9,13 +9,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from distillbench.api import load
 from distillbench.cli.display import count, latency
-from distillbench.cli.loading import some
+from distillbench.cli.loading import complain
 from distillbench.cli.terminal import console, styled
-from distillbench.errors import ResultError
-from distillbench.results.comparison import chosen
 from distillbench.results.leaderboard import row
-from distillbench.results.record import Result, read
+from distillbench.results.record import Result
 from distillbench.results.reproduction import Reproduction
 from distillbench.results.settings import settings_of
 
@@ -25,12 +24,7 @@ _DIFFERENCES = 20
 
 def find(run: str, folders: Sequence[Path] | None) -> Result:
     """Finds a run by its file, its key or the beginning of it."""
-    path = Path(run)
-    if path.suffix == ".json":
-        if not path.is_file():
-            raise ResultError(f"there is no result '{path}'")
-        return read(path)
-    return chosen(some(folders).results, run).results[0]
+    return load(run, folders or "results", say=complain).stored
 
 
 def show(result: Result) -> None:

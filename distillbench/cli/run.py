@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from distillbench.cli.options import PLACE, Again, Device, Observe, Results, Retrain, Said, SignalsBudget, asks
+from distillbench.cli.options import (
+    PLACE,
+    Again,
+    Device,
+    Observe,
+    Results,
+    Retrain,
+    Said,
+    SignalsBudget,
+    asks,
+)
 
 
 @asks
@@ -26,30 +35,33 @@ def run(
 
     Under torchrun (torchrun --nproc-per-node 2 -m distillbench run ...) several processes make the run together.
     """
-    from distillbench.cli import choices, display
+    from distillbench import api
+    from distillbench.cli import display
     from distillbench.cli.progress import progress
     from distillbench.cli.sizes import bytes_of
     from distillbench.processes import joined
-    from distillbench.registry import discover
-    from distillbench.results.answer import Workplace, answer, find_device, rehearse
-    from distillbench.results.observing import check_observers
+    from distillbench.results.answer import find_device
 
     with joined(find_device(device)) as processes:
-        registry = discover()
-        budget = bytes_of(signals_budget, "--signals-budget")
-        setup = choices.one_setup(registry, choices.layers(registry, said.question, said.choices, said.assignments))
-        check_observers(observe or [], registry)
-        place = Workplace(
-            results, device, retrain, again, observers=tuple(observe or ()), processes=processes, signals_budget=budget
+        request = api.request_run(
+            said.question,
+            settings=said.settings,
+            results=results,
+            device=device,
+            retrain=retrain,
+            again=again,
+            observe=observe or (),
+            signals_budget=bytes_of(signals_budget, "--signals-budget"),
+            processes=processes,
         )
         if not processes.is_writer:
             if not plan:
-                answer(setup, replace(place, observers=()), registry)
+                request.make()
             return
-        display.plan(setup)
+        display.plan(request.setup)
         if plan:
-            display.advice(rehearse(setup, place))
+            display.advice(request.rehearse())
             return
         with progress() as observer:
-            result = answer(setup, place, registry, observer)
-        display.result(result)
+            made = request.make(observer)
+        display.result(made.stored)

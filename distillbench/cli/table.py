@@ -18,9 +18,10 @@ from tabulate import tabulate
 from distillbench.cli.display import count, latency
 from distillbench.cli.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.terminal import TextConsole, echo
+from distillbench.results.leaderboard import INTERNAL
 from distillbench.results.significance import METRICS
 
-_UNSEEN = ["question", "videos", "settings"]
+_UNSEEN = list(INTERNAL)
 _UNBOUNDED = 1000
 _SHORTEST_KEY = 6
 _LIKE_BEST, _ONE_SEED = "≈", "†"
@@ -43,11 +44,11 @@ def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | N
     width: columns of the table; by default the terminal's, and as many as it takes where there is no terminal.
     """
     if form == "csv":
-        shown = rows.drop(columns=_UNSEEN).assign(warnings=rows["warnings"].str.replace("\n", "; "))
+        shown = rows.drop(columns=_UNSEEN, errors="ignore").assign(warnings=rows["warnings"].str.replace("\n", "; "))
         shown = shown.rename(columns=spreadsheet).map(spreadsheet)
         echo(shown.to_csv(index=False), end="")
     elif form == "json":
-        records = rows.drop(columns=_UNSEEN).to_dict("records")
+        records = rows.drop(columns=_UNSEEN, errors="ignore").to_dict("records")
         echo(json.dumps([{name: _json(value) for name, value in row.items()} for row in records], indent=1))
     elif form == "markdown":
         columns, notes = columns_of(rows, group)

@@ -10,30 +10,32 @@ from tabulate import tabulate
 
 from distillbench.cli.escaping import latex, markdown, one_line, spreadsheet
 from distillbench.cli.terminal import TextConsole
-from distillbench.results.report import Cell, Table
+from distillbench.interfaces import Cell, Table
 
 _PLUS_MINUS = " ± "
 _STILL_IMPROVING = "*"
 
 
-def render(table: Table, form: str, with_paper: bool) -> str:
-    """Writes a table in one of the forms rich, markdown, latex, csv; with_paper: the paper's digits beside ours."""
+def render(table: Table, form: str, with_published: bool) -> str:
+    """Writes a table in one of the forms rich, markdown, latex, csv; with_published: the published
+    digits beside ours.
+    """
     writers = {"rich": _rich, "markdown": _markdown, "latex": _latex}
-    return _csv(table) if form == "csv" else writers[form](table, with_paper)
+    return _csv(table) if form == "csv" else writers[form](table, with_published)
 
 
-def text(cell: Cell, with_paper: bool) -> str:
-    """Writes one cell: `0.715 ± 0.004`, and `(.715)` behind it where the paper has a number."""
+def text(cell: Cell, with_published: bool) -> str:
+    """Writes one cell: `0.715 ± 0.004`, and `(.715)` behind it where a number is published."""
     if cell.words:
         return cell.words
     if cell.value is None:
-        said = "-" if with_paper and cell.paper is not None else ""
+        said = "-" if with_published and cell.published is not None else ""
     elif cell.spread is None:
         said = f"{cell.value:.{cell.digits}f}"
     else:
         said = f"{cell.value:.{cell.digits}f}{_PLUS_MINUS}{cell.spread:.{cell.digits}f}"
     unit = f" {cell.unit}" if cell.unit and said not in ("", "-") else ""
-    published = f" ({_published(cell.paper)})" if with_paper and cell.paper is not None else ""
+    published = f" ({_published(cell.published)})" if with_published and cell.published is not None else ""
     return said + (_STILL_IMPROVING if cell.improving and said else "") + unit + published
 
 
@@ -45,7 +47,7 @@ def _heads(table: Table) -> list[str]:
     return [*table.heads, *(f"{upper} {lower}".strip() for upper, lower in table.columns)]
 
 
-def _rich(table: Table, with_paper: bool) -> str:
+def _rich(table: Table, with_published: bool) -> str:
     drawn = RichTable(title=table.title, title_justify="left", header_style="bold")
     for head in table.heads:
         drawn.add_column(head, no_wrap=True)
@@ -54,11 +56,11 @@ def _rich(table: Table, with_paper: bool) -> str:
     for number, (words, row) in enumerate(table.rows):
         if number in table.sections:
             drawn.add_section()
-        drawn.add_row(*words, *(text(cell, with_paper) for cell in row))
+        drawn.add_row(*words, *(text(cell, with_published) for cell in row))
     page = TextConsole(width=_width(table), plain=True)
     with page.capture() as caught:
         page.print(drawn)
-        for note in _all_notes(table, with_paper):
+        for note in _all_notes(table, with_published):
             page.print(note)
     return caught.get()
 
@@ -72,14 +74,14 @@ def _width(table: Table) -> int:
     return words + numbers + 3 * (len(table.heads) + len(table.columns)) + 4
 
 
-def _markdown(table: Table, with_paper: bool) -> str:
-    rows = [[markdown(cell) for cell in (*words, *(text(c, with_paper) for c in row))] for words, row in table.rows]
+def _markdown(table: Table, with_published: bool) -> str:
+    rows = [[markdown(cell) for cell in (*words, *(text(c, with_published) for c in row))] for words, row in table.rows]
     drawn = tabulate(rows, headers=list(map(markdown, _heads(table))), tablefmt="github", disable_numparse=True)
-    notes = "".join(f"\n{markdown(note)}\n" for note in _all_notes(table, with_paper))
+    notes = "".join(f"\n{markdown(note)}\n" for note in _all_notes(table, with_published))
     return f"**{markdown(table.title)}**\n\n{drawn}\n{notes}"
 
 
-def _latex(table: Table, with_paper: bool) -> str:
+def _latex(table: Table, with_published: bool) -> str:
     lines = [
         r"\begin{table}",
         rf"\caption{{{latex(table.title)}}}",
@@ -92,9 +94,9 @@ def _latex(table: Table, with_paper: bool) -> str:
     for number, (words, row) in enumerate(table.rows):
         if number in table.sections:
             lines.append(r"\midrule")
-        written = [*map(latex, words), *(latex(text(cell, with_paper)).replace("±", r"$\pm$") for cell in row)]
+        written = [*map(latex, words), *(latex(text(cell, with_published)).replace("±", r"$\pm$") for cell in row)]
         lines.append(" & ".join(written) + r" \\")
-    notes = [f"% {one_line(note)}" for note in _all_notes(table, with_paper)]
+    notes = [f"% {one_line(note)}" for note in _all_notes(table, with_published)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", *notes]) + "\n"
 
 
@@ -112,21 +114,34 @@ def _csv(table: Table) -> str:
     """Writes one line a cell, with everything that is known of it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*table.heads, "column", "metric", "mean", "sd", "seeds", "unit", "paper", "said", "improving"])
+    writer.writerow(
+        [
+            *map(spreadsheet, table.heads),
+            "column",
+            "metric",
+            "mean",
+            "sd",
+            "seeds",
+            "unit",
+            "paper",
+            "said",
+            "improving",
+        ]
+    )
     for words, row in table.rows:
         for (upper, lower), cell in zip(table.columns, row, strict=True):
-            if cell.value is not None or cell.paper is not None or cell.words:
+            if cell.value is not None or cell.published is not None or cell.words:
                 numbers = ("" if v is None else v for v in (cell.value, cell.spread))
-                published = "" if cell.paper is None else cell.paper
+                published = "" if cell.published is None else cell.published
                 written = (*words, upper, lower, *numbers, cell.seeds, cell.unit, published, cell.words, cell.improving)
                 writer.writerow([spreadsheet(each) for each in written])
     return out.getvalue()
 
 
-def _all_notes(table: Table, with_paper: bool) -> list[str]:
+def _all_notes(table: Table, with_published: bool) -> list[str]:
     notes = [*table.notes]
     if any(cell.improving for _, row in table.rows for cell in row):
         notes.append(f"{_STILL_IMPROVING} some of its runs were still improving when training ended: train them longer")
-    if with_paper:
-        notes.append("in brackets: the paper's digits (YouTube-8M, single runs)")
+    if with_published and table.published:
+        notes.append(f"in brackets: {table.published}")
     return notes

@@ -17,7 +17,8 @@ from rich.text import Text
 from distillbench.cli.display import count, notes
 from distillbench.cli.terminal import styled
 from distillbench.errors import ResultError
-from distillbench.results.failures import Status
+from distillbench.interfaces import RunStatus
+from distillbench.results.jobs import label, objective
 from distillbench.results.planning import Job, Plan
 from distillbench.results.record import Result, read
 from distillbench.results.sweeping import Watcher
@@ -66,21 +67,6 @@ def axes(setups: Sequence[Setup]) -> dict[str, list[str]]:
         }.items():
             values.setdefault(name, {})[value] = None
     return {name: list(found) for name, found in values.items() if len(found) > 1}
-
-
-def label(setup: Setup) -> str:
-    """Names a run in a few words."""
-    if setup.answers == "teacher":
-        return f"{setup.data.name} {setup.schedule.name} seed {setup.seed}"
-    trained = "" if setup.train_selector == setup.selector else f" (trained on {setup.train_selector.name})"
-    frames = f"{setup.selector.name}-{setup.k}{trained}"
-    losses = "" if setup.networks == ("student",) else f" {objective(setup)}"
-    return f"{setup.data.name} {setup.schedule.name}{losses} {frames} seed {setup.seed}"
-
-
-def objective(setup: Setup) -> str:
-    """Writes the student's losses, with weights other than 1."""
-    return ",".join(name if weight == 1 else f"{name}:{weight:g}" for name, weight in setup.weights.items())
 
 
 def duration(seconds: float) -> str:
@@ -147,7 +133,7 @@ class Board(Watcher):
         took = duration(time.monotonic() - began)
         notes.print(f"[{self._count()}] {label(job.setup)}: GAP@20 {gap:.4f} ({took})")
 
-    def failed(self, job: Job, status: Status, reason: str, again: bool) -> None:
+    def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
         """Prints the line of a run that has none."""
         self._busy.pop(job.setup.key, None)
         self.failures += not again

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distillbench.data import libc
 from distillbench.errors import DataError
 
-_MAP_FIXED = 0x10
-_PROT_NONE = 0
 _CHECK_EVERY = 1.0  # seconds
 
 
@@ -38,8 +37,8 @@ class Arena:
         pages = [-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes]
         self.starts = np.cumsum([0, *pages[:-1]], dtype=np.int64)
         whole = max(sum(pages), mmap.PAGESIZE)
-        address = _map(0, whole, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
-        weakref.finalize(self, _LIBC.munmap, address, whole)
+        address = libc.reserve(whole)
+        weakref.finalize(self, libc.release, address, whole)
         self._times = [
             self._map_file(path, size, address + int(start))
             for path, size, start in zip(paths, sizes, self.starts, strict=True)
@@ -55,7 +54,7 @@ class Arena:
                 status = os.fstat(handle)
                 if status.st_size != size:
                     raise _changed(path, f"it has {status.st_size} bytes now and had {size}")
-                _map(address, size, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, handle)
+                libc.map_file(address, size, handle)
             finally:
                 os.close(handle)
         except OSError as error:
@@ -86,17 +85,3 @@ class Arena:
 
 def _changed(path: Path, how: str) -> DataError:
     return DataError(f"{path}: the shard changed after it was opened ({how}); start again with the shards left alone")
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.mmap.restype = ctypes.c_void_p
-_LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
-_LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-
-
-def _map(address: int, size: int, protection: int, flags: int, handle: int) -> int:
-    found = _LIBC.mmap(address, size, protection, flags, handle, 0)
-    if found is None or found == ctypes.c_void_p(-1).value:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return int(found)

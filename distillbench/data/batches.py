@@ -23,16 +23,42 @@ _AHEAD = 2  # batches that are read while one is used
 _CPU = torch.device("cpu")
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The frames of some videos that are to be read.
+
+    videos: (R,) their numbers. index: (R, S) the frames' numbers, `NO_FRAME` at a row's end. slots: how many
+    frames were asked for. keys: as in `Clips`.
+    """
+
+    videos: Tensor
+    index: Tensor
+    slots: int
+    keys: Tensor | None = None
+
+
 class Reads(Protocol):
     """What is to be read of a batch for one network."""
 
-    @property
-    def slots(self) -> int:
-        """How many frames of a video were asked for."""
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
+        """Chooses the frames of a share of the videos `which` (B,), or of some of it."""
         ...
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
-        """Chooses a share of the videos `which` (B,), or some of it, (R,), and their frames (R, S), as numbers."""
+
+class Measured(Reads, Protocol):
+    """What a network is shown in evaluation, which is counted."""
+
+    @property
+    def slots(self) -> int:
+        """How many frames of a video the network may keep."""
+        ...
+
+    def index(self, videos: Videos, which: Tensor, epoch: int) -> Tensor:
+        """Chooses frames of the videos `which` (B,): (B, S) int64, `NO_FRAME` at a row's end."""
+        ...
+
+    def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
+        """Counts the distinct frames that each video costs, (B,)."""
         ...
 
 
@@ -60,15 +86,15 @@ class View:
             scanned = videos.codec.decode(clips_at(videos, which, scan, scan.shape[1]))
         return self.selector.select(lengths, scanned, generator, self.training)
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
         """Chooses a share of the videos `which` (B,), (R,), and its frames, padded as for all of them: (R, S) as `index`.
 
         A selector that must see frames first sees those of the share alone, and pads for it alone.
         """
         own = which[share.computed]
         if self.selector.scan_stride:
-            return own, self.index(videos, own, epoch)
-        return own, self.index(videos, which, epoch)[share.computed]
+            return Chosen(own, self.index(videos, own, epoch), self.slots)
+        return Chosen(own, self.index(videos, which, epoch)[share.computed], self.slots)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""
@@ -157,11 +183,13 @@ class _Reader:
         return Batch(which, clips, labels.pin_memory() if self._pinned else labels, share)
 
     def _clips(self, name: str, view: Reads, which: Tensor, share: Share) -> Clips:
-        rows, index = view.chosen(self._videos, which, self._epoch, share)
+        chosen = view.chosen(self._videos, which, self._epoch, share)
+        rows, index = chosen.videos, chosen.index
         lengths = (index >= 0).sum(1)
         if not len(rows):
-            return Clips(torch.empty(0, 0, self._videos.width), lengths, index, view.slots)
+            return Clips(torch.empty(0, 0, self._videos.width), lengths, index, chosen.slots)
         if self._dtype is None:  # only reading tells
             self._dtype = self._videos.read(rows[:1], index[:1, :1]).dtype
         out = self._memory[name].empty((*index.shape, self._videos.width), self._dtype)
-        return Clips(self._videos.read(rows, index, out), lengths, index, view.slots)
+        frames = self._videos.read(rows, index, out)
+        return Clips(frames, lengths, index, chosen.slots, chosen.keys)

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillbench.data.spill import joined, steps, taken
+from distillbench.seeds import splitmix64
+
+_FIRST = np.ones(1, np.uint64)
 
 
 class Ids(Sequence[str]):
@@ -59,7 +62,7 @@ class Ids(Sequence[str]):
     def hashes(self, seed: int = 0) -> NDArray[np.uint64]:
         """Returns one number an id, (V,), that depends on nothing but the id and the seed, on any machine.
 
-        FNV-1a over the bytes of the id, mixed with the seed by the finaliser of splitmix64.
+        FNV-1a over the bytes of the id, mixed with the seed by splitmix64.
         """
         pieces = (self._hashed(self._starts[step], self._sizes[step], seed) for step in steps(len(self)))
         return joined(len(self), np.uint64, pieces)
@@ -71,7 +74,8 @@ class Ids(Sequence[str]):
                 (longer,) = np.nonzero(sizes > place)
                 byte = self._text[starts[longer] + place].astype(np.uint64)
                 value[longer] = (value[longer] ^ byte) * np.uint64(0x100000001B3)
-            return _mixed(value ^ _mixed(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)))
+            mixed = splitmix64(np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64), _FIRST)
+            return splitmix64(value ^ mixed, _FIRST)
 
     def repeated(self) -> NDArray[np.int64]:
         """Returns the places of ids that occur earlier too, ascending."""
@@ -88,10 +92,3 @@ class Ids(Sequence[str]):
                 again.append(video)
             seen.add(self[video])
         return np.array(again, np.int64)
-
-
-def _mixed(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
+from distillbench.machine import cores
+
 _MOST_THREADS = 8  # a few are enough to keep the memory, or the disk, busy
 _SHARES = 4  # of a thread: when the disk is slow, one share is asked for while another is copied
 _LEAST = 4 << 20  # bytes that are worth a share: handing the GIL over costs too
@@ -15,7 +17,7 @@ _LEAST = 4 << 20  # bytes that are worth a share: handing the GIL over costs too
 
 def in_shares(work: Callable[[slice], None], rows: int, size: int) -> None:
     """Calls `work` with stretches that make up [0, rows), in several threads where `size` (bytes) is worth it."""
-    threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(_MOST_THREADS, cores())
     shares = max(1, min(rows, threads * _SHARES, size // _LEAST))
     if shares == 1:
         work(slice(0, rows))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from distillbench.data import libc
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 Ints = NDArray[np.int64]
 
-_WILLNEED = 3
 _AGAIN = 32  # cold batches of a kind after which the slower way is tried again
 
 
@@ -71,16 +75,18 @@ class ReadAhead:
             self._cold = _blocks_read() > before
 
     def _ask(self, stretches: Ints) -> None:
-        """Has the pages of these stretches read without waiting; a refusal costs time, nothing else."""
+        """Has the pages of these stretches read without waiting."""
         firsts = stretches[:, 0] // mmap.PAGESIZE * mmap.PAGESIZE
         for first, size in zip(firsts.tolist(), (stretches[:, 1] - firsts).tolist(), strict=True):
-            _LIBC.madvise(self._address + first, size, _WILLNEED)
+            libc.will_need(self._address + first, size)
 
 
 def _blocks_read() -> int:
-    """Counts what this thread has had read from disks so far, by touching it or by asking for it."""
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
+    """Counts what this thread has had read from disks so far, by touching it or by asking for it.
 
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    Where the system counts for whole processes alone, as macOS does, other threads' reads count too; where it does not
+    count at all, nothing seems to be read and nothing is asked for.
+    """
+    if resource is None:
+        return 0
+    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_inblock

@@ -7,7 +7,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,23 @@ def room(count: int, dtype: np.dtype[Kind] | type[Kind]) -> NDArray[Kind]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is told now, not by a signal later
+            _reserve(file, size)
             mapped = mmap.mmap(file.fileno(), size)
     except OSError as error:
         _LOG.info("an array of %d bytes stays in memory: %s", size, error)
         return np.empty(count, dtype)
     view: NDArray[Any] = np.frombuffer(mapped, dtype)
     return view
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Takes the disk's room for an empty file, so that a full disk is told now, not by a signal later."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    for start in range(0, size, _LARGE):  # macOS and Windows have no such call
+        file.write(bytes(min(_LARGE, size - start)))
+    file.flush()
 
 
 def joined(count: int, dtype: np.dtype[Kind] | type[Kind], pieces: Iterable[NDArray[Any]]) -> NDArray[Kind]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from distillbench.data.batches import View, clips_at
+from distillbench.data.batches import Measured, clips_at
+from distillbench.evaluation.exits import ExitShare
 from distillbench.evaluation.quantization import weight_bytes
-from distillbench.interfaces import Clips, Videos
-from distillbench.networks import Model
+from distillbench.interfaces import ClipGenerator, Clips, Videos
+from distillbench.networks import Model, columns_of, encoded_up_to, evaluating
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,37 @@ class Cost:
         return self.selector_macs + self.encoder_macs + self.head_macs
 
 
-def cost_of(model: Model, videos: Videos, view: View, device: torch.device, memory_batch: int = 256) -> Cost:
-    """Counts what the network costs on the video of a split that it is shown most of."""
+def cost_of(
+    model: Model,
+    videos: Videos,
+    view: Measured,
+    device: torch.device,
+    memory_batch: int = 256,
+    exits: Sequence[ExitShare] = (),
+) -> Cost:
+    """Counts what the network costs on the video of a split that it is shown most of.
+
+    exits: where videos stopped; their costs are averaged.
+    """
     which = torch.arange(len(videos))[videos.lengths.argmax()][None]
     with FlopCounterMode(display=False) as counter:
         index = view.index(videos, which, 0)
-    frames = int((index >= 0).sum())
-    encoder, head, why = count_macs(model, videos.width, frames, view.slots)
+    shown = int((index >= 0).sum())
+    choosing, why = _macs_of_selector(model, videos, shown, view.slots)
+    frames = shown
+    if model.selector is not None:
+        clips = clips_at(videos, which, index, view.slots).to(device)
+        with evaluating(model), torch.no_grad():
+            selection = model.select(clips)
+        frames = shown if selection is None else int((selection.index >= 0).sum())
+    encoder, head, uncounted = count_macs(model, videos.width, frames, view.slots, exits)
+    why = why or uncounted
+    encoder = None if choosing is None else encoder
     published = getattr(model.encoder, "published_macs", None)
     visual = next(iter(videos.features.values()))
     return Cost(
         frames=frames,
-        selector_macs=counter.get_total_flops() // 2,
+        selector_macs=counter.get_total_flops() // 2 + (choosing or 0),
         encoder_macs=encoder,
         head_macs=head,
         published_macs=None if published is None else int(published(frames, visual)),
@@ -68,38 +89,69 @@ def cost_of(model: Model, videos: Videos, view: View, device: torch.device, memo
     )
 
 
-def count_macs(model: Model, width: int, frames: int, slots: int) -> tuple[int | None, int | None, str]:
-    """Counts (encoder, head) where the counter is exact: on the CPU it sees nothing of a fused LSTM."""
+def count_macs(
+    model: Model, width: int, frames: int, slots: int, exits: Sequence[ExitShare] = ()
+) -> tuple[int | None, int | None, str]:
+    """Counts (encoder, head) where the counter is exact: on the CPU it sees nothing of a fused LSTM.
+
+    exits: where videos stop; the mean over them, the head being computed at every exit on the way.
+    """
     encoder, head = (copy.deepcopy(part).to("meta").eval() for part in (model.encoder, model.head))
-    clips = Clips(
-        torch.empty(1, frames, width, device="meta"), torch.tensor([frames]), torch.arange(frames)[None], slots
-    )
+    clips = _on_meta(frames, width, slots)
+    stopping = exits or [ExitShare(0, frames, 1.0)]
+    of_encoder = of_head = 0.0
+    try:
+        for stop in stopping:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                stops = stop.frames < frames
+                encoding = encoded_up_to(encoder, clips, stop.frames) if stops else encoder(clips)
+            of_encoder += stop.share * (counter.get_total_flops() // 2)
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                head(encoding.summary)
+            of_head += stop.share * (stop.number + 1) * (counter.get_total_flops() // 2)
+    except (RuntimeError, NotImplementedError) as error:
+        return None, None, _uncountable(error)
+    return round(of_encoder), round(of_head), ""
+
+
+def _macs_of_selector(model: Model, videos: Videos, frames: int, slots: int) -> tuple[int | None, str]:
+    """Counts what a learned selector computes to choose among so many frames; 0 where there is none."""
+    if model.selector is None:
+        return 0, ""
+    columns = columns_of(videos.features, model.selector.reads)
+    width = videos.width if columns is None else len(columns)
+    selector = copy.deepcopy(model.selector).to("meta").eval()
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            summary = encoder(clips).summary
-        encoder_macs = counter.get_total_flops() // 2
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            head(summary)
+            selector(_on_meta(frames, width, slots), ClipGenerator(torch.zeros(1)))
     except (RuntimeError, NotImplementedError) as error:
-        return None, None, f"not countable on the meta device: {str(error).partition(chr(10))[0]}"
-    return encoder_macs, counter.get_total_flops() // 2, ""
+        return None, _uncountable(error)
+    return counter.get_total_flops() // 2, ""
 
 
-def peak_memory(model: Model, videos: Videos, view: View, device: torch.device, batch: int) -> int:
+def _on_meta(frames: int, width: int, slots: int) -> Clips:
+    shown = torch.empty(1, frames, width, device="meta")
+    return Clips(shown, torch.tensor([frames]), torch.arange(frames)[None], slots)
+
+
+def _uncountable(error: Exception) -> str:
+    return f"not countable on the meta device: {str(error).partition(chr(10))[0]}"
+
+
+def peak_memory(model: Model, videos: Videos, view: Measured, device: torch.device, batch: int) -> int:
     """Measures bytes of weights plus the most bytes of tensors alive at once while a batch is classified."""
     which = torch.arange(batch)
     clips = clips_at(videos, which, view.index(videos, which, 0), view.slots)
-    model.eval()
     weights = weight_bytes(model)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = int(torch.cuda.memory_allocated(device))
-        with torch.inference_mode():
+        with evaluating(model), torch.inference_mode():
             model(clips.to(device))
         most = int(torch.cuda.max_memory_allocated(device))
         return weights + most - before
     alive = _AliveTensors()
-    with torch.no_grad(), alive:
+    with evaluating(model), torch.no_grad(), alive:
         model(clips)
     return weights + alive.most
 

@@ -6,15 +6,16 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from distillbench.data.batches import View, batches
+from distillbench.data.batches import Measured, batches
 from distillbench.errors import TrainingError
 from distillbench.evaluation.average_precision import MeanAveragePrecision
 from distillbench.evaluation.predictions import Predictions
 from distillbench.evaluation.ranking import RankingMetrics
 from distillbench.evaluation.topk import TopK
-from distillbench.interfaces import Videos
-from distillbench.networks import Model
+from distillbench.interfaces import Clips, Output, Videos
+from distillbench.networks import Model, columns_of, evaluating
 from distillbench.processes import SOLO, Processes
 
 
@@ -22,7 +23,8 @@ from distillbench.processes import SOLO, Processes
 class Evaluation:
     """How a network did on a split.
 
-    frames_read, bytes_read: mean a video, what the selector scanned included. reading, model, metric: seconds of the
+    frames_read, bytes_read: mean a video, what the selector scanned included. used: (V,) frames that each video took,
+    of a network that may stop early. reading, model, metric: seconds of the
     whole split, one after the other; reading is the time that was waited for. Where several processes share the split,
     seconds are this process's own.
     """
@@ -34,19 +36,20 @@ class Evaluation:
     reading: float
     model: float
     metric: float
+    used: Tensor | None = None
 
 
 def evaluate(
     model: Model,
     videos: Videos,
-    view: View,
+    view: Measured,
     batch_size: int,
     device: torch.device,
     *,
     exact: bool = False,
     processes: Processes = SOLO,
 ) -> Evaluation:
-    """Scores every video of a split in order; the network is left in evaluation mode.
+    """Scores every video of a split in order; the network is then in the mode that it was in.
 
     processes: those that share the split, whole batches each, so that every score has the bits that it has in one
         process; each returns what all of them found.
@@ -54,14 +57,14 @@ def evaluate(
 
     Raises `TrainingError` where a score is no number.
     """
-    model.eval()
     kept = TopK(videos.labels.count)
     whole = MeanAveragePrecision(videos.labels.count) if exact else None
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
-    frames = 0
+    read = torch.zeros(2, dtype=torch.int64)  # frames, and numbers of the features
+    used: list[Tensor] = []
     own = processes.share(len(videos), batch_size).own
     source = batches(videos, torch.arange(len(videos))[own], batch_size, {"": view}, device=device)
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         while True:
             began = time.perf_counter()
             batch = next(source, None)
@@ -69,10 +72,13 @@ def evaluate(
             if batch is None:
                 break
             clips = batch.clips[""]
-            frames += int(view.frames_read(videos.lengths[batch.videos], clips.times).sum())
             began = time.perf_counter()
-            logits = model(clips.to(device)).logits.cpu()
+            output = model(clips.to(device))
+            logits = output.logits.cpu()
             seconds["model"] += time.perf_counter() - began
+            shown = view.frames_read(videos.lengths[batch.videos], clips.times)
+            read += torch.tensor(_consumed(model, videos, shown, clips, output))
+            used += [] if output.used is None else [output.used]
             if not bool(torch.isfinite(logits).all()):
                 raise TrainingError(
                     "a score of the network is no finite number; nothing was recorded of this evaluation"
@@ -86,5 +92,35 @@ def evaluate(
     kept = kept.gathered(processes)
     metrics = kept.compute(None if whole is None else whole.compute(processes))
     seconds["metric"] += time.perf_counter() - began
-    read = int(processes.sum(torch.tensor(frames))) / len(videos)
-    return Evaluation(metrics, kept.predictions(videos.ids), read, read * videos.width, **seconds)
+    frames, numbers = processes.sum(read).tolist()
+    mean = frames / len(videos)
+    every = None
+    if model.exit_policy is not None:
+        none = torch.empty(0, dtype=torch.int64)
+        every = processes.gather_uneven(torch.cat([none, *used]))
+    return Evaluation(
+        metrics,
+        kept.predictions(videos.ids),
+        frames_read=mean,
+        bytes_read=mean * (numbers / frames),
+        **seconds,
+        used=every,
+    )
+
+
+def _consumed(model: Model, videos: Videos, shown: Tensor, clips: Clips, output: Output) -> tuple[int, int]:
+    """Counts the frames of a batch that were consumed, and the numbers of the features in them.
+
+    shown: (B,) frames read for each video. A network that stops early consumes what it looked at. A learned
+    selector pays for its candidates, of which it may read some features alone; the encoder for the rest
+    of what it looked at.
+    """
+    if output.selection is None:
+        each = shown if output.used is None else shown - clips.lengths + output.used
+        return int(each.sum()), int(each.sum()) * videos.width
+    assert model.selector is not None
+    columns = columns_of(videos.features, model.selector.reads)
+    own = videos.width if columns is None else len(columns)
+    kept = (output.selection.index >= 0).sum(1).cpu() if output.used is None else output.used
+    frames = int(shown.sum())
+    return frames, frames * own + int(kept.sum()) * (videos.width - own)

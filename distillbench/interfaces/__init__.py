@@ -4,47 +4,137 @@ The letters used for shapes: B videos, T frames (padded), S frames kept, D featu
 W state width, C classes, V videos of a split.
 
 Positional constructor arguments are given by the framework; keyword-only ones are the component's knobs: each is
-typed (`int`, `float`, `bool`, `str`, `Literal[...]` or `... | None`) and has a default.
+typed (`int`, `float`, `bool`, `str`, `Literal[...]` or `... | None`) and has a default. One that is
+annotated with a frozen dataclass, and has an instance for its default, stands for the fields of the
+dataclass, which are knobs of the component itself, so that components may share them.
 """
 
 from distillbench.interfaces.clip_generator import ClipGenerator
 from distillbench.interfaces.clips import NO_FRAME, Clips, Codec
 from distillbench.interfaces.datasets import DataSet, LabelKind, Labels, Splits, Videos
-from distillbench.interfaces.losses import Claim, MatchingLoss, Need, Passport
-from distillbench.interfaces.networks import Encoder, Encoding, Head, Outcome, Shapes
+from distillbench.interfaces.early_exit import EarlyExit, ExitPolicy
+from distillbench.interfaces.executors import (
+    Demand,
+    Executor,
+    Failed,
+    Finished,
+    Lost,
+    Message,
+    PhaseStarted,
+    RunJob,
+    RunStatus,
+)
+from distillbench.interfaces.exporters import Exporter
+from distillbench.interfaces.losses import (
+    Claim,
+    LabelLoss,
+    LossBatch,
+    LossContext,
+    MatchingLoss,
+    Need,
+    Requirements,
+)
+from distillbench.interfaces.networks import Encoder, Encoding, Head, Output, Shapes, States
+from distillbench.interfaces.observers import EpochEnded, RunEnded, RunEvent, RunStarted
 from distillbench.interfaces.presets import Preset
-from distillbench.interfaces.schedules import HeadSharing, Network, Phase, Targets, TrainingSchedule
-from distillbench.interfaces.selectors import FrameSelector, Keeps
+from distillbench.interfaces.reports import (
+    Cell,
+    Difference,
+    Figure,
+    Networks,
+    Report,
+    Row,
+    Runs,
+    Table,
+)
+from distillbench.interfaces.schedules import (
+    Average,
+    Copy,
+    Ensemble,
+    Freeze,
+    Init,
+    Learner,
+    NetworkSpec,
+    Objective,
+    Phase,
+    Ramp,
+    Teacher,
+    Term,
+    Tie,
+    TrainingSchedule,
+    ViewSpec,
+)
+from distillbench.interfaces.selectors import FrameSelector, Keeps, LearnedSelector, Selection
 
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 """Part of every key: grows when a plugin must change, or when the same run comes to mean other numbers."""
 
 __all__ = [
     "INTERFACE_VERSION",
     "NO_FRAME",
+    "Average",
+    "Cell",
     "Claim",
     "ClipGenerator",
     "Clips",
     "Codec",
+    "Copy",
     "DataSet",
+    "Demand",
+    "Difference",
+    "EarlyExit",
     "Encoder",
     "Encoding",
+    "Ensemble",
+    "EpochEnded",
+    "Executor",
+    "ExitPolicy",
+    "Exporter",
+    "Failed",
+    "Figure",
+    "Finished",
     "FrameSelector",
+    "Freeze",
     "Head",
-    "HeadSharing",
+    "Init",
     "Keeps",
     "LabelKind",
+    "LabelLoss",
     "Labels",
+    "LearnedSelector",
+    "Learner",
+    "LossBatch",
+    "LossContext",
+    "Lost",
     "MatchingLoss",
+    "Message",
     "Need",
-    "Network",
-    "Outcome",
-    "Passport",
+    "NetworkSpec",
+    "Networks",
+    "Objective",
+    "Output",
     "Phase",
+    "PhaseStarted",
     "Preset",
+    "Ramp",
+    "Report",
+    "Requirements",
+    "Row",
+    "RunEnded",
+    "RunEvent",
+    "RunJob",
+    "RunStarted",
+    "RunStatus",
+    "Runs",
+    "Selection",
     "Shapes",
     "Splits",
-    "Targets",
+    "States",
+    "Table",
+    "Teacher",
+    "Term",
+    "Tie",
     "TrainingSchedule",
     "Videos",
+    "ViewSpec",
 ]

@@ -20,12 +20,14 @@ class Clips:
     lengths: (B,) int64, at least 1, always on the CPU, so that shapes are decided without waiting for a device.
     times: (B, T) int64, always on the CPU: each frame's number in its video; `NO_FRAME` where padded.
     slots: how many frames the selector was asked for; a video may have had fewer.
+    keys: (B,) int64 on the CPU, from which a learned selector's chance is drawn for each clip; None where there is none.
     """
 
     frames: Tensor
     lengths: Tensor
     times: Tensor
     slots: int
+    keys: Tensor | None = None
 
     def mask(self) -> Tensor:
         """Tells real frames from padding: (B, T) bool on the frames' device."""
@@ -33,7 +35,11 @@ class Clips:
         return real.to(self.frames.device, non_blocking=True)
 
     def take(self, index: Tensor) -> Clips:
-        """Keeps the frames at positions `index` (B, S) int64, ascending, `NO_FRAME` at the end of a row."""
+        """Keeps the frames at positions `index` (B, S) int64, ascending, `NO_FRAME` at the end of a row.
+
+        The index may be on the frames' device: lengths and times stay on the CPU all the same.
+        """
+        index = index.cpu()
         kept = index >= 0
         lengths = kept.sum(1)
         positions = index.clamp_min(0)

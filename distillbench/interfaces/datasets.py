@@ -83,6 +83,9 @@ class DataSet(ABC):
     """Opens videos. `__init__(self, *, knobs)` only stores the knobs; `splits()` opens, and raises `DataError`."""
 
     label_kind: ClassVar[LabelKind] = "multi-label"
+    label_loss: ClassVar[str] = ""
+    """The loss on the labels that teachers and baselines minimise; empty for the usual one of the label kind."""
+
     recipe: ClassVar[Mapping[str, object]] = {}
     """Settings recommended for this data, by dotted name (`training.epochs`, `student.cell_size`): they fill what the
     user left unsaid."""

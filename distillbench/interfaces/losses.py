@@ -1,29 +1,33 @@
-"""What a network learns from."""
+"""What a network learns from: labels, and other networks."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from distillbench.interfaces.datasets import LabelKind
-from distillbench.interfaces.networks import Outcome
+from distillbench.interfaces.networks import Output, Shapes
 
-Need = Literal["labels", "teacher", "logits", "summary", "states", "equal-widths", "batch"]
+Need = Literal["labels", "logits", "summary", "states", "exits", "selection", "equal-widths", "batch"]
 Claim = Literal["batch-mean", "least-at-match", "any-width"]
 
 
 @dataclass(frozen=True)
-class Passport:
+class Requirements:
     """What a loss needs, where it is valid and what it promises beyond the contract.
 
-    needs: `labels`; `teacher` (an outcome to match); which parts of an outcome it reads (`logits`, `summary`, `states`);
-        `equal-widths` of what it compares; `batch`: it compares the videos of a batch with one another.
-    valid_for: the label kinds the loss is meant for; another kind is allowed, warned of and noted on the row.
-    claims: `batch-mean`: a batch joined with itself gives the same value; `least-at-match`: no student does better than
-        one equal to its teacher; `any-width`: teacher and student may differ in width.
+    needs: `labels`; which parts of an output it reads (`logits`, `summary`, `states`, `exits`,
+        `selection`); `equal-widths` of what it compares; `batch`: it compares the videos of a batch
+        with one another.
+    valid_for: the label kinds the loss is meant for; another kind is allowed, warned of and noted
+        on the row.
+    claims: `batch-mean`: a batch joined with itself gives the same value; `least-at-match`: no
+        student does better than one equal to its teacher; `any-width`: teacher and student may
+        differ in width.
     """
 
     needs: frozenset[Need]
@@ -31,16 +35,78 @@ class Passport:
     claims: frozenset[Claim] = frozenset()
 
 
-class MatchingLoss(nn.Module, ABC):
-    """Compares a student with its teacher, or with the labels. `__init__(self, student, teacher, *, knobs)`: two `Shapes`.
+@dataclass(frozen=True)
+class LossContext:
+    """What a loss is built for.
 
-    Sums over widths or classes and averages over the batch unless its documentation says otherwise.
+    student: the network that learns. teacher: the one it is compared with; None for a loss on the
+    labels. videos: of the training split, the size of a memory bank.
     """
 
-    passport: ClassVar[Passport]
+    student: Shapes
+    teacher: Shapes | None
+    videos: int
+
+
+@dataclass(frozen=True)
+class LossBatch:
+    """What is known of a batch beside the outputs.
+
+    labels: (B, C) of 0 and 1, in float32. videos: (B,) int64 on the CPU, numbers within the training
+    split. progress: of the phase, from 0 to 1.
+    """
+
+    labels: Tensor
+    videos: Tensor
+    progress: float = 0.0
+
+
+class _Loss(nn.Module, ABC):
+    """A loss may have weights, which are trained with the network, and buffers, such as a memory bank.
+
+    Both are stored in checkpoints. Several processes that train together give it the same outputs
+    and random numbers, so that its state is the same in all of them.
+    """
+
+    requirements: ClassVar[Requirements]
+
+    def __init__(self, context: LossContext) -> None:
+        super().__init__()
+
+    def optimizer_groups(self) -> Sequence[Mapping[str, Any]]:
+        """Returns its weights as parameter groups, with an `lr` or `weight_decay` of their own where given.
+
+        By default one group, with the run's settings.
+        """
+        own = list(self.parameters())
+        return [{"params": own}] if own else []
+
+    def after_step(self) -> None:
+        """Is called once the optimizer has moved the weights."""
+
+
+class LabelLoss(_Loss):
+    """Compares a network's output with the labels. `__init__(self, context, *, knobs)`: a `LossContext`.
+
+    Offered by the hook `label_losses`. Sums over classes and averages over the batch unless its
+    documentation says otherwise. default_for: the label kinds for which teachers and baselines
+    minimise it where neither the user nor the data set names another.
+    """
+
+    default_for: ClassVar[frozenset[LabelKind]] = frozenset()
 
     @abstractmethod
-    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
-        """Returns one scalar. labels: (B, C) of 0 and 1, in the logits' dtype. teacher: without gradient; None where the
-        passport does not need it and there is none.
-        """
+    def forward(self, output: Output, batch: LossBatch) -> Tensor:
+        """Returns one scalar."""
+
+
+class MatchingLoss(_Loss):
+    """Compares a student with its teacher. `__init__(self, context, *, knobs)`: a `LossContext`.
+
+    Offered by the hook `matching_losses`. Sums over widths or classes and averages over the batch
+    unless its documentation says otherwise.
+    """
+
+    @abstractmethod
+    def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
+        """Returns one scalar. teacher: without gradient."""

@@ -1,4 +1,4 @@
-"""Who learns what, and when."""
+"""Who learns what from whom, and when: a schedule declares it, and never sees a network."""
 
 from __future__ import annotations
 
@@ -7,44 +7,218 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-Network = Literal["teacher", "student"]
-HeadSharing = Literal["separate", "copy", "tied", "frozen"]
-Targets = Literal["own", "shuffled", "same-frames"]
+# ------------------------------------------------------------------------ networks and what they see
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """Which frames a network sees.
+
+    selector: the setting that names the selector: `selector`, `train_selector`, `teacher_selector`.
+        None inherits the network's own.
+    k: how many frames it is asked for; a range (least, most) from which one number is drawn at each
+        step of training. None inherits: all frames with `teacher_selector`, else the run's k.
+    """
+
+    selector: str | None = None
+    k: int | tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network of the run.
+
+    section: the settings it is built from, `teacher` or `student`; several may share one.
+    view: what it sees where nothing else is said. Inherited from the section: a teacher sees what
+        `teacher_selector` chooses of all frames, a student what `train_selector` in training and
+        `selector` in evaluation choose, k frames.
+    """
+
+    section: str
+    view: ViewSpec = ViewSpec()
+
+
+# ------------------------------------------------------------------------------ what a learner learns
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A weight that moves evenly from start to end over a share of the phase, and then stays."""
+
+    start: float
+    end: float
+    over: float = 1.0
+
+    def at(self, progress: float) -> float:
+        """Returns the weight at a progress of the phase between 0 and 1."""
+        share = 1.0 if self.over <= 0 else min(1.0, progress / self.over)
+        return self.start + (self.end - self.start) * share
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a learner is compared with: the output of a network, an average or an ensemble, without gradient.
+
+    view: `own`: what it sees in evaluation (a network that learns in the same phase: what it sees as
+        a learner); `learner`: the very frames that the learner sees; or another view.
+    videos: `matched` for the same video; `shuffled` for another video of the batch, a control.
+    untrained: says that a teacher that has learnt nothing is meant, a control.
+    """
+
+    network: str
+    view: Literal["own", "learner"] | ViewSpec = "own"
+    videos: Literal["matched", "shuffled"] = "matched"
+    untrained: bool = False
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss of a learner.
+
+    teacher: whom a matching loss compares the learner with; a plain name is `Teacher(name)`.
+    view: what the learner sees for this term; None for its view in the phase.
+    """
+
+    loss: str
+    weight: float | Ramp = 1.0
+    teacher: Teacher | str | None = None
+    view: ViewSpec | None = None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Weights copied from another network when the phase begins."""
+
+    network: str
+
+
+@dataclass(frozen=True)
+class Tie:
+    """The other network's own head, moved by both for as long as the phase lasts; then a copy of it."""
+
+    network: str
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """A copy of the other network's head that does not learn."""
+
+    network: str
+
+
+@dataclass(frozen=True)
+class Init:
+    """Where a learner's weights come from when a phase begins.
+
+    `keep`: as they are; `fresh`: drawn anew, otherwise in each phase; or from another network.
+    """
+
+    encoder: Literal["keep", "fresh"] | Copy = "keep"
+    head: Literal["keep", "fresh"] | Copy | Tie | Freeze = "keep"
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A network that is trained in a phase.
+
+    view: what it sees in training; None for the network's own.
+    optimizer: settings of `training.*` that it has for itself: `learning_rate`, `clip`, `l2`.
+    """
+
+    terms: tuple[Term, ...]
+    init: Init = Init()
+    view: ViewSpec | None = None
+    optimizer: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Average:
+    """A network that follows another: w becomes decay * w + (1 - decay) * source after every step.
+
+    It begins as a copy of its source.
+    """
+
+    source: str
+    decay: float
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several networks as one teacher: the mean of their probabilities, and of encodings of equal width."""
+
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training, declared by a schedule and acted out by the training loop.
+    """One stretch of training.
 
     epochs: how often the training split is walked; at least 0.
-    objectives: who learns, and the weight of each loss each minimises. A network that is absent stands still: in
-        evaluation mode, without gradient.
-    guides: whose outcome a learner's matching losses compare it with; its gradient never reaches the guide.
-    starts: networks whose weights are overwritten before the phase, and by which network's.
-    head: where the student's head comes from when the phase begins: `separate` its own, left as it is; `copy` a copy of
-        the teacher's; `tied` the teacher's itself, moved by both; `frozen` a copy of the teacher's that stands still.
-    targets: `own` compares a learner with the guide's outcome for the same video, `shuffled` with another video's,
-        `same-frames` with its outcome for the very frames that the learner sees, however few; the guide must then
-        stand still.
+    learners: who learns. A network that is absent is frozen: in evaluation mode, without gradient.
+    averages: networks that follow others, by name. ensembles: teachers made of several, by a name of
+        their own. starts: whole networks that are overwritten by others' weights before anything is
+        drawn afresh.
     """
 
     name: str
     epochs: int
-    objectives: Mapping[Network, Mapping[str, float]]
-    guides: Mapping[Network, Network] = field(default_factory=lambda: {"student": "teacher"})
-    starts: Mapping[Network, Network] = field(default_factory=dict)
-    head: HeadSharing = "separate"
-    targets: Targets = "own"
+    learners: Mapping[str, Learner]
+    averages: Mapping[str, Average] = field(default_factory=dict)
+    ensembles: Mapping[str, Ensemble] = field(default_factory=dict)
+    starts: Mapping[str, str] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------------- the declaration
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The student's losses as the user gave them, split by what each needs, so that no schedule knows one by name.
+
+    weights: of every loss, in the user's order. compares: those that compare the student with a
+    teacher. label_loss: the loss on the labels that teachers and baselines minimise on this data.
+    trains_head: whether some loss reads what the head makes, so that the head is trained as well.
+    """
+
+    weights: Mapping[str, float]
+    compares: frozenset[str]
+    label_loss: str
+    trains_head: bool = True
+
+    @property
+    def labels(self) -> dict[str, float]:
+        """The losses on the labels, and their weights."""
+        return {name: w for name, w in self.weights.items() if name not in self.compares}
+
+    @property
+    def matching(self) -> dict[str, float]:
+        """The losses that compare the student with a teacher, and their weights."""
+        return {name: w for name, w in self.weights.items() if name in self.compares}
+
+    def supervised(self) -> tuple[Term, ...]:
+        """Returns what a network without a teacher minimises: the data's loss on the labels, with weight 1."""
+        return (Term(self.label_loss),)
+
+    def on_labels(self) -> tuple[Term, ...]:
+        """Returns the user's losses on the labels, or `supervised` where there is none."""
+        return tuple(Term(name, w) for name, w in self.labels.items()) or self.supervised()
+
+    def against(self, teacher: Teacher | str) -> tuple[Term, ...]:
+        """Returns all of the user's losses, the matching ones against a teacher."""
+        return tuple(Term(name, w, teacher if name in self.compares else None) for name, w in self.weights.items())
 
 
 class TrainingSchedule(ABC):
-    """Declares who learns what, and when; never sees a model. `__init__(self, objective, *, knobs)`.
+    """Declares networks and phases. `__init__(self, objective, *, knobs)`: an `Objective`.
 
-    objective: the student's losses and their weights, as the user gave them.
+    reports: the network whose quality and cost the row has.
     """
 
-    trains_student: ClassVar[bool] = True
-    """False for a schedule whose answer is the teacher: the row then reports the teacher's quality and cost."""
+    reports: ClassVar[str] = "student"
+
+    def networks(self) -> Mapping[str, NetworkSpec]:
+        """Returns the networks of the run by name; by default one teacher and one student."""
+        return {"teacher": NetworkSpec("teacher"), "student": NetworkSpec("student")}
 
     @abstractmethod
     def phases(self, epochs: int) -> Sequence[Phase]:

@@ -1,11 +1,12 @@
-"""How frames are chosen."""
+"""How frames are chosen: before anything is read, or by a part of the network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from distillbench.interfaces.clip_generator import ClipGenerator
 from distillbench.interfaces.clips import Clips
@@ -31,4 +32,46 @@ class FrameSelector(ABC):
         lengths: (B,) int64, the frames each video has. scanned: decoded, every `scan_stride`-th frame; None where that
         is 0. generator: the only source of chance. training: a selector may differ in training and in evaluation.
         A video of at most k frames keeps them all, unless the selector's documentation says otherwise.
+        """
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a learned selector chose of its candidates.
+
+    index: (B, S) int64 positions within the candidates, on their device, strictly ascending,
+        `NO_FRAME` at a row's end.
+    weights: (B, S), by which the encoder's frames are multiplied; a gradient reaches the selector
+        through them. None for ones.
+    log_prob: (B,), the logarithm of the probability of the choice, for a policy gradient.
+    """
+
+    index: Tensor
+    weights: Tensor | None = None
+    log_prob: Tensor | None = None
+
+
+class LearnedSelector(nn.Module, ABC):
+    """A part of the network that chooses frames: trained, stored and counted with it.
+
+    Offered by the hook `learned_selectors`, by a name that `--selector` takes.
+    `__init__(self, width, k, *, knobs)`: width is D of what it reads, k >= 1 is how many frames it
+    may keep. It pays for every frame that it reads, in frames, bytes, multiply-accumulates and time.
+
+    reads: the names of the features that it reads, which may be cheaper than those that the encoder
+        needs; empty for all.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def candidates(self, lengths: Tensor) -> Tensor:
+        """Returns the numbers of the frames that are read for it: (B, M) int64, ascending, `NO_FRAME` at the end."""
+
+    @abstractmethod
+    def forward(self, candidates: Clips, generator: ClipGenerator) -> Selection:
+        """Chooses at most k of the candidates, decoded, (B, M, D).
+
+        generator: the only source of chance, the same for a clip however many processes share the
+        batch. In evaluation (`self.training` is False) the choice is a function of the clip alone.
         """

@@ -6,29 +6,31 @@ import dataclasses
 import datetime
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from distillbench.data.batches import View
+from distillbench.data.batches import Measured
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
+from distillbench.evaluation.exits import ExitShare, shares
 from distillbench.evaluation.latency import measure
-from distillbench.interfaces import INTERFACE_VERSION, Network, Splits, Videos
+from distillbench.interfaces import INTERFACE_VERSION, Splits, Videos
 from distillbench.networks import Model, precision_on
 from distillbench.processes import SOLO, Processes
 from distillbench.registry import Registry
 from distillbench.results import failures, labels, provenance, record
-from distillbench.results.fidelity import fidelity
+from distillbench.results.fidelity import Watched, fidelity
 from distillbench.results.observing import columns, watched
 from distillbench.results.record import Result
 from distillbench.setup import Setup, digest
 from distillbench.training.assemble import Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
+from distillbench.training.early_exit import tune_exit_policy
 from distillbench.training.fit import Fitted, fit
 from distillbench.training.observer import SILENT, Observer
 from distillbench.training.signal_store import BUDGET
@@ -108,6 +110,7 @@ def answer(
     )
     teachers = TeacherStore(workplace.results / "teachers", workplace.retrain, workplace.signals_budget)
     fitted = fit(parts, teachers, checkpoints, observer)
+    tune_exit_policy(parts)
     observer.said("evaluating on the test split")
     tested = evaluate_on_test(parts)
     result = processes.decide(lambda: _written(parts, fitted, tested, workplace, registry, observer, began))
@@ -128,7 +131,7 @@ class Tested:
 
 def evaluate_on_test(parts: Parts) -> Tested:
     """Evaluates the network that answers on the test split, and beside its teacher where there is one."""
-    network = parts.setup.answers
+    network = parts.setup.reports
     evaluation = evaluate(
         parts.models[network],
         parts.splits.test,
@@ -151,7 +154,7 @@ def _written(
     began: float,
 ) -> Result:
     """Measures what the answering network costs, with all threads of the run, and writes everything down."""
-    setup, splits, evaluation, network = parts.setup, parts.splits, tested.evaluation, parts.setup.answers
+    setup, splits, evaluation, network = parts.setup, parts.splits, tested.evaluation, parts.setup.reports
     use_threads(setup)
     machine = provenance.machine(parts.device) | {
         "precision": parts.precision,
@@ -176,7 +179,7 @@ def _written(
         "columns": columns(evaluation.predictions, registry, observer.said),
         "cost": _cost(parts, network, evaluation),
         "fidelity": tested.fidelity,
-        "budget": _budget(fitted.history) | {"seconds_of_this_run": time.perf_counter() - began},
+        "budget": _budget(fitted.history, setup.networks) | {"seconds_of_this_run": time.perf_counter() - began},
         "history": fitted.history,
     }
     labels.keep(workplace.results, splits.test)
@@ -257,22 +260,30 @@ def _data(splits: Splits) -> dict[str, Any]:
 
 def _fidelity(parts: Parts) -> dict[str, Any] | None:
     """Measures how far the student imitates its teacher; None where the run had no such pair."""
-    if set(parts.models) != {"teacher", "student"}:
+    teacher, student = parts.setup.imitated, parts.setup.reports
+    if teacher is None or teacher not in parts.models:
         return None
-    size, views = parts.setup.training.batch_size, parts.evaluation_views
-    return dataclasses.asdict(fidelity(parts.models, parts.splits.test, views, size, parts.device, parts.processes))
+    theirs, ours = (Watched(parts.models[n], parts.evaluation_views[n]) for n in (teacher, student))
+    size = parts.setup.training.batch_size
+    found = fidelity(theirs, ours, parts.splits.test, size, parts.device, parts.processes)
+    return dataclasses.asdict(found)
 
 
-def _cost(parts: Parts, network: Network, evaluation: Evaluation) -> dict[str, Any]:
+def _cost(parts: Parts, network: str, evaluation: Evaluation) -> dict[str, Any]:
     model, view, test = parts.models[network], parts.evaluation_views[network], parts.splits.test
-    cost = cost_of(model, test, view, parts.device)
+    exits = exits_of(model, test, view, evaluation)
+    cost = cost_of(model, test, view, parts.device, exits=exits)
     counted = {"macs": cost.macs, "flops": None if cost.macs is None else 2 * cost.macs}
-    return dataclasses.asdict(cost) | counted | measured(model, test, view, parts.device, evaluation)
+    stopped = {"exits": [dataclasses.asdict(each) for each in exits]} if exits else {}
+    return dataclasses.asdict(cost) | counted | stopped | measured(model, test, view, parts.device, evaluation)
 
 
-def measured(model: Model, test: Videos, view: View, device: torch.device, evaluation: Evaluation) -> dict[str, Any]:
+def measured(
+    model: Model, test: Videos, view: Measured, device: torch.device, evaluation: Evaluation
+) -> dict[str, Any]:
     """What was read and how long it took: evaluating the split, and the network alone at batch 1 and 256."""
-    latencies = {str(batch): measure(model, test, view, device, batch) for batch in (1, 256)}
+    exits = exits_of(model, test, view, evaluation)
+    latencies = {str(batch): measure(model, test, view, device, batch, exits) for batch in (1, 256)}
     return {
         "frames_read": evaluation.frames_read,
         "bytes_read": evaluation.bytes_read,
@@ -289,10 +300,18 @@ def measured(model: Model, test: Videos, view: View, device: torch.device, evalu
     }
 
 
-def _budget(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def exits_of(model: Model, videos: Videos, view: Measured, evaluation: Evaluation) -> list[ExitShare]:
+    """Counts where the videos of a split stopped; nothing for a network that always goes to the end."""
+    if evaluation.used is None:
+        return []
+    index = view.index(videos, torch.arange(len(videos)), 0)
+    return shares(evaluation.used, model.exits(int((index >= 0).sum(1).max())))
+
+
+def _budget(history: Sequence[Mapping[str, Any]], networks: Iterable[str]) -> dict[str, Any]:
     """Adds up what each network was trained with; a phase in which both learn counts for both."""
     budget: dict[str, Any] = {"epoch_chosen_by": "validation GAP"}
-    for network in ("teacher", "student"):
+    for network in dict.fromkeys(("teacher", "student", *networks)):
         rows = [row for row in history if network in row["networks"]]
         last = {row["phase"]: row for row in rows}
         budget[network] = {

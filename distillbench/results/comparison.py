@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ConfigError
+from distillbench.interfaces import Difference
 from distillbench.results.leaderboard import differing, frame, select
 from distillbench.results.record import Result
 from distillbench.results.settings import settings_of
 from distillbench.results.significance import values_of
-from distillbench.results.statistics import Difference, bootstrap
+from distillbench.results.statistics import bootstrap
 
 METRICS = {"gap": "GAP@20", "map_at_20": "mAP@20"}
 

@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from distillbench.interfaces import RunStatus
 from distillbench.results import schema
+from distillbench.results.format1 import upgraded
 from distillbench.setup import Setup
 from distillbench.storage import write_text
-
-Status = Literal["failed", "not applicable"]
 
 _FOLDER = "failures"
 
@@ -44,7 +44,7 @@ class Failure:
         return str(self.content["reason"])
 
 
-def keep(folder: Path, setup: Setup, status: Status, reason: str, attempts: int = 1) -> Failure:
+def keep(folder: Path, setup: Setup, status: RunStatus, reason: str, attempts: int = 1) -> Failure:
     """Stores why a run has no answer, in place of what was said of it before."""
     content = {
         "id": setup.key,
@@ -52,7 +52,7 @@ def keep(folder: Path, setup: Setup, status: Status, reason: str, attempts: int 
         "reason": reason,
         "attempts": attempts,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "network": setup.answers,
+        "network": setup.reports,
         "setup": setup.describe(),
         "preset": setup.preset,
         "warnings": list(setup.warnings),
@@ -76,6 +76,7 @@ def load(folder: Path) -> tuple[list[Failure], list[str]]:
         try:
             content = schema.parsed(path)
             schema.failure(content)
+            content = upgraded(content)
         except (OSError, ValueError) as error:
             skipped.append(f"'{path}' is no readable failure: {getattr(error, 'strerror', None) or error}")
         else:

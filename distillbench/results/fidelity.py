@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from distillbench.data.batches import View, batches
-from distillbench.interfaces import Network, Videos
-from distillbench.networks import Model
+from distillbench.data.batches import Reads, batches
+from distillbench.interfaces import Videos
+from distillbench.networks import Model, evaluating
 from distillbench.processes import SOLO, Processes
 
 _TOP = 20
@@ -33,10 +32,18 @@ class Fidelity:
     cka: float | None
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A network, and what it is shown in evaluation."""
+
+    model: Model
+    view: Reads
+
+
 def fidelity(
-    models: Mapping[Network, Model],
+    teacher: Watched,
+    student: Watched,
     videos: Videos,
-    views: Mapping[Network, View],
     batch_size: int,
     device: torch.device,
     processes: Processes = SOLO,
@@ -48,14 +55,13 @@ def fidelity(
     order = torch.arange(len(videos))[processes.share(len(videos), batch_size).own]
     alignment = Alignment()
     sums = torch.zeros(3, dtype=torch.float64)
-    seen: dict[str, View] = {network: views[network] for network in models}
-    for model in models.values():
-        model.eval()
-    with torch.no_grad():
+    seen = {"theirs": teacher.view, "ours": student.view}
+    with evaluating(teacher.model), evaluating(student.model), torch.no_grad():
         for batch in batches(videos, order, batch_size, seen, device=device):
-            teacher, student = (models[name](batch.clips[name].to(device)) for name in ("teacher", "student"))
-            sums += agreement(teacher.logits.cpu(), student.logits.cpu()).sum(1)
-            alignment.update(teacher.encoding.summary, student.encoding.summary)
+            theirs = teacher.model(batch.clips["theirs"].to(device))
+            ours = student.model(batch.clips["ours"].to(device))
+            sums += agreement(theirs.logits.cpu(), ours.logits.cpu()).sum(1)
+            alignment.update(theirs.encoding.summary, ours.encoding.summary)
     top_1, top_20, kl = (processes.sum(sums) / len(videos)).tolist()
     return Fidelity(top_1, top_20, kl, alignment.gathered(processes).compute())
 

@@ -27,13 +27,16 @@ _MEASURED = ("latency", "throughput", "train_seconds")
 _FIDELITY = {"top_1": "same_top_1", "top_20": "same_top_20", "kl": "teacher_kl", "cka": "teacher_cka"}
 _MADE_LATER = (
     *(f"{name}_{end}" for name in QUALITIES for end in ("sd", "low", "high")),
-    *("seeds", "like_best_uncorrected", "like_best_by", "objective", "result", "kind", "control", "student"),
+    *("seeds", "like_best_uncorrected", "like_best_by", "method"),
 )
 """Columns that the leaderboard and the reports add to these, and that no plugin's column may be called."""
 _PEOPLE_USE = (
     *("data", "encoder", "schedule", "selector", "k", "loss", "seed", "gap", "map_at_20", "map", "macs", "latency"),
     *("parameters", "train_videos", "budget", "precision", "status"),
 )
+INTERNAL = ("question", "videos", "settings")
+"""Columns by which rows are told apart and chosen, and that nobody is shown."""
+
 _ALIASES = {"map20": "map_at_20", "hit1": "hit_at_1", "params": "parameters"}
 
 
@@ -77,6 +80,21 @@ def load(folders: Iterable[Path]) -> Loaded:
     answered = {result.id for result in results.values()}
     without = tuple(failure for failure in failed.values() if failure.id not in answered)
     return Loaded(tuple(results.values()), tuple(skipped), without)
+
+
+def why_none(found: Loaded, folders: Sequence[Path]) -> str:
+    """Says that folders hold no result, and what they hold instead."""
+    places = " and ".join(f"'{folder}'" for folder in folders)
+    there = [
+        _count(len(found.failures), "run", " without an answer"),
+        _count(len(found.skipped), "damaged file"),
+    ]
+    but = f", but {' and '.join(filter(None, there))}" if any(there) else ""
+    return f"no results in {places} yet{but}; distillbench run makes the first"
+
+
+def _count(count: int, what: str, then: str = "") -> str:
+    return f"{count} {what}{'s' * (count != 1)}{then}" if count else ""
 
 
 def row(result: Result) -> dict[str, Any]:
@@ -132,15 +150,20 @@ def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -
     found: warnings beside those that were stored.
     """
     setup = content["setup"]
-    student = content["network"] == "student"
-    selector = setup["selector"] if student else setup["teacher_selector"]
+    reported = setup["networks"][content["network"]]
+    section, view = reported["section"], reported["view"]
+    usual = "selector" if section == "student" else "teacher_selector"
+    chosen = view["selector"] or usual
+    selector = setup[chosen]
     return {
         "run": key,
         "data": setup["data"]["name"],
-        "encoder": setup[content["network"]]["name"],
+        "encoder": setup[section]["name"],
         "selector": selector["name"],
-        "train_selector": _named_beside(setup["train_selector"], selector) if student else selector["name"],
-        "k": setup["k"] if student else "all",
+        "train_selector": _named_beside(setup["train_selector"], selector)
+        if chosen == "selector"
+        else selector["name"],
+        "k": view["k"] or ("all" if chosen == "teacher_selector" else setup["k"]),
         "loss": _objective(content),
         "schedule": setup["schedule"]["name"],
         "head": setup["head"]["name"],
@@ -288,11 +311,17 @@ def _plain(text: str) -> str:
 def _objective(content: Mapping[str, Any]) -> str:
     """Writes what the reported network minimised, phase by phase, with weights other than 1."""
     network = content["network"]
-    objectives = [
-        phase["objectives"][network] for phase in content["setup"]["phases"] if network in phase["objectives"]
-    ]
-    written = [",".join(n if w == 1 else f"{n}:{w:g}" for n, w in terms.items()) for terms in objectives]
+    learners = [p["learners"][network] for p in content["setup"]["phases"] if network in p["learners"]]
+    written = [",".join(map(_term, learner["terms"])) for learner in learners]
     return " > ".join(dict.fromkeys(written))
+
+
+def _term(term: Mapping[str, Any]) -> str:
+    weight = term["weight"]
+    if isinstance(weight, Mapping):
+        ends = weight["ramp"]
+        return f"{term['loss']}:{ends['start']:g}..{ends['end']:g}"
+    return str(term["loss"]) if weight == 1 else f"{term['loss']}:{weight:g}"
 
 
 def _foreign(setup: Mapping[str, Any]) -> list[str]:

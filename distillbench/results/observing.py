@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from distillbench.errors import ConfigError
 from distillbench.evaluation.predictions import Predictions
+from distillbench.interfaces import EpochEnded, RunEnded, RunEvent, RunStarted
 from distillbench.knobs import nearest
 from distillbench.printing import printing_to_stderr
-from distillbench.quoting import quoted, reason_of
+from distillbench.quoting import attempted, quoted
 from distillbench.registry import Registry
 from distillbench.training.observer import Observer
 
@@ -43,12 +45,12 @@ class _Watched(Observer):
         check_observers(names, registry)
         self._observer, self._hooks = observer, registry.hooks
         self._plugins = {name: plugin.module for name, plugin in registry.observers().items() if name in names}
-        self._run: Mapping[str, Any] = {}
+        self._run = RunStarted("", {}, Path())
 
     def run_started(self, run: Mapping[str, Any]) -> None:
-        self._run = run
+        self._run = RunStarted(run["id"], run["setup"], Path(run["results"]))
         self._observer.run_started(run)
-        self._tell("run_started", run=run)
+        self._tell("run_started")
 
     def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
         self._observer.phase_started(name, epochs, steps, done)
@@ -58,20 +60,20 @@ class _Watched(Observer):
 
     def epoch_ended(self, row: Mapping[str, Any]) -> None:
         self._observer.epoch_ended(row)
-        self._tell("epoch_ended", run=self._run, row=row)
+        self._tell("epoch_ended", event=EpochEnded(self._run.key, row))
 
     def run_ended(self, result: Mapping[str, Any]) -> None:
         self._observer.run_ended(result)
-        self._tell("run_ended", run=self._run, result=result)
+        self._tell("run_ended", event=RunEnded(self._run.key, result))
 
     def said(self, message: str) -> None:
         self._observer.said(message)
 
-    def _tell(self, hook: str, **content: object) -> None:
+    def _tell(self, hook: str, **event: RunEvent) -> None:
         for name, plugin in list(self._plugins.items()):
             others = [other for other in self._hooks.get_plugins() if other is not plugin]
             tell = self._hooks.subset_hook_caller(hook, others)
-            _, failed = _asked(functools.partial(tell, **content))
+            _, failed = _asked(functools.partial(tell, run=self._run, **event))
             if failed:
                 del self._plugins[name]
                 self.said(f"the observer '{name}' failed and hears no more: {failed}")
@@ -121,10 +123,5 @@ def _asked(ask: Callable[[], T]) -> tuple[T | None, str]:
 
     What it prints goes to standard error.
     """
-    try:
-        with printing_to_stderr():
-            return ask(), ""
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return None, reason_of(error)
+    with printing_to_stderr():
+        return attempted(ask)

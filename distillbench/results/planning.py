@@ -9,12 +9,13 @@ import torch
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import count_macs
-from distillbench.interfaces import Network, Splits, Videos
+from distillbench.interfaces import Phase, Splits, Videos, ViewSpec
 from distillbench.networks import Model, precision_on, probe
 from distillbench.results import answer, record
+from distillbench.schedule_rules import members_of, teacher_of
 from distillbench.setup import Choice, Setup, digest
 from distillbench.training.assemble import Parts, check_lengths, needs_states, open_data
-from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
+from distillbench.training.teachers import TeacherStore, is_shared, phase_key
 
 TRAINING_PASSES = 3
 """A step costs a forward pass and twice as much again for the two products of its backward pass."""
@@ -109,15 +110,13 @@ def _known(setup: Setup, splits: Splits, workplace: answer.Workplace) -> record.
 
 
 def _teacher_name(setup: Setup, splits: Splits, device: torch.device) -> str | None:
-    first = setup.phases[0] if setup.phases else None
-    if first is None or not trains_teacher_alone(first):
+    if not setup.phases or not is_shared(setup, 0):
         return None
-    return teacher_key(_as_parts(setup, splits, device), first)
+    return phase_key(_as_parts(setup, splits, device), 0)
 
 
 def _as_parts(setup: Setup, splits: Splits, device: torch.device) -> Parts:
-    precision = precision_on(device, setup.training.precision)
-    return Parts(setup, splits, {}, {}, {}, {}, device, precision)
+    return Parts(setup, splits, {}, {}, device, precision_on(device, setup.training.precision))
 
 
 class _Works:
@@ -128,27 +127,38 @@ class _Works:
 
     def of(self, setup: Setup, splits: Splits) -> tuple[float, float]:
         """Returns the work of a run without, and of, the teacher that it could share."""
-        videos, own, shared = len(splits.train), 0.0, 0.0
-        for number, phase in enumerate(setup.phases):
-            learning = sum(self._forward(setup, splits, network) for network in phase.objectives)
-            work = TRAINING_PASSES * phase.epochs * videos * learning
-            for learner, terms in phase.objectives.items():
-                guide = phase.guides.get(learner)
-                if guide and guide not in phase.objectives and setup.is_guided(phase, learner, terms):
-                    seen = learner if phase.targets == "same-frames" else guide
-                    asked = phase.epochs if needs_states(setup, phase) or seen == learner else 1
-                    work += asked * videos * self._forward(setup, splits, guide, seen)
-            if number == 0 and trains_teacher_alone(phase):
-                shared = work
-            else:
-                own += work
-        return own, shared
+        works = [self._of_phase(setup, splits, phase) for phase in setup.phases]
+        shared = works[0] if works and is_shared(setup, 0) else 0.0
+        return sum(works) - shared, shared
 
-    def _forward(self, setup: Setup, splits: Splits, network: Network, seen: Network | None = None) -> float:
-        """Counts a network's pass over one video of average length, seen as itself or as another network sees it."""
-        encoder, train = getattr(setup, network), splits.train
-        longest = train.lengths if (seen or network) == "teacher" else train.lengths.clamp_max(setup.k)
-        frames = max(1, round(float(longest.double().mean())))
+    def _of_phase(self, setup: Setup, splits: Splits, phase: Phase) -> float:
+        videos, moving = len(splits.train), {*phase.learners, *phase.averages}
+        learning: dict[tuple[str, ViewSpec], None] = {}
+        asked: dict[tuple[str, ViewSpec], int] = {}
+        for name, learner in phase.learners.items():
+            for term in learner.terms:
+                own = setup.view(name, term.view or learner.view)
+                learning[name, own] = None
+                teacher = teacher_of(term)
+                for member in members_of(phase, teacher.network) if teacher else ():
+                    shown = teacher.view if teacher and isinstance(teacher.view, ViewSpec) else None
+                    same = bool(teacher and teacher.view == "learner")
+                    again = same or member in moving or needs_states(setup, phase)
+                    view = own if same else setup.view(member, shown)
+                    asked[member, view] = phase.epochs if again else 1
+        work = sum(TRAINING_PASSES * phase.epochs * videos * self._forward(setup, splits, *each) for each in learning)
+        return work + sum(
+            times * videos * self._forward(setup, splits, *each)
+            for each, times in asked.items()
+            if each not in learning
+        )
+
+    def _forward(self, setup: Setup, splits: Splits, network: str, view: ViewSpec) -> float:
+        """Counts a network's pass over one video of average length."""
+        encoder, train = setup.encoder(network), splits.train
+        most = view.k[1] if isinstance(view.k, tuple) else view.k
+        shown = train.lengths if most is None else train.lengths.clamp_max(most)
+        frames = max(1, round(float(shown.double().mean())))
         key = digest([encoder.describe(), setup.head.describe(), frames, train.width, train.labels.count])
         if key not in self._macs:
             self._macs[key] = _macs(encoder, setup.head, train, frames)

@@ -34,7 +34,7 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
             [f"run {result.id} is in 8 bits already; it was made from {result.content['quantized_from']}"]
         )
     found = rebuild(result, registry, "cpu")
-    network, split, view = found.parts.setup.answers, found.parts.splits.test, found.parts.evaluation_views
+    network, split, view = found.parts.setup.reports, found.parts.splits.test, found.parts.evaluation_views
     model = quantized(found.parts.models[network])
     models = {name: found.parts.models[name] for name in found.networks} | {network: model}
     threads, cpu = torch.get_num_threads(), torch.device("cpu")

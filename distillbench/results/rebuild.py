@@ -15,15 +15,17 @@ from torch import Tensor
 from distillbench.config import Layer
 from distillbench.errors import ResultError
 from distillbench.grid import setups
-from distillbench.interfaces import INTERFACE_VERSION, Network
+from distillbench.interfaces import INTERFACE_VERSION
 from distillbench.networks import Model, Precision
 from distillbench.registry import Registry
 from distillbench.results.answer import find_device, use_threads
 from distillbench.results.record import Result
+from distillbench.schedule_rules import changed_by
 from distillbench.setup import COMPONENT_FIELDS, Setup, without_releases
 from distillbench.storage import load_tensors
 from distillbench.training.assemble import Parts, assemble, open_data
-from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
+from distillbench.training.early_exit import add_exit_policy
+from distillbench.training.teachers import TeacherStore, is_shared, phase_key
 
 
 def setup_of(result: Result, registry: Registry) -> Setup:
@@ -56,6 +58,10 @@ def _settings(described: Mapping[str, Any], objective: Mapping[str, float] | Non
             settings[field] = described[field]["name"]
             settings |= {f"{field}.{knob}": value for knob, value in described[field]["knobs"].items()}
     settings |= {f"training.{name}": value for name, value in described["training"].items()}
+    if "exit_policy" in described:
+        settings["exit_policy"] = described["exit_policy"]["name"]
+        knobs = described["exit_policy"]["knobs"]
+        settings |= {f"exit_policy.{knob}": value for knob, value in knobs.items()}
     for name, choice in described["losses"].items():
         settings |= {f"loss.{name}.{knob}": value for knob, value in choice["knobs"].items()}
     terms = objective or _first_objective(described)
@@ -63,8 +69,10 @@ def _settings(described: Mapping[str, Any], objective: Mapping[str, float] | Non
 
 
 def _first_objective(described: Mapping[str, Any]) -> Mapping[str, float]:
-    phases = [phase["objectives"]["student"] for phase in described["phases"] if "student" in phase["objectives"]]
-    return phases[0] if phases else {"ce": 1.0}
+    """Returns what a student minimised first, else what any network did."""
+    learners = [learner for phase in described["phases"] for learner in phase["learners"].items()]
+    own = [learner for name, learner in learners if name == "student"] or [one for _, one in learners]
+    return {term["loss"]: term["weight"] for term in own[0]["terms"]}
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Rebuilt:
     """A run's parts with its trained weights; networks: those whose weights were found."""
 
     parts: Parts
-    networks: tuple[Network, ...]
+    networks: tuple[str, ...]
 
 
 def rebuild(result: Result, registry: Registry, device: str = "auto") -> Rebuilt:
@@ -85,14 +93,13 @@ def rebuild(result: Result, registry: Registry, device: str = "auto") -> Rebuilt
     use_threads(setup)
     try:
         parts = _as_precise(assemble(setup, open_data(setup), on), result)
+        add_exit_policy(parts)
         weights, _ = load_tensors(result.student_path())
-        if not _took(parts.models[setup.answers], weights):
+        if not _took(parts.models[setup.reports], weights):
             raise ResultError(
                 f"'{result.student_path()}' does not hold the weights of run {result.id}; run it with --again"
             )
-        found: list[Network] = [setup.answers]
-        if "teacher" not in found and _load_teacher(parts, result.path.parent / "teachers"):
-            found.append("teacher")
+        found = [setup.reports, *_load_stored(parts, result.path.parent / "teachers")]
     finally:
         torch.set_num_threads(threads)
     for model in parts.models.values():
@@ -110,15 +117,25 @@ def _as_precise(parts: Parts, result: Result) -> Parts:
     return dataclasses.replace(parts, precision=precision)
 
 
-def _load_teacher(parts: Parts, folder: Path) -> bool:
-    first = parts.setup.phases[0]
-    if not trains_teacher_alone(first):
-        return False
-    teacher = parts.models["teacher"]
-    stored = TeacherStore(folder).find(teacher_key(parts, first), teacher.state_dict())
-    if stored is not None:
-        teacher.load_state_dict(stored.weights)
-    return stored is not None
+def _load_stored(parts: Parts, folder: Path) -> list[str]:
+    """Loads the networks of phases that are stored, and names them; the reported one is not among them."""
+    found = dict[str, None]()
+    for number, phase in enumerate(parts.setup.phases):
+        changed = changed_by(phase) - {parts.setup.reports}
+        if not changed or not is_shared(parts.setup, number):
+            continue
+        like = {
+            f"{network}.{name}": tensor
+            for network in changed_by(phase)
+            for name, tensor in parts.models[network].state_dict().items()
+        }
+        stored = TeacherStore(folder).find(phase_key(parts, number), like)
+        for network in sorted(changed) if stored is not None else ():
+            prefix = f"{network}."
+            weights = {n.removeprefix(prefix): w for n, w in stored.weights.items() if n.startswith(prefix)}  # type: ignore[union-attr]
+            parts.models[network].load_state_dict(weights)
+            found[network] = None
+    return list(found)
 
 
 def _took(model: Model, weights: dict[str, Tensor]) -> bool:

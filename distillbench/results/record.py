@@ -16,9 +16,10 @@ from distillbench.errors import ResultError
 from distillbench.evaluation.predictions import Predictions
 from distillbench.plain import MisfitError
 from distillbench.results import schema
+from distillbench.results.format1 import upgraded
 from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
 
-FORMAT = 1
+FORMAT = 2
 """Grows whenever an older reader would misread a newer file."""
 
 
@@ -107,7 +108,7 @@ def read(path: Path) -> Result:
         schema.result(content)
     except MisfitError as error:
         raise ResultError(f"'{path}' is not a valid result: {error}") from error
-    return Result(path, content)
+    return Result(path, upgraded(content) if version < FORMAT else content)
 
 
 def _siblings(path: Path) -> list[str]:

@@ -171,7 +171,8 @@ def _record(
 
 # ------------------------------------------------------------------------------------------------------ the files
 
-_network = _one_of("teacher", "student")
+_section = _one_of("teacher", "student")
+_network = _word
 _quality = _number(0, 1 + 1e-9)
 _amount = _number(0)
 _count = _whole(0)
@@ -180,9 +181,30 @@ _weights = _mapping_of(_number(), _word)
 _component = _record(
     {"name": _word, "knobs": _mapping_of(_anything), "distribution": _text, "version": _text}, what="a component"
 )
+_k = _or_null(_anything)
+_view = _record({"selector": _or_null(_word), "k": _k}, what="a view")
+_declared = _record({"section": _section, "view": _view}, what="a network")
+_term = _record(
+    {"loss": _word, "weight": _anything, "teacher": _or_null(_record({"network": _word})), "view": _or_null(_view)},
+    what="a term",
+)
+_learner = _record(
+    {"terms": _list_of(_term), "init": _mapping_of(_anything), "view": _or_null(_view)},
+    {"optimizer": _mapping_of(_amount)},
+    what="a learner",
+)
 _phase = _record(
-    {"name": _text, "epochs": _count, "objectives": _mapping_of(_weights, _network)},
-    {"guides": _mapping_of(_network, _network), "starts": _mapping_of(_network, _network)},
+    {"name": _text, "epochs": _count, "learners": _mapping_of(_learner, _word)},
+    {
+        "averages": _mapping_of(_record({"source": _word, "decay": _amount}), _word),
+        "ensembles": _mapping_of(_record({"members": _list_of(_word)}), _word),
+        "starts": _mapping_of(_word, _word),
+    },
+    what="a phase",
+)
+_phase_of_format_1 = _record(
+    {"name": _text, "epochs": _count, "objectives": _mapping_of(_weights, _section)},
+    {"guides": _mapping_of(_section, _section), "starts": _mapping_of(_section, _section)},
     what="a phase",
 )
 _STUDENT = {"student": _component, "selector": _component, "train_selector": _component, "k": _whole(1)}
@@ -192,14 +214,12 @@ _SETUP = {
     "head": _component,
     "schedule": _component,
     "losses": _mapping_of(_component, _word),
-    "phases": _list_of(_phase),
     "training": _mapping_of(_anything),
     "seed": _whole(),
 }
-_setups = {
-    "student": _record(_SETUP | _STUDENT, _TEACHER),
-    "teacher": _record(_SETUP | _TEACHER, _STUDENT),
-}
+_EITHER = {"student": (_STUDENT, _TEACHER), "teacher": (_TEACHER, _STUDENT)}
+_FORMAT_1 = {"phases": _list_of(_phase_of_format_1)}
+_FORMAT_2 = {"phases": _list_of(_phase), "networks": _mapping_of(_declared, _word)}
 
 _spent = _record({"epochs": _count, "steps": _count, "examples": _count, "seconds": _amount})
 _validated = _all_of(_record({"gap": _quality}), _mapping_of(_number()))
@@ -226,7 +246,7 @@ _result = _record(
                 ),
                 "evaluation_seconds": _record(dict.fromkeys(("reading", "model", "metric", "sum"), _amount)),
             },
-            {"memory_batch": _whole(1)},
+            {"memory_batch": _whole(1), "exits": _list_of(_mapping_of(_amount))},
         ),
         "history": _list_of(_epoch),
         "finished": _date,
@@ -279,4 +299,20 @@ def failure(content: object) -> None:
 def _asked(content: Any, kind: Check) -> None:
     """Checks a file, and the setup in it, which depends on the network that the file is about."""
     kind(content, "")
-    _setups[content["network"]](content["setup"], "setup")
+    setup, network = content["setup"], content["network"]
+    if "networks" not in setup:
+        _section(network, "network")
+        _checked(setup, _FORMAT_1, network)
+        return
+    _FORMAT_2["networks"](setup["networks"], "setup.networks")
+    if network not in setup["networks"]:
+        raise MisfitError(f"network is {shown(network)}; it must be one of setup.networks")
+    _checked(setup, _FORMAT_2, setup["networks"][network]["section"])
+
+
+def _checked(setup: object, parts: dict[str, Check], section: str) -> None:
+    """Checks a setup whose reported network is built from a section; its selector may be either's."""
+    required, optional = _EITHER[section]
+    if section == "student" and "selector" not in (setup if isinstance(setup, dict) else {}):
+        required = {"student": _component}
+    _record(_SETUP | parts | required, optional)(setup, "setup")

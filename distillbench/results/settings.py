@@ -10,7 +10,9 @@ _CHOICE = {"name", "knobs", "distribution", "version"}
 
 
 def settings_of(setup: Mapping[str, Any], write: Callable[[Any], str] = str) -> dict[str, str]:
-    """Flattens a described setup: `student.cell_size`, `loss.ce.label_smoothing`, `phases.match.head`.
+    """Flattens a described setup: `student.cell_size`, `loss.ce.label_smoothing`, `phases.match.epochs`.
+
+    An entry of a list is called by its name, or by the loss that it names, where no other is called so.
 
     write: how a value is written.
     """
@@ -30,8 +32,10 @@ def _flatten(value: Any, name: str, into: dict[str, str], write: Callable[[Any],
         for key, inner in value.items():
             _flatten(inner, f"{name}.{key}", into, write)
     elif isinstance(value, list) and value and all(isinstance(inner, Mapping) for inner in value):
-        for number, inner in enumerate(value):
+        called = [inner.get("name", inner.get("loss")) for inner in value]
+        for number, (inner, title) in enumerate(zip(value, called, strict=True)):
             rest = {k: v for k, v in inner.items() if k != "name"}
-            _flatten(rest, f"{name}.{inner.get('name', number)}", into, write)
+            told = number if title is None or called.count(title) > 1 else title
+            _flatten(rest, f"{name}.{told}", into, write)
     else:
         into[name] = write(value)

@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 
 from distillbench.evaluation.predictions import Predictions
 from distillbench.evaluation.ranking import SCORE_BITS, Kept, list_starts, rank_keys
-from distillbench.interfaces import Labels
+from distillbench.interfaces import Difference, Labels
 
 Floats = NDArray[np.float64]
 
@@ -29,18 +29,6 @@ class Estimate:
     value: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Difference(Estimate):
-    """A minus B. a, b: means over their seeds. p: two-sided, of no difference. paired_seeds: how many seeds both have;
-    0 where they have none in common, so that the seeds' errors of both add up.
-    """
-
-    a: float
-    b: float
-    p: float
-    paired_seeds: int
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Makes the runs of a plan in worker processes: teachers first, each once; a run that fails is a row with a reason."""
+"""Has the runs of a plan made by an executor: teachers first, each once; a run that fails is a row with a reason."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillbench.errors import ResultError
+from distillbench.interfaces import EpochEnded, Failed, Finished, Lost, PhaseStarted, RunEvent, RunStatus
 from distillbench.results import failures
 from distillbench.results.answer import Workplace
-from distillbench.results.failures import Status
+from distillbench.results.executing import CheckedExecutor
+from distillbench.results.jobs import packed
 from distillbench.results.planning import Job, Plan
 from distillbench.results.record import Result, read
-from distillbench.results.workers import Event, Workers
 
 _ATTEMPTS = 2
-"""How often a run is begun whose process is killed."""
+"""How often a run is begun that gets lost."""
 
 
 class Watcher:
     """Hears what a sweep does; does nothing with it unless a method is overridden."""
 
     def started(self, job: Job) -> None:
-        """A run was given to a worker."""
+        """A run was submitted."""
 
     def trained(self, job: Job, row: Mapping[str, Any]) -> None:
         """A run ended an epoch; `row` is its line in the history."""
@@ -31,7 +32,7 @@ class Watcher:
     def answered(self, job: Job, result: Result) -> None:
         """A run has its result."""
 
-    def failed(self, job: Job, status: Status, reason: str, again: bool) -> None:
+    def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
         """A run has no result; `again`: it will be tried once more."""
 
     def waited(self) -> None:
@@ -52,22 +53,25 @@ class _State:
 class Sweep:
     """One pass over a plan's jobs."""
 
-    def __init__(self, plan: Plan, workplace: Workplace, workers: int, watcher: Watcher) -> None:
-        self.workplace, self.watcher = workplace, watcher
-        self.workers = Workers(max(1, min(workers, len(plan.jobs))))
+    def __init__(self, plan: Plan, workplace: Workplace, executor: CheckedExecutor, watcher: Watcher) -> None:
+        self.workplace, self.executor, self.watcher = workplace, executor, watcher
+        at_once = max(1, min(executor.free, len(plan.jobs)))
+        self.beside = at_once - 1 if executor.shares_machine else 0
         self.state = _State(_in_order(plan), set(plan.stored_teachers))
 
     def run(self) -> None:
-        """Makes every run; whatever ends this early, Ctrl-C included, ends the workers too."""
+        """Makes every run; whatever ends this early, Ctrl-C included, ends what is being made too."""
         try:
             while self.state.pending or self.state.running:
-                while self.workers.free and (job := self._next()) is not None:
-                    self._give(job)
-                for event in self.workers.events(0.4):
-                    self._hear(event)
+                while self.executor.free > 0 and (job := self._next()) is not None:
+                    self._submit(job)
+                for event in self.executor.events(0.4):
+                    self._handle(event)
                 self.watcher.waited()
-        finally:
-            self.workers.stop()
+        except BaseException:
+            self.executor.abandon()
+            raise
+        self.executor.shutdown()
 
     def _next(self) -> Job | None:
         """Takes the first job whose teacher is stored, shared by nobody, or in nobody's hands."""
@@ -78,7 +82,7 @@ class Sweep:
                 return job
         return None
 
-    def _give(self, job: Job) -> None:
+    def _submit(self, job: Job) -> None:
         key = job.setup.key
         leads = job.teacher is not None and job.teacher not in self.state.ready
         if leads and job.teacher is not None:
@@ -91,40 +95,44 @@ class Sweep:
             self.workplace,
             retrain=retrain and leads,
             again=self.workplace.again or retrain,
-            beside=self.workers.count - 1,
+            beside=self.beside,
         )
-        self.workers.give(job.setup, place)
+        self.executor.submit(packed(job.setup, place))
         self.watcher.started(job)
 
-    def _hear(self, event: Event) -> None:
+    def _handle(self, event: RunEvent) -> None:
         job = self.state.running[event.key]
-        if event.what == "phase":
-            if event.content[0] != job.setup.phases[0].name:
-                self._teacher_is_stored(event.key)
-        elif event.what == "epoch":
-            self.watcher.trained(job, event.content)
-        elif event.what == "answered":
-            self._teacher_is_stored(event.key)
-            try:
-                result = read(self.workplace.results / f"{event.key}.json")
-            except ResultError as error:  # somebody took or broke the file since
-                self._fail(job, "failed", str(error), may_repeat=True)
-                return
-            del self.state.running[event.key]
-            failures.forget(self.workplace.results, event.key)
-            self.watcher.answered(job, result)
-        elif event.what == "failed":
-            status, reason = event.content
-            self._fail(job, status, reason, may_repeat=False)
-        elif event.what == "died":
-            self._fail(job, "failed", event.content, may_repeat=True)
+        match event:
+            case PhaseStarted(_, name):
+                if name != job.setup.phases[0].name:
+                    self._teacher_is_stored(event.key)
+            case EpochEnded(_, row):
+                self.watcher.trained(job, row)
+            case Finished():
+                self._finish(job)
+            case Failed(_, status, reason):
+                self._fail(job, status, reason, may_repeat=False)
+            case Lost(_, reason):
+                self._fail(job, "failed", reason, may_repeat=True)
+
+    def _finish(self, job: Job) -> None:
+        key = job.setup.key
+        self._teacher_is_stored(key)
+        try:
+            result = read(self.workplace.results / f"{key}.json")
+        except ResultError as error:  # somebody took or broke the file since
+            self._fail(job, "failed", str(error), may_repeat=True)
+            return
+        del self.state.running[key]
+        failures.forget(self.workplace.results, key)
+        self.watcher.answered(job, result)
 
     def _teacher_is_stored(self, key: str) -> None:
         teacher = self.state.leading.pop(key, None)
         if teacher is not None:
             self.state.ready.add(teacher)
 
-    def _fail(self, job: Job, status: Status, reason: str, may_repeat: bool) -> None:
+    def _fail(self, job: Job, status: RunStatus, reason: str, may_repeat: bool) -> None:
         key = job.setup.key
         del self.state.running[key]
         self.state.leading.pop(key, None)

@@ -16,18 +16,24 @@ from distillbench.knobs import nearest
 
 _TRIES = {
     "data": "distillbench run --data $name",
-    "encoder": "distillbench run --student $name --loss ce,pred --set schedule.head=separate",
+    "encoder": "distillbench run --student $name --schedule scratch",
     "head": "distillbench run --head $name",
     "selector": "distillbench run --selector $name --k 15",
-    "loss": "distillbench run --loss ce,$name",
+    "learned-selector": "distillbench run --selector $name --k 15",
+    "exit-policy": "distillbench run --exit-policy $name --student AN-ENCODER-WITH-EXITS",
+    "label-loss": "distillbench run --loss $name",
+    "matching-loss": "distillbench run --loss $name",
     "schedule": "distillbench run --schedule $name",
     "preset": "distillbench run --preset $name",
+    "executor": "distillbench sweep --seed 0:2 --executor $name",
+    "exporter": "distillbench export RUN --to $name --out network.pt",
+    "report": "distillbench report $name",
     "observer": "distillbench run --observe $name",
 }
 PROJECTS = tuple(_TRIES)
 """What a project can be made for; an encoder is offered as teacher and as student."""
 
-_ALIASES = {"teacher": "encoder", "student": "encoder", "dataset": "data"}
+_ALIASES = {"teacher": "encoder", "student": "encoder", "dataset": "data", "loss": "matching-loss"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -39,13 +45,18 @@ class Project:
     try_it: str
 
 
+def project_kind(kind: str) -> str:
+    """Returns what a project for a kind is made for: `teacher` and `student` are one, and `loss` matches a teacher."""
+    return _ALIASES.get(kind, kind)
+
+
 def write_project(kind: str, name: str, parent: Path, taken: Iterable[str] = ()) -> Project:
     """Writes `parent/name`: pyproject.toml, README.md, a module and its test.
 
     taken: the names of components that are installed. Raises `ConfigError` for a name or kind that cannot be,
     `PluginError` where the folder is there already.
     """
-    kind = _ALIASES.get(kind, kind)
+    kind = project_kind(kind)
     problems = _problems(kind, name, set(taken))
     if problems:
         raise ConfigError(problems)
@@ -76,7 +87,7 @@ def example(kind: str, name: str) -> str:
 def _words(kind: str, name: str) -> dict[str, str]:
     parts = name.split("-")
     return {
-        "kind": {"data": "data set"}.get(kind, kind),
+        "kind": {"data": "data set"}.get(kind, kind.replace("-", " ")),
         "name": name,
         "module": "_".join(parts),
         "Class": "".join(part.capitalize() for part in parts),

@@ -2,48 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from distillbench.data.batches import View
+from distillbench.data.batches import Measured, View
 from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import (
     DataSet,
-    FrameSelector,
-    MatchingLoss,
-    Network,
+    LearnedSelector,
+    LossContext,
     Phase,
     Shapes,
     Splits,
+    Term,
+    ViewSpec,
 )
-from distillbench.networks import Model, Precision, precision_on, probe
+from distillbench.networks import Model, Precision, columns_of, precision_on, probe
 from distillbench.processes import SOLO, Processes
 from distillbench.quoting import quoted
+from distillbench.schedule_rules import members_of, teacher_of
 from distillbench.seeds import derive
 from distillbench.setup import Choice, Setup
 from distillbench.training.pairing import refuse_misfits
+from distillbench.training.views import Candidates, RandomK, is_learned, longest_of, view_of
+
+Loss = Any
+"""A `LabelLoss` or a `MatchingLoss`, which are called differently."""
+
+
+@dataclass(frozen=True)
+class LossKey:
+    """Tells the losses of a run apart: who learns from it, its name, and whom it compares the learner with."""
+
+    learner: str
+    loss: str
+    teacher: str = ""
+
+    def __str__(self) -> str:
+        """Its name in a checkpoint."""
+        return ".".join(part for part in (self.learner, self.loss, self.teacher) if part)
 
 
 @dataclass(frozen=True)
 class Parts:
     """Everything a run trains and evaluates with.
 
-    models: the networks some phase uses. losses: by learner and name. training_views and evaluation_views: what each
-    network sees. processes: those that make the run together.
+    models: the networks some phase uses, by name. shapes: how wide they are. processes: those that make
+    the run together.
     """
 
     setup: Setup
     splits: Splits
-    models: Mapping[Network, Model]
-    losses: Mapping[Network, Mapping[str, MatchingLoss]]
-    training_views: Mapping[Network, View]
-    evaluation_views: Mapping[Network, View]
+    models: Mapping[str, Model]
+    losses: Mapping[LossKey, Loss]
     device: torch.device
     precision: Precision
     processes: Processes = SOLO
+    shapes: Mapping[str, Shapes] = field(default_factory=dict)
+
+    def view(
+        self, network: str, view: ViewSpec | None = None, *, training: bool = False
+    ) -> View | Candidates | RandomK:
+        """Returns what a network is shown: its own view, or another; in training frames may be drawn anew."""
+        spec = self.setup.view(network, view)
+        learned = is_learned(self.setup, spec.selector, training=training)
+        selector = self.models[network].selector if learned else None
+        return view_of(self.setup, self.splits, spec, selector, training=training)
+
+    @functools.cached_property
+    def evaluation_views(self) -> Mapping[str, Measured]:
+        """What each network is shown in evaluation."""
+        return {network: self._measured_view(network) for network in self.models}
+
+    def _measured_view(self, network: str) -> Measured:
+        view = self.view(network)
+        assert not isinstance(view, RandomK), "refused by the rules of schedules"
+        return view
 
 
 def open_data(setup: Setup) -> Splits:
@@ -58,74 +96,92 @@ def open_data(setup: Setup) -> Splits:
 
 
 def assemble(setup: Setup, splits: Splits, device: torch.device, processes: Processes = SOLO) -> Parts:
-    """Builds every network, loss and view that a setup's phases use, on the device.
+    """Builds every network and loss that a setup's phases use, on the device.
 
     Raises `NotApplicableError` where they do not fit together.
     """
-    width, classes, codec = splits.train.width, splits.train.labels.count, splits.train.codec
     check_lengths(setup, splits)
-    shapes: dict[Network, Shapes] = {}
-    models: dict[Network, Model] = {}
+    models: dict[str, Model] = {}
+    shapes: dict[str, Shapes] = {}
     for network in setup.networks:
-        encoder = _seeded(setup, network, getattr(setup, network), width)
-        shapes[network] = probe(encoder, width, classes)
-        head = _seeded(setup, f"{network} head", setup.head, shapes[network].summary, classes)
-        models[network] = Model(encoder, head, codec).to(device)
+        models[network], shapes[network] = build_network(setup, splits, network)
+        models[network].to(device)
     refuse_misfits(setup, models, shapes)
-    training_views, evaluation_views = _views(setup, splits, models)
-    losses = _losses(setup, shapes, device)
+    losses = _losses(setup, shapes, len(splits.train), device)
     precision = processes.decide(lambda: precision_on(device, setup.training.precision))
     for model in models.values():
         model.precision = precision
-    return Parts(setup, splits, models, losses, training_views, evaluation_views, device, precision, processes)
+    return Parts(setup, splits, models, losses, device, precision, processes, shapes)
+
+
+def build_network(setup: Setup, splits: Splits, network: str, *purpose: object) -> tuple[Model, Shapes]:
+    """Builds a network with the weights that it is drawn with; purpose: what tells this draw from the first."""
+    videos = splits.train
+    width, classes = videos.width, videos.labels.count
+    encoder = _seeded(setup, setup.encoder(network), (network, *purpose), width)
+    shapes = probe(encoder, width, classes)
+    head = _seeded(setup, setup.head, (f"{network} head", *purpose), shapes.summary, classes)
+    selector = _learned_selector(setup, splits, network, purpose)
+    model = Model(encoder, head, videos.codec, selector=selector, features=videos.features)
+    return model, shapes
+
+
+def _learned_selector(
+    setup: Setup, splits: Splits, network: str, purpose: tuple[object, ...]
+) -> LearnedSelector | None:
+    """Builds the selector that is a part of a network; None where its view has one that is not learned."""
+    view = setup.view(network)
+    if not is_learned(setup, view.selector, training=False):
+        return None
+    choice: Choice = getattr(setup, str(view.selector))
+    columns = columns_of(splits.train.features, choice.component.cls.reads)  # type: ignore[attr-defined]
+    width = splits.train.width if columns is None else len(columns)
+    k = view.k if isinstance(view.k, int) else longest_of(splits)
+    selector: LearnedSelector = _seeded(setup, choice, (f"{network} selector", *purpose), width, k)
+    return selector
 
 
 def check_lengths(setup: Setup, splits: Splits) -> None:
-    """Raises `ConfigError` where the student is to see more frames than any video has."""
-    longest = max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
-    if "student" in setup.networks and setup.k > longest:
+    """Raises `ConfigError` where a network is to see more frames than any video has."""
+    longest = longest_of(splits)
+    most = [view.k[1] if isinstance(view.k, tuple) else view.k or 1 for view in setup.views]
+    if max(most) > longest:
         raise ConfigError(
-            [f"k = {setup.k} is more than any video has; the longest video of {setup.data.name} has {longest} frames"]
+            [f"k = {max(most)} is more than any video has; the longest video of {setup.data.name} has {longest} frames"]
         )
 
 
 def needs_states(setup: Setup, phase: Phase) -> bool:
     """Tells whether some loss of a phase reads states."""
-    return any("states" in setup.passport(name).needs for objective in phase.objectives.values() for name in objective)
+    return any(
+        "states" in setup.requirements(term.loss).needs for learner in phase.learners.values() for term in learner.terms
+    )
 
 
-def _seeded(setup: Setup, purpose: str, choice: Choice, *given: object) -> Any:
+def key_of(learner: str, term: Term) -> LossKey:
+    """Names the loss of a learner's term."""
+    teacher = teacher_of(term)
+    return LossKey(learner, term.loss, teacher.network if teacher else "")
+
+
+def _seeded(setup: Setup, choice: Choice, purpose: tuple[object, ...], *given: object) -> Any:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(setup.seed, purpose, "init"))
+        torch.manual_seed(derive(setup.seed, *purpose, "init"))
         return choice.build(*given)
 
 
-def _views(
-    setup: Setup, splits: Splits, models: Mapping[Network, Model]
-) -> tuple[dict[Network, View], dict[Network, View]]:
-    longest = max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
-    training: dict[Network, View] = {}
-    evaluation: dict[Network, View] = {}
-    for network in models:
-        slots = longest if network == "teacher" else setup.k
-        chosen = (setup.teacher_selector,) * 2 if network == "teacher" else (setup.train_selector, setup.selector)
-        selectors: Sequence[FrameSelector] = [choice.build(slots) for choice in chosen]
-        training[network] = View(selectors[0], slots, setup.seed, training=True)
-        evaluation[network] = View(selectors[1], slots, setup.seed, training=False)
-    return training, evaluation
-
-
-def _losses(
-    setup: Setup, shapes: Mapping[Network, Shapes], device: torch.device
-) -> dict[Network, dict[str, MatchingLoss]]:
-    built: dict[Network, dict[str, MatchingLoss]] = {network: {} for network in shapes}
+def _losses(setup: Setup, shapes: Mapping[str, Shapes], videos: int, device: torch.device) -> dict[LossKey, Loss]:
+    """Builds the loss of every term; terms of the same learner, loss and teacher share one, in all phases."""
+    built: dict[LossKey, Loss] = {}
     for phase in setup.phases:
-        for learner, objective in phase.objectives.items():
-            guide = phase.guides.get(learner, learner)
-            student, teacher = shapes[learner], shapes.get(guide, shapes[learner])
-            for name in objective:
-                if name not in built[learner]:
-                    built[learner][name] = _seeded(
-                        setup, f"{learner} loss {name}", setup.losses[name], student, teacher
-                    ).to(device)
+        for name, learner in phase.learners.items():
+            for term in learner.terms:
+                key = key_of(name, term)
+                if key in built:
+                    continue
+                teacher = shapes[members_of(phase, key.teacher)[0]] if key.teacher else None
+                context = LossContext(shapes[name], teacher, videos)
+                several = sum(other.loss == term.loss for other in learner.terms) > 1
+                purpose = f"{name} loss {term.loss}" + (f" {key.teacher}" if several else "")
+                built[key] = _seeded(setup, setup.losses[term.loss], (purpose,), context).to(device)
     return built

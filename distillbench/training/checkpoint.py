@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from distillbench.errors import ResultError
-from distillbench.interfaces import Network
 from distillbench.storage import load_tensors, save_tensors
 
 
@@ -30,7 +29,7 @@ class Progress:
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
-    best: dict[Network, tuple[float, int]] = field(default_factory=dict)
+    best: dict[str, tuple[float, int]] = field(default_factory=dict)
     seconds: float = 0.0
 
 

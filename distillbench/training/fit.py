@@ -1,4 +1,4 @@
-"""The one training loop: it acts out a schedule's phases, keeps each learner's best epoch and can go on where it stopped."""
+"""The one training loop: it runs a schedule's phases, keeps each learner's best epoch and can go on where it stopped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from distillbench.data.batches import batches, shuffled
 from distillbench.errors import ResultError, TrainingError
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.interfaces import Phase
+from distillbench.networks import Model
+from distillbench.schedule_rules import changed_by
 from distillbench.seeds import derive
-from distillbench.training import roles
-from distillbench.training.assemble import Parts, needs_states
+from distillbench.training import transitions
+from distillbench.training.assemble import Parts, build_network
 from distillbench.training.checkpoint import Checkpoints, Progress, misfit
 from distillbench.training.objective import Objective
 from distillbench.training.observer import SILENT, Observer
 from distillbench.training.optimiser import Optimiser
-from distillbench.training.teachers import TeacherStore, teacher_key, trains_teacher_alone
+from distillbench.training.teachers import TeacherStore, is_shared, phase_key
 
 _CHECKED_EVERY = 20  # steps between looks at the running sums: a look waits for the device
 
@@ -61,19 +63,24 @@ class _Loop:
         while self.progress.phase < len(self.setup.phases):
             phase = self.setup.phases[self.progress.phase]
             if not resumed:
-                roles.begin(phase, self.models)
-            if resumed or not self._take_stored_teacher(phase):
-                self._act(phase)
+                transitions.begin(phase, self.models, self._fresh)
+            if resumed or not self._take_stored(phase):
+                self._run_phase(phase)
             resumed = False
             self.progress.phase += 1
             self.progress.epoch = self.progress.step = 0
             self.progress.sums, self.progress.best, self.best_weights = {}, {}, {}
         return Fitted(self.progress.history, self.progress.seconds)
 
-    def _act(self, phase: Phase) -> None:
-        roles.cast(phase, self.models, needs_states(self.setup, phase))
-        optimiser = self._optimiser(phase)
+    def _fresh(self, network: str) -> Model:
+        """Builds a network with weights that are drawn for this phase alone."""
+        phase = self.setup.phases[self.progress.phase]
+        return build_network(self.setup, self.parts.splits, network, phase.name)[0]
+
+    def _run_phase(self, phase: Phase) -> None:
+        transitions.set_modes(phase, self.models)
         objective = Objective(self.parts, phase, self.teachers.signals, self.observer)
+        optimiser = self._optimiser(phase, objective)
         steps = math.ceil(len(self.parts.splits.train) / self.setup.training.batch_size)
         done = self.progress.epoch * steps + self.progress.step
         self.observer.phase_started(phase.name, phase.epochs, steps, done)
@@ -89,10 +96,9 @@ class _Loop:
         self._finish(phase)
 
     def _train_epoch(self, phase: Phase, epoch: int, optimiser: Optimiser, objective: Objective) -> None:
-        roles.cast(phase, self.models, needs_states(self.setup, phase))
         training, train = self.setup.training, self.parts.splits.train
         order = shuffled(len(train), self.setup.seed, self.progress.phase * 1_000_003 + epoch)
-        first = self.progress.step
+        first, steps = self.progress.step, math.ceil(len(train) / training.batch_size)
         sums = {
             name: torch.tensor(value, dtype=torch.float64, device=self.parts.device)
             for name, value in self.progress.sums.items()
@@ -110,8 +116,10 @@ class _Loop:
         )
         for step, batch in enumerate(source, start=first):
             torch.manual_seed(derive(self.setup.seed, phase.name, epoch, step))
-            loss = objective(batch, sums)
+            loss = objective(batch, sums, (epoch + step / steps) / phase.epochs)
             optimiser.step(loss, epoch * len(train) + step * training.batch_size)
+            objective.after_step()
+            transitions.follow(phase, self.models)
             self.progress.step = step + 1
             self.observer.step_ended()
             due = self.checkpoints.due()
@@ -126,14 +134,17 @@ class _Loop:
         self._check_finite(phase, epoch, sums)
         self.progress.sums = {name: float(value) for name, value in sums.items()}
 
-    def _optimiser(self, phase: Phase) -> Optimiser:
-        parameters = roles.learning_parameters(phase, self.models)
-        for learner, objective in phase.objectives.items():
-            for name in objective:
-                for inner, parameter in self.parts.losses[learner][name].named_parameters():
-                    parameters[f"{learner}.loss.{name}.{inner}"] = parameter
-        matrices = [p for n in phase.objectives for p in self.models[n].head.parameters() if p.dim() > 1]
-        optimiser = Optimiser(parameters, matrices, self.setup.training, self.processes)
+    def _optimiser(self, phase: Phase, objective: Objective) -> Optimiser:
+        parameters = transitions.learning_parameters(phase, self.models)
+        own = {name: phase.learners[name.partition(".")[0]].optimizer for name in parameters}
+        groups: list[Mapping[str, Any]] = []
+        for key in objective.losses:
+            loss = self.parts.losses[key]
+            for inner, parameter in loss.named_parameters():
+                parameters[f"{key.learner}.loss.{str(key).partition('.')[2]}.{inner}"] = parameter
+            groups += loss.optimizer_groups()
+        matrices = [p for n in phase.learners for p in self.models[n].head.parameters() if p.dim() > 1]
+        optimiser = Optimiser(parameters, matrices, self.setup.training, self.processes, own=own, groups=groups)
         if self.optimiser_state is not None:
             optimiser.restore(self.optimiser_state)
             self.optimiser_state = None
@@ -157,7 +168,7 @@ class _Loop:
     def _validate(self, phase: Phase, epoch: int, optimiser: Optimiser, seconds: float) -> dict[str, Any]:
         seen = (epoch + 1) * len(self.parts.splits.train)
         networks: dict[str, Any] = {}
-        for learner in phase.objectives:
+        for learner in self._validated(phase):
             sums = {n.partition("/")[2]: v for n, v in self.progress.sums.items() if n.startswith(f"{learner}/")}
             metrics = evaluate(
                 self.models[learner],
@@ -194,31 +205,49 @@ class _Loop:
             "networks": networks,
         }
 
+    def _validated(self, phase: Phase) -> list[str]:
+        """Lists whose best epoch is kept: all learners, and an average that the run reports."""
+        reported = [name for name in phase.averages if name == self.setup.reports]
+        return [*phase.learners, *reported]
+
     def _finish(self, phase: Phase) -> None:
-        roles.end(phase, self.models)
-        for learner in phase.objectives:
-            weights = {n.partition(".")[2]: t for n, t in self.best_weights.items() if n.partition(".")[0] == learner}
+        transitions.end(phase, self.models)
+        for network in self._validated(phase):
+            weights = _under(f"{network}.", self.best_weights)
             if weights:
-                self.models[learner].load_state_dict(weights)
-        if trains_teacher_alone(phase) and self.processes.is_writer:
+                self.models[network].load_state_dict(weights)
+        number = self.progress.phase
+        if is_shared(self.setup, number) and self.processes.is_writer:
             rows = [row for row in self.progress.history if row["phase"] == phase.name]
             try:
-                self.teachers.keep(teacher_key(self.parts, phase), self.models["teacher"].state_dict(), rows)
+                self.teachers.keep(phase_key(self.parts, number), self._changed(phase), rows)
             except ResultError as error:  # the student may still find room for its result
                 self.observer.said(f"the teacher is not stored: {error}")
 
-    def _take_stored_teacher(self, phase: Phase) -> bool:
-        if not trains_teacher_alone(phase) or self.progress.phase > 0:
+    def _changed(self, phase: Phase) -> dict[str, Tensor]:
+        """The weights of the networks that a phase changes, by network and name."""
+        return {
+            f"{network}.{name}": tensor
+            for network in sorted(changed_by(phase))
+            for name, tensor in self.models[network].state_dict().items()
+        }
+
+    def _take_stored(self, phase: Phase) -> bool:
+        """Takes what another run trained in the same phase; tells whether there was such a run."""
+        if not is_shared(self.setup, self.progress.phase):
             return False
-        key, teacher = teacher_key(self.parts, phase), self.models["teacher"]
-        stored = self.processes.decide(lambda: self.teachers.find(key, teacher.state_dict(), self.observer.said))
+        key, like = phase_key(self.parts, self.progress.phase), self._changed(phase)
+        stored = self.processes.decide(lambda: self.teachers.find(key, like, self.observer.said))
         if stored is None:
             return False
-        teacher.load_state_dict(stored.weights)
+        for network in changed_by(phase):
+            self.models[network].load_state_dict(_under(f"{network}.", stored.weights))
         self.progress.history += stored.history
         for row in stored.history:
             self.observer.epoch_ended(row)
-        self.observer.said(f"the teacher was trained before ({key}); --retrain trains it again")
+        names = " and ".join(f"the {network}" for network in phase.learners)
+        verb = "was" if len(phase.learners) == 1 else "were"
+        self.observer.said(f"{names} {verb} trained before ({key}); --retrain trains again")
         return True
 
     def _save(self, optimiser: Optimiser) -> None:
@@ -238,9 +267,8 @@ class _Loop:
         tensors, self.progress = found
         for network, model in self.models.items():
             model.load_state_dict(_under(f"model.{network}.", tensors))
-        for learner, losses in self.parts.losses.items():
-            for name, loss in losses.items():
-                loss.load_state_dict(_under(f"loss.{learner}.{name}.", tensors))
+        for key, loss in self.parts.losses.items():
+            loss.load_state_dict(_under(f"loss.{key}/", tensors))
         self.best_weights = _under("best.", tensors)
         self.optimiser_state = _under("optimiser.", tensors)
         phase = self.setup.phases[self.progress.phase]
@@ -256,7 +284,8 @@ class _Loop:
             tensors, progress = found
             if progress.phase >= len(self.setup.phases):
                 raise self.checkpoints.damaged(f"it goes on in phase {progress.phase + 1}, which there is not")
-            learners = [n for n in self.setup.phases[progress.phase].objectives if n in progress.best]
+            phase = self.setup.phases[progress.phase]
+            learners = [n for n in self._validated(phase) if n in progress.best]
             best = {f"best.{n}.{name}": t for n in learners for name, t in self.models[n].state_dict().items()}
             kept = {name: t for name, t in tensors.items() if not name.startswith("optimiser.")}
             wrong = misfit(self._trained() | best, kept)
@@ -270,9 +299,8 @@ class _Loop:
     def _trained(self) -> dict[str, Tensor]:
         """Everything that training moves, by its name in a checkpoint."""
         tensors = {f"model.{n}.{name}": t for n, model in self.models.items() for name, t in model.state_dict().items()}
-        for learner, losses in self.parts.losses.items():
-            for name, loss in losses.items():
-                tensors |= {f"loss.{learner}.{name}.{inner}": t for inner, t in loss.state_dict().items()}
+        for key, loss in self.parts.losses.items():
+            tensors |= {f"loss.{key}/{inner}": t for inner, t in loss.state_dict().items()}
         return tensors
 
 

@@ -1,128 +1,282 @@
-"""What a phase minimises: each learner's losses, and whose outcome they compare it with."""
+"""What a phase minimises: each learner's losses, and whose outputs they compare it with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from distillbench.data.batches import Batch, Reads
-from distillbench.interfaces import Encoding, Network, Outcome, Phase
-from distillbench.training.assemble import Parts, needs_states
+from distillbench.interfaces import (
+    Encoding,
+    Learner,
+    LossBatch,
+    Output,
+    Phase,
+    Ramp,
+    States,
+    Teacher,
+    Term,
+    ViewSpec,
+)
+from distillbench.processes import Share
+from distillbench.schedule_rules import members_of, teacher_of, term_key
+from distillbench.training.assemble import LossKey, Parts, key_of, needs_states
 from distillbench.training.dropout import shared_dropout
+from distillbench.training.ensembles import joined
 from distillbench.training.observer import SILENT, Observer
 from distillbench.training.signal_store import SignalStore
-from distillbench.training.signals import Signals, ask
-from distillbench.training.whole import whole_outcome
+from distillbench.training.signals import ask
+from distillbench.training.whole import whole_output
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A network and what it is shown, which is read and computed once a step however many terms ask for it.
+
+    view: None for its own. training: whether frames are those of training. of: the learner whose frames
+    it is shown, where they are not its own.
+    """
+
+    network: str
+    view: ViewSpec | None = None
+    training: bool = True
+    of: Shown | None = None
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A term, and where its parts come from. teachers: several for an ensemble."""
+
+    name: str
+    learner: str
+    term: Term
+    key: LossKey
+    student: Shown
+    teachers: tuple[Shown, ...]
+    teacher: Teacher | None
 
 
 class Objective:
     """The losses of one phase of a run.
 
-    Several processes encode a share of each batch and gather the outcomes, so that every loss sees the whole batch,
-    whatever it makes of it: a mean, a sum, a comparison of its videos. States alone are too large to send: a loss that
-    reads them and claims to be a batch mean is computed of each share, and the means are averaged.
+    Several processes encode a share of each batch and gather the outputs, so that every loss sees the
+    whole batch, whatever it makes of it: a mean, a sum, a comparison of its videos. States alone are too
+    large to send: a loss that reads them and claims to be a batch mean is computed of each share, and the
+    means are averaged.
 
-    views: what must be read of each network's frames: learners see their training view, a guide what it sees in
-    evaluation; nothing for a guide that is shown a learner's frames, or of videos it was asked about beforehand.
+    views: what must be read: what learners see, and teachers that are not shown a learner's frames and
+    whose outputs are not cached.
     """
 
     views: Mapping[str, Reads]
 
     def __init__(self, parts: Parts, phase: Phase, store: SignalStore, observer: Observer = SILENT) -> None:
-        """Asks every guide that stands still once, unless a loss reads states, which are too large to keep."""
+        """Computes the outputs of every frozen teacher once, unless a loss reads what is too large to keep."""
         self._parts, self._phase = parts, phase
-        self._signals: dict[Network, Signals] = {}
-        views: dict[str, Reads] = {network: parts.training_views[network] for network in phase.objectives}
-        for guide in self._standing_guides() if phase.targets != "same-frames" and phase.epochs else ():
-            view: Reads | None = parts.evaluation_views[guide]
-            if not needs_states(parts.setup, phase):
-                self._signals[guide] = ask(parts, guide, store, observer)
-                view = self._signals[guide].view
-            if view is not None:
-                views[guide] = view
-        self.views = views
-        names = {name for terms in phase.objectives.values() for name in terms}
-        self._apart = {name for name in names if self._is_apart(name)}
-        self._sends_states = any("states" in parts.setup.passport(name).needs for name in names - self._apart)
-
-    def _is_apart(self, name: str) -> bool:
-        """Tells whether a loss is computed of each process's share."""
-        passport = self._parts.setup.passport(name)
-        is_mean = "batch-mean" in passport.claims and "batch" not in passport.needs
-        return (
-            self._parts.processes.count > 1
-            and is_mean
-            and "states" in passport.needs
-            and self._phase.targets != "shuffled"
+        self._with_states = needs_states(parts.setup, phase)
+        self._terms = tuple(self._resolved())
+        self._cached = {s: ask(parts, s.network, s.view, store, observer) for s in self._cacheable()}
+        shown = dict.fromkeys(s for term in self._terms for s in (term.student, *term.teachers))
+        views: dict[str, Reads | None] = {}
+        for each in shown:
+            if each in self._cached:
+                views[_name(each)] = self._cached[each].view
+            elif each.of is None:
+                views[_name(each)] = parts.view(each.network, each.view, training=each.training)
+        self.views = {name: view for name, view in views.items() if view is not None}
+        self._apart = {term.key for term in self._terms if self._is_apart(term)}
+        self._sends_states = any(
+            "states" in parts.setup.requirements(term.term.loss).needs
+            for term in self._terms
+            if term.key not in self._apart
         )
 
-    def __call__(self, batch: Batch, sums: dict[str, Tensor]) -> Tensor:
+    @property
+    def losses(self) -> list[LossKey]:
+        """The losses of the phase, each once."""
+        return list(dict.fromkeys(term.key for term in self._terms))
+
+    def __call__(self, batch: Batch, sums: dict[str, Tensor], progress: float) -> Tensor:
         """Computes the sum of all learners' losses on a batch, a scalar, and adds each term to the running sums.
 
         Returns this process's part of the loss; the parts add up to the loss, and so do their gradients.
         """
         device, processes, share = self._parts.device, self._parts.processes, batch.share
+        outputs = _Outputs(self, self._parts, batch)
         labels = batch.labels.to(device, non_blocking=True)
+        whole = LossBatch(labels, batch.videos, progress)
+        rows = LossBatch(labels[share.computed], batch.videos[share.computed], progress)
         with shared_dropout(processes, share):
-            own = {n: self._parts.models[n](batch.clips[n].to(device)) for n in self._phase.objectives}
-        outcomes = {n: self._whole(outcome, batch) for n, outcome in own.items()}
+            for student in dict.fromkeys(term.student for term in self._terms):
+                outputs.learn(student)
+            for teacher in (teacher for term in self._terms for teacher in term.teachers):
+                outputs.ask(teacher)
         total = torch.zeros((), device=device)
-        for learner, objective in self._phase.objectives.items():
-            guide, own_guide = self._guide_outcomes(learner, batch, own, outcomes)
-            for name, weight in objective.items():
-                loss = self._parts.losses[learner][name]
-                if name in self._apart:
-                    mean = loss(own[learner], own_guide, labels[share.computed])
-                    term = processes.sum(mean * (share.size / share.whole))
-                else:
-                    term = loss(outcomes[learner], guide, labels)
-                total = total + weight * term
-                where = f"{learner}/{name}"
-                sums[where] = sums.get(where, 0.0) + term.detach().double() * len(batch.videos)
+        for term in self._terms:
+            loss = self._parts.losses[term.key]
+            if term.key in self._apart:
+                mean = loss(*outputs.own(term), rows)
+                value = processes.sum(mean * (share.size / share.whole))
+            else:
+                value = loss(*outputs.whole(term), whole)
+            weight = term.term.weight
+            total = total + (weight.at(progress) if isinstance(weight, Ramp) else weight) * value
+            where = f"{term.learner}/{term.name}"
+            sums[where] = sums.get(where, 0.0) + value.detach().double() * len(batch.videos)
         return total / processes.count
 
-    def _whole(self, outcome: Outcome, batch: Batch) -> Outcome:
-        return whole_outcome(self._parts.processes, outcome, batch.share, self._sends_states)
+    def after_step(self) -> None:
+        """Tells every loss of the phase that the weights have moved."""
+        for key in self.losses:
+            self._parts.losses[key].after_step()
 
-    def _guide_outcomes(
-        self, learner: Network, batch: Batch, own: Mapping[Network, Outcome], outcomes: Mapping[Network, Outcome]
-    ) -> tuple[Outcome | None, Outcome | None]:
-        """Returns what a learner is compared with: for the whole batch, and for this process's rows of it."""
-        phase, device = self._phase, self._parts.device
-        if not self._parts.setup.is_guided(phase, learner, phase.objectives[learner]):
-            return None, None
-        guide, same_frames = phase.guides[learner], phase.targets == "same-frames"
-        if guide in outcomes:
-            return self._aimed(outcomes[guide]), _detached(own[guide])
-        if guide in self._signals:
+    def _resolved(self) -> Iterator[_Term]:
+        for name, learner in self._phase.learners.items():
+            for term in learner.terms:
+                student = self._student(name, learner, term)
+                teacher = teacher_of(term)
+                members = members_of(self._phase, teacher.network) if teacher else ()
+                teachers = tuple(self._teacher(teacher, m, student) for m in members if teacher)
+                key = key_of(name, term)
+                yield _Term(term_key(term, learner), name, term, key, student, teachers, teacher)
+
+    def _student(self, name: str, learner: Learner, term: Term) -> Shown:
+        return self._usual(Shown(name, term.view or learner.view))
+
+    def _teacher(self, teacher: Teacher, member: str, student: Shown) -> Shown:
+        if teacher.view == "learner":
+            return Shown(member, of=student)
+        learner = self._phase.learners.get(member)
+        if isinstance(teacher.view, ViewSpec):
+            return self._usual(Shown(member, teacher.view, training=learner is not None))
+        if learner is not None:
+            return self._usual(Shown(member, learner.view))
+        return Shown(member, training=False)
+
+    def _usual(self, shown: Shown) -> Shown:
+        """Leaves a view out that is what the network sees anyway."""
+        setup = self._parts.setup
+        same = setup.view(shown.network, shown.view) == setup.view(shown.network)
+        return replace(shown, view=None) if same else shown
+
+    def _cacheable(self) -> list[Shown]:
+        """Lists the frozen teachers whose output for a video is the same at every step, and is small."""
+        if self._with_states or not self._phase.epochs:
+            return []
+        moving = {*self._phase.learners, *self._phase.averages}
+        found: dict[Shown, None] = {}
+        unfit: set[Shown] = set()
+        for term in self._terms:
+            needs = self._parts.setup.requirements(term.term.loss).needs
+            for shown in term.teachers:
+                still = shown.network not in moving and shown.of is None and not shown.training
+                learned = self._parts.models[shown.network].selector is not None
+                drawn = shown.view is not None and isinstance(shown.view.k, tuple)
+                found |= {shown: None} if still and not learned and not drawn else {}
+                unfit |= {shown} if needs & {"exits", "selection"} else set()
+        return [shown for shown in found if shown not in unfit]
+
+    def _is_apart(self, term: _Term) -> bool:
+        """Tells whether a loss is computed of each process's share."""
+        needs = self._parts.setup.requirements(term.term.loss)
+        loss = self._parts.losses[term.key]
+        is_mean = "batch-mean" in needs.claims and "batch" not in needs.needs
+        return (
+            self._parts.processes.count > 1
+            and is_mean
+            and "states" in needs.needs
+            and not (term.teacher and term.teacher.videos == "shuffled")
+            and not any(True for _ in loss.buffers())
+        )
+
+    def _encode(self, shown: Shown, batch: Batch, seen: Mapping[Shown, Output]) -> Output:
+        """Runs a network on this process's rows of a batch; seen: what learners made of them."""
+        device, model = self._parts.device, self._parts.models[shown.network]
+        if shown in self._cached:
             rows = batch.videos[batch.share.computed]
-            found = self._signals[guide].outcome(rows, batch.clips.get(guide), device)
-        else:
+            return self._cached[shown].output(rows, batch.clips.get(_name(shown)), device)
+        clips = batch.clips[_name(shown.of or shown)].to(device)
+        chosen = seen[shown.of].selection if shown.of is not None else None
+        if chosen is not None:
+            clips = clips.take(chosen.index)
+        output: Output = model(clips, with_states=self._with_states)
+        return output
+
+
+class _Outputs:
+    """What every network made of one batch: of this process's rows, and of the whole batch."""
+
+    def __init__(self, objective: Objective, parts: Parts, batch: Batch) -> None:
+        self._objective, self._parts, self._batch = objective, parts, batch
+        self._own: dict[Shown, Output] = {}
+        self._whole: dict[Shown, Output] = {}
+
+    def learn(self, shown: Shown) -> None:
+        """Runs a learner, with gradient."""
+        self._own[shown] = self._objective._encode(shown, self._batch, self._own)
+
+    def own(self, term: _Term) -> tuple[Output, ...]:
+        """Returns the arguments of a term's loss, of this process's rows."""
+        student = self._own[term.student]
+        teachers = [_detached(self.ask(shown)) for shown in term.teachers]
+        return (student, *self._joined(teachers))
+
+    def whole(self, term: _Term) -> tuple[Output, ...]:
+        """Returns the arguments of a term's loss, of the whole batch."""
+        teachers = [_detached(self._gathered(shown)) for shown in term.teachers]
+        if term.teacher and term.teacher.videos == "shuffled":
+            teachers = [_rolled(teacher) for teacher in teachers]
+        return (self._gathered(term.student), *self._joined(teachers))
+
+    def _joined(self, teachers: Sequence[Output]) -> tuple[Output, ...]:
+        if len(teachers) < 2:
+            return tuple(teachers)
+        return (joined(teachers, self._parts.setup.label_kind),)
+
+    def ask(self, shown: Shown) -> Output:
+        """Returns what a network made of this process's rows; one that was not run yet is run without gradient."""
+        if shown not in self._own:
             with torch.no_grad():
-                found = self._parts.models[guide](batch.clips[learner if same_frames else guide].to(device))
-        return self._aimed(self._whole(found, batch)), _detached(found)
+                self._own[shown] = self._objective._encode(shown, self._batch, self._own)
+        return self._own[shown]
 
-    def _aimed(self, outcome: Outcome) -> Outcome:
-        outcome = _detached(outcome)
-        return _rolled(outcome) if self._phase.targets == "shuffled" else outcome
-
-    def _standing_guides(self) -> list[Network]:
-        phase, setup = self._phase, self._parts.setup
-        found = [phase.guides[n] for n, terms in phase.objectives.items() if setup.is_guided(phase, n, terms)]
-        return [guide for guide in dict.fromkeys(found) if guide not in phase.objectives]
+    def _gathered(self, shown: Shown) -> Output:
+        if shown not in self._whole:
+            share: Share = self._batch.share
+            sends = self._objective._sends_states
+            self._whole[shown] = whole_output(self._parts.processes, self.ask(shown), share, sends)
+        return self._whole[shown]
 
 
-def _detached(outcome: Outcome) -> Outcome:
-    encoding = outcome.encoding
-    states = None if encoding.states is None else encoding.states.detach()
-    return Outcome(Encoding(encoding.summary.detach(), states, encoding.times), outcome.logits.detach())
+def _name(shown: Shown) -> str:
+    """Names what is read for a network."""
+    view = "" if shown.view is None else f" {shown.view.selector} {shown.view.k}"
+    return shown.network + view + ("" if shown.training else " in evaluation")
 
 
-def _rolled(outcome: Outcome) -> Outcome:
-    """Gives every video the outcome of its neighbour in the (shuffled) batch."""
-    e = outcome.encoding
-    states = None if e.states is None else e.states.roll(1, 0)
-    times = None if e.times is None else e.times.roll(1, 0)
-    return Outcome(Encoding(e.summary.roll(1, 0), states, times), outcome.logits.roll(1, 0))
+def _detached(output: Output) -> Output:
+    e = output.encoding
+    states = {name: States(s.values.detach(), s.times) for name, s in e.states.items()}
+    exits = tuple(summary.detach() for summary in e.exits)
+    return replace(
+        output,
+        encoding=Encoding(e.summary.detach(), states, exits),
+        logits=output.logits.detach(),
+        exits=tuple(logits.detach() for logits in output.exits),
+    )
+
+
+def _rolled(output: Output) -> Output:
+    """Gives every video the output of its neighbour in the (shuffled) batch."""
+    e = output.encoding
+    states = {name: States(s.values.roll(1, 0), s.times.roll(1, 0)) for name, s in e.states.items()}
+    exits = tuple(summary.roll(1, 0) for summary in e.exits)
+    return replace(
+        output,
+        encoding=Encoding(e.summary.roll(1, 0), states, exits),
+        logits=output.logits.roll(1, 0),
+        exits=tuple(logits.roll(1, 0) for logits in output.exits),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,18 +26,38 @@ class Optimiser:
         matrices_of_heads: Iterable[nn.Parameter],
         training: Training,
         processes: Processes = SOLO,
+        *,
+        own: Mapping[str, Mapping[str, float]] | None = None,
+        groups: Iterable[Mapping[str, Any]] = (),
     ) -> None:
+        """own: settings of `training.*` that parameters have for themselves, by their name.
+
+        groups: parameter groups of losses; their `lr` and `weight_decay` go before all else.
+        """
         self._training, self._processes = training, processes
         self._names: dict[Tensor, str] = {}
-        for name, parameter in parameters.items():
-            self._names.setdefault(parameter, name)
+        settings: dict[Tensor, tuple[float, float]] = {}
+        self._clips: list[float] = []
         penalised = set(matrices_of_heads)
-        groups = [
-            {"params": [p for p in self._names if p in penalised], "weight_decay": training.l2},
-            {"params": [p for p in self._names if p not in penalised], "weight_decay": 0.0},
+        for name, parameter in parameters.items():
+            if parameter in self._names:  # two networks share it
+                continue
+            self._names[parameter] = name
+            overrides = (own or {}).get(name, {})
+            l2 = overrides.get("l2", training.l2) if parameter in penalised else 0.0
+            settings[parameter] = overrides.get("learning_rate", training.learning_rate), l2
+            self._clips.append(overrides.get("clip", training.clip))
+        for group in groups:
+            for parameter in group["params"]:
+                rate, l2 = settings[parameter]
+                settings[parameter] = group.get("lr", rate), group.get("weight_decay", l2)
+        alike: dict[tuple[float, float], list[Tensor]] = {}
+        for moved, found in settings.items():
+            alike.setdefault(found, []).append(moved)
+        made = [
+            {"params": moved, "lr": rate, "initial_lr": rate, "weight_decay": l2} for (rate, l2), moved in alike.items()
         ]
-        used = [group for group in groups if group["params"]]
-        self._adam = torch.optim.Adam(used, lr=training.learning_rate, fused=True)
+        self._adam = torch.optim.Adam(made, fused=True)
 
     def step(self, loss: Tensor, examples: int) -> None:
         """Moves the parameters by one step down the sum of all processes' `loss`.
@@ -47,13 +68,17 @@ class Optimiser:
         loss.backward()  # type: ignore[no-untyped-call]
         self._processes.sum_gradients(list(self._names))
         gradients = [p.grad for p in self._names if p.grad is not None]
-        if self._training.clip > 0 and gradients:
+        clips = [c for c, p in zip(self._clips, self._names, strict=True) if p.grad is not None]
+        if any(clips):
             norms = torch._foreach_norm(gradients)
-            scales = [(self._training.clip / (norm + 1e-12)).clamp_max(1.0) for norm in norms]
+            scales = [
+                (clip / (norm + 1e-12)).clamp_max(1.0) if clip else torch.ones_like(norm)
+                for clip, norm in zip(clips, norms, strict=True)
+            ]
             torch._foreach_mul_(gradients, scales)
-        rate = self.learning_rate(examples)
+        t = self._training
         for group in self._adam.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["initial_lr"] * t.decay ** (examples // t.decay_examples)
         self._adam.step()
 
     def learning_rate(self, examples: int) -> float:

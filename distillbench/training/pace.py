@@ -16,11 +16,11 @@ _STEPS = 4
 
 def seconds_a_step(parts: Parts) -> dict[Precision, float]:
     """Measures a forward and backward pass of the network that learns last, the fastest of a few, in each precision."""
-    network = parts.setup.networks[-1]
+    network = list(parts.setup.phases[-1].learners)[-1]
     model, device = copy.deepcopy(parts.models[network]), parts.device
     videos = parts.splits.train
     which = torch.arange(min(len(videos), parts.setup.training.batch_size))
-    views: dict[str, Reads] = {network: parts.training_views[network]}
+    views: dict[str, Reads] = {network: parts.view(network, training=True)}
     clips = next(batches(videos, which, len(which), views)).clips[network].to(device)
     found: dict[Precision, float] = {}
     precisions: tuple[Precision, ...] = ("fp32", "bf16")

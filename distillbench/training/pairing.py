@@ -1,4 +1,4 @@
-"""Whether the networks and losses of a run fit together; asked before anything is trained."""
+"""Whether the networks and losses of a run fit together; looked at before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,35 +7,52 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from distillbench.errors import NotApplicableError
-from distillbench.interfaces import Network, Phase, Shapes
+from distillbench.interfaces import EarlyExit, Learner, Phase, Shapes, ViewSpec
 from distillbench.networks import Model
+from distillbench.schedule_rules import members_of, teacher_of
 from distillbench.setup import Setup
 
+Models = Mapping[str, Model]
 
-def refuse_misfits(setup: Setup, models: Mapping[Network, Model], shapes: Mapping[Network, Shapes]) -> None:
-    """Raises `NotApplicableError` with every reason for which a setup's phases cannot be acted out."""
+
+def refuse_misfits(setup: Setup, models: Models, shapes: Mapping[str, Shapes]) -> None:
+    """Raises `NotApplicableError` with every reason for which a setup's phases cannot be run."""
     problems = [*setup.misfits]
+    encoder = models[setup.reports].encoder
+    if setup.exit_policy is not None and not isinstance(encoder, EarlyExit):
+        problems.append(
+            f"the exit policy '{setup.exit_policy.name}' needs an encoder that may stop early; "
+            f"'{setup.encoder(setup.reports).name}' may not"
+        )
     for phase in setup.phases:
         problems += _weights_that_do_not_fit(phase, models, shapes)
-        for learner, objective in phase.objectives.items():
-            student, teacher = shapes[learner], shapes.get(phase.guides.get(learner, learner), shapes[learner])
-            for name in objective:
-                problems += _widths_that_do_not_fit(setup, name, student, teacher)
+        problems += _views_that_do_not_fit(setup, phase, models)
+        for name, learner in phase.learners.items():
+            problems += _losses_that_do_not_fit(setup, phase, name, learner, shapes)
     if problems:
         raise NotApplicableError(dict.fromkeys(problems))
 
 
-def _weights_that_do_not_fit(
-    phase: Phase, models: Mapping[Network, Model], shapes: Mapping[Network, Shapes]
-) -> Iterator[str]:
-    if phase.head != "separate" and not _alike(models["teacher"].head, models["student"].head):
-        yield (
-            f"phase '{phase.name}' gives the student the teacher's head ({phase.head}), which reads encodings of "
-            f"{shapes['teacher'].summary} numbers; the student's have {shapes['student'].summary}"
-        )
-    for network, source in phase.starts.items():
-        if not _alike(models[source], models[network]):
-            yield f"phase '{phase.name}' starts the {network} from the {source}'s weights, and they are not built alike"
+def _weights_that_do_not_fit(phase: Phase, models: Models, shapes: Mapping[str, Shapes]) -> Iterator[str]:
+    for name, learner in phase.learners.items():
+        head, encoder = learner.init.head, learner.init.encoder
+        if not isinstance(head, str) and not _alike(models[head.network].head, models[name].head):
+            yield (
+                f"phase '{phase.name}' gives the {name} the {head.network}'s head "
+                f"({_HEADS[type(head).__name__]}), which reads encodings of "
+                f"{shapes[head.network].summary} numbers; the {name}'s have {shapes[name].summary}"
+            )
+        if not isinstance(encoder, str) and not _alike(models[encoder.network].encoder, models[name].encoder):
+            yield (
+                f"phase '{phase.name}' gives the {name} the {encoder.network}'s encoder, and they are not built alike"
+            )
+    whole = [*phase.starts.items(), *((n, a.source) for n, a in phase.averages.items())]
+    for name, source in whole:
+        if not _alike(models[source], models[name]):
+            yield (f"phase '{phase.name}' starts the {name} from the {source}'s weights, and they are not built alike")
+
+
+_HEADS = {"Copy": "copied", "Tie": "tied", "Freeze": "frozen"}
 
 
 def _alike(ours: nn.Module, theirs: nn.Module) -> bool:
@@ -43,18 +60,65 @@ def _alike(ours: nn.Module, theirs: nn.Module) -> bool:
     return shapes[0] == shapes[1]
 
 
-def _widths_that_do_not_fit(setup: Setup, name: str, student: Shapes, teacher: Shapes) -> Iterator[str]:
-    needs = setup.passport(name).needs
-    if "states" in needs and (student.states is None or teacher.states is None):
-        who = "student" if student.states is None else "teacher"
-        yield f"the loss '{name}' compares states, and the {who}'s encoder has none"
-    if "equal-widths" in needs and "summary" in needs and student.summary != teacher.summary:
+def _views_that_do_not_fit(setup: Setup, phase: Phase, models: Models) -> Iterator[str]:
+    """A selector that is a part of a network chooses for it wherever it is shown something."""
+    for name, learner in phase.learners.items():
+        for term in learner.terms:
+            teacher = teacher_of(term)
+            shown = [(name, learner.view), (name, term.view)]
+            if teacher is not None and isinstance(teacher.view, ViewSpec):
+                members = members_of(phase, teacher.network)
+                shown += [(member, teacher.view) for member in members]
+            for network, view in shown:
+                other = view is not None and setup.view(network, view) != setup.view(network)
+                if other and models[network].selector is not None:
+                    yield (
+                        f"phase '{phase.name}' shows the {network} another view than its own, and "
+                        f"its selector '{setup.selector.name}' is learned as a part of it"
+                    )
+
+
+def _losses_that_do_not_fit(
+    setup: Setup, phase: Phase, name: str, learner: Learner, shapes: Mapping[str, Shapes]
+) -> Iterator[str]:
+    for term in learner.terms:
+        teacher = teacher_of(term)
+        members = members_of(phase, teacher.network) if teacher else ()
+        for member in members or (name,):
+            whose = "teacher" if len(members) < 2 else f"teacher {member}"
+            yield from _widths_that_do_not_fit(setup, term.loss, (name, shapes[name]), (whose, shapes[member]))
+        needs = setup.requirements(term.loss).needs
+        if len(members) > 1 and "states" in needs:
+            yield f"the loss '{term.loss}' compares states, and an ensemble has none"
+        if len(members) > 1 and "summary" in needs and len({shapes[m].summary for m in members}) > 1:
+            yield (
+                f"the loss '{term.loss}' compares encodings, and those of the ensemble "
+                f"'{teacher.network if teacher else ''}' differ in width"
+            )
+
+
+def _widths_that_do_not_fit(
+    setup: Setup, loss: str, student: tuple[str, Shapes], teacher: tuple[str, Shapes]
+) -> Iterator[str]:
+    needs = setup.requirements(loss).needs
+    (name, ours), (whose, theirs) = student, teacher
+    if "states" in needs and not ours.states.keys() & theirs.states.keys():
+        who = name if not ours.states else whose if not theirs.states else ""
+        if who:
+            yield f"the loss '{loss}' compares states, and the {who}'s encoder has none"
+        else:
+            layers = f"{', '.join(ours.states)} and {', '.join(theirs.states)}"
+            yield f"the loss '{loss}' compares states, and no layer of both has the same name: {layers}"
+    if "equal-widths" not in needs:
+        return
+    if "summary" in needs and ours.summary != theirs.summary:
         yield (
-            f"the loss '{name}' needs encodings of equal width; the student's has {student.summary} numbers, the "
-            f"teacher's {teacher.summary}"
+            f"the loss '{loss}' needs encodings of equal width; the {name}'s has {ours.summary} numbers, the "
+            f"{whose}'s {theirs.summary}"
         )
-    if "equal-widths" in needs and "states" in needs and student.states != teacher.states:
-        yield (
-            f"the loss '{name}' needs states of equal width; the student's have {student.states}, the teacher's "
-            f"{teacher.states}"
-        )
+    for layer in ours.states.keys() & theirs.states.keys() if "states" in needs else ():
+        if ours.states[layer] != theirs.states[layer]:
+            yield (
+                f"the loss '{loss}' needs states of equal width; the {name}'s have {ours.states[layer]}, the "
+                f"{whose}'s {theirs.states[layer]}"
+            )

@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distillbench.data.batches import Reads, batches, clips_at
+from distillbench.data.batches import Chosen, Reads, batches, clips_at
 from distillbench.errors import ResultError, TrainingError
-from distillbench.interfaces import INTERFACE_VERSION, Clips, Network, Outcome, Videos
-from distillbench.networks import Model
+from distillbench.interfaces import INTERFACE_VERSION, Clips, Output, Videos, ViewSpec
+from distillbench.networks import Model, evaluating
 from distillbench.processes import SOLO, Share
 from distillbench.setup import without_releases
 from distillbench.training.assemble import Parts
 from distillbench.training.observer import Observer
 from distillbench.training.signal_store import Kept, Shelf, SignalStore
+from distillbench.training.views import longest_of, selector_of
 
 
 class Signals:
@@ -34,8 +35,8 @@ class Signals:
         self._guide, self._kept = guide, kept
         self.view = None if kept.all() else Unkept(view, kept)
 
-    def outcome(self, videos: Tensor, clips: Clips | None, device: torch.device) -> Outcome:
-        """Returns the guide's outcome for the videos (B,); clips: what `view` read of them."""
+    def output(self, videos: Tensor, clips: Clips | None, device: torch.device) -> Output:
+        """Returns the guide's output for the videos (B,); clips: what `view` read of them."""
         held = self._kept.has(videos)
         summary = self._kept.rows(videos[held]).to(device, non_blocking=True)
         with torch.no_grad():
@@ -44,7 +45,7 @@ class Signals:
                 places = torch.cat([held.nonzero(), (~held).nonzero()])[:, 0]
                 joined = torch.cat([summary, asked])
                 summary = torch.empty_like(joined).index_copy_(0, places.to(device, non_blocking=True), joined)
-            return self._guide.outcome_of(summary.float())
+            return self._guide.output_of(summary.float())
 
 
 @dataclass(frozen=True)
@@ -54,43 +55,41 @@ class Unkept:
     view: Reads
     kept: Kept
 
-    @property
-    def slots(self) -> int:
-        """How many frames the guide's selector was asked for."""
-        return self.view.slots
-
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> tuple[Tensor, Tensor]:
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
         """Chooses those of a share of the videos `which` (B,) that are not kept, and their frames."""
         own = which[share.computed]
         unkept = own[~self.kept.has(own)]
         if not len(unkept):
-            return unkept, unkept.new_empty(0, 0)
+            return Chosen(unkept, unkept.new_empty(0, 0), 0)
         return self.view.chosen(videos, unkept, epoch, SOLO.share(len(unkept)))
 
 
-def ask(parts: Parts, network: Network, store: SignalStore, observer: Observer) -> Signals:
+def ask(parts: Parts, network: str, view_spec: ViewSpec | None, store: SignalStore, observer: Observer) -> Signals:
     """Shows a guide every training video once, as it is seen in evaluation, unless its encoding is kept already.
 
     What the budget does not cover, or the disk has no room for, is asked at every step; the observer is told.
     """
-    guide, view, train = parts.models[network], parts.evaluation_views[network], parts.splits.train
-    guide.eval()
-    with torch.no_grad():
+    guide, view, train = parts.models[network], parts.view(network, view_spec), parts.splits.train
+    with evaluating(guide), torch.no_grad():
         first = view.chosen(train, torch.zeros(1, dtype=torch.int64), 0, SOLO.share(1))
-        width = _encoded(guide, clips_at(train, *first, view.slots), parts.device).shape[1]
-    shelf = store.shelf(question(parts, network), len(train), width, observer)
+        width = _encoded(guide, clips_at(train, first.videos, first.index, first.slots), parts.device).shape[1]
+    shelf = store.shelf(question(parts, network, view_spec), len(train), width, observer)
     if shelf.fitting < len(train):
         observer.said(
             f"the signals' budget keeps what the {network} says of {shelf.fitting} of {len(train)} training videos; "
             "it is asked about the others at every step"
         )
-    return Signals(guide, view, Kept(_collected(parts, network, shelf, observer), len(train), width, store.shard))
+    with evaluating(guide):
+        collected = _collected(parts, network, view, shelf, observer)
+    return Signals(guide, view, Kept(collected, len(train), width, store.shard))
 
 
-def question(parts: Parts, network: Network) -> dict[str, Any]:
+def question(parts: Parts, network: str, view_spec: ViewSpec | None = None) -> dict[str, Any]:
     """Describes everything that a guide's encodings depend on, to the last bit."""
-    setup, view, train = parts.setup, parts.evaluation_views[network], parts.splits.train
-    selector = setup.teacher_selector if network == "teacher" else setup.selector
+    setup, train = parts.setup, parts.splits.train
+    view = setup.view(network, view_spec)
+    selector = selector_of(setup, view.selector, training=False)
+    slots = view.k or longest_of(parts.splits)
     return {
         "interface": INTERFACE_VERSION,
         "torch": torch.__version__,
@@ -99,8 +98,8 @@ def question(parts: Parts, network: Network) -> dict[str, Any]:
         "precision": parts.precision,
         "batch_size": setup.training.batch_size,
         "data": [setup.data.name, train.fingerprint, dataclasses.asdict(train.codec)],
-        "view": [without_releases(selector.describe()), view.slots, view.seed],
-        "encoder": without_releases(getattr(setup, network).describe()),
+        "view": [without_releases(selector.describe()), slots, setup.seed],
+        "encoder": without_releases(setup.encoder(network).describe()),
         "weights": digest_of(parts.models[network].encoder),
     }
 
@@ -114,7 +113,7 @@ def digest_of(module: nn.Module) -> str:
     return hashed.hexdigest()
 
 
-def _collected(parts: Parts, network: Network, shelf: Shelf, observer: Observer) -> dict[int, Tensor]:
+def _collected(parts: Parts, network: str, view: Reads, shelf: Shelf, observer: Observer) -> dict[int, Tensor]:
     """Returns the shards that are kept, by number; makes those that are not there while the disk has room.
 
     Several processes share the videos of a shard out, and one of them writes it.
@@ -126,7 +125,7 @@ def _collected(parts: Parts, network: Network, shelf: Shelf, observer: Observer)
         count = sum(len(ranges[number]) for number in missing)
         observer.said(f"asking the {network} once about {count} training videos")
     for number in missing:
-        encodings = _encodings(parts, network, ranges[number])
+        encodings = _encodings(parts, network, view, ranges[number])
         refused = parts.processes.decide(lambda n=number, e=encodings: _refusal(shelf, ranges[n], e))  # type: ignore[misc]
         if refused:  # a full disk must not end a run that may still find room for its result
             observer.said(f"{refused}; the {network} is asked at every step about the videos that are not kept")
@@ -143,9 +142,9 @@ def _refusal(shelf: Shelf, videos: range, encodings: Tensor) -> str | None:
     return None
 
 
-def _encodings(parts: Parts, network: Network, videos: range) -> Tensor:
+def _encodings(parts: Parts, network: str, view: Reads, videos: range) -> Tensor:
     """Shows a guide some videos, each process its share of them; returns what it says of all, (V, E) in half precision."""
-    guide, view, size = parts.models[network], parts.evaluation_views[network], parts.setup.training.batch_size
+    guide, size = parts.models[network], parts.setup.training.batch_size
     share = parts.processes.share(len(videos), size)
     order = torch.arange(videos.start, videos.stop)[share.computed]
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,27 +11,57 @@ import torch
 from torch import Tensor
 
 from distillbench.errors import ResultError
-from distillbench.interfaces import INTERFACE_VERSION, Phase
-from distillbench.setup import digest, without_releases
+from distillbench.interfaces import INTERFACE_VERSION, Phase, ViewSpec
+from distillbench.schedule_rules import changed_by, members_of, networks_of, teacher_of
+from distillbench.setup import Setup, digest, without_releases
 from distillbench.storage import load_tensors, save_tensors
-from distillbench.training.assemble import Parts
+from distillbench.training.assemble import Parts, key_of
 from distillbench.training.checkpoint import check_history, misfit
 from distillbench.training.signal_store import BUDGET, SignalStore
+from distillbench.training.transitions import tied
 
 
 @dataclass(frozen=True)
-class StoredTeacher:
-    """A teacher's weights and the history of its training."""
+class StoredPhase:
+    """The weights of the networks that a phase trained, by network and name, and the history of their training."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, Any]]
 
 
-def teacher_key(parts: Parts, phase: Phase) -> str:
-    """Hashes everything that shapes the teacher that a phase trains alone: data, parts, training, seed, machine kind."""
+def is_shared(setup: Setup, number: int) -> bool:
+    """Tells whether other runs may use what a phase trained: teachers, whatever student comes after them.
+
+    Such a phase trains nothing that the run reports, unless that is a teacher itself, and its losses
+    keep nothing for a later phase.
+    """
+    phase, later = setup.phases[number], setup.phases[number + 1 :]
+    changed = changed_by(phase)
+    teachers = all(setup.networks[name].section == "teacher" for name in changed)
+    if not phase.epochs or tied(phase) or (setup.reports in changed and not teachers):
+        return False
+    used = {key_of(n, t) for n, learner in phase.learners.items() for t in learner.terms}
+    again = {key_of(n, t) for p in later for n, learner in p.learners.items() for t in learner.terms}
+    matching = {key for key in used if key.teacher}
+    return not matching & again
+
+
+def phase_key(parts: Parts, number: int) -> str:
+    """Hashes everything that shapes what a phase trains: data, parts, training, seed, machine kind, phases before it."""
     setup = parts.setup
     described = without_releases(setup.describe())
-    losses = {name: described["losses"][name] for name in phase.objectives["teacher"]}
+    needed, shaping = networks_of(setup.phases[number]), [number]
+    for earlier in range(number - 1, -1, -1):
+        if changed_by(setup.phases[earlier]) & needed:
+            needed |= networks_of(setup.phases[earlier])
+            shaping.insert(0, earlier)
+    phases = [described["phases"][n] for n in shaping]
+    losses = {t["loss"] for p in phases for learner in p["learners"].values() for t in learner["terms"]}
+    networks = {name: described["networks"][name] for name in sorted(needed)}
+    selectors = {view.selector for n in shaping for view in _views(setup, setup.phases[n], needed)}
+    sections = {*(spec["section"] for spec in networks.values()), *selectors}
+    if "selector" in sections:
+        sections.add("train_selector")
     return digest(
         {
             "interface": INTERFACE_VERSION,
@@ -40,16 +70,28 @@ def teacher_key(parts: Parts, phase: Phase) -> str:
             "threads": setup.training.all_threads,
             "precision": parts.precision,
             "data": [described["data"]["name"], parts.splits.train.fingerprint, parts.splits.validation.fingerprint],
-            "phase": [phase.name, phase.epochs, dict(phase.objectives["teacher"])],
-            "losses": losses,
-            **{name: described[name] for name in ("teacher", "head", "teacher_selector", "training", "seed")},
+            "phases": phases,
+            "networks": networks,
+            "losses": {name: described["losses"][name] for name in sorted(losses)},
+            "k": setup.k if sections & {"selector", "train_selector"} else None,
+            **{name: described[name] for name in sorted(sections)},
+            **{name: described[name] for name in ("head", "training", "seed")},
         }
     )
 
 
-def trains_teacher_alone(phase: Phase) -> bool:
-    """Tells whether what a phase makes of the teacher depends on nothing but the teacher."""
-    return set(phase.objectives) == {"teacher"} and not phase.starts and phase.head == "separate"
+def _views(setup: Setup, phase: Phase, networks: set[str]) -> Iterator[ViewSpec]:
+    """Yields what the networks of a phase see."""
+    for name in networks:
+        yield setup.view(name)
+    for name, learner in phase.learners.items():
+        yield setup.view(name, learner.view)
+        for term in learner.terms:
+            yield setup.view(name, term.view)
+            teacher = teacher_of(term)
+            if teacher is not None and isinstance(teacher.view, ViewSpec):
+                for member in members_of(phase, teacher.network):
+                    yield setup.view(member, teacher.view)
 
 
 class TeacherStore:
@@ -64,7 +106,7 @@ class TeacherStore:
 
     def find(
         self, key: str, like: Mapping[str, Tensor] | None = None, say: Callable[[str], object] | None = None
-    ) -> StoredTeacher | None:
+    ) -> StoredPhase | None:
         """Returns the teacher of that key, or None; `say` is told of one that is damaged, which counts as none.
 
         like: the state of a network that it must fit.
@@ -85,7 +127,7 @@ class TeacherStore:
                 told = str(error) if isinstance(error, ResultError) else f"'{path}' is no trained teacher: {error}"
                 say(f"{told}; the teacher is trained again")
             return None
-        return StoredTeacher(weights, about["history"])
+        return StoredPhase(weights, about["history"])
 
     def keep(self, key: str, weights: dict[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
         """Stores a teacher."""

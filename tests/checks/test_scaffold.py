@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from distillbench.checks import CHECKS, subjects, verdicts
+from distillbench.kinds import KINDS
 from distillbench.registry import discover
-from distillbench.scaffold import PROJECTS, write_project
+from distillbench.scaffold import PROJECTS, project_kind, write_project
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,14 @@ def test_all_of_them_together_run_to_a_row(site, command, tmp_path):
     flags = [
         *("--data", "brand-new-data", "--teacher", "brand-new-encoder", "--student", "brand-new-encoder"),
         *("--head", "brand-new-head", "--selector", "brand-new-selector", "--schedule", "brand-new-schedule"),
-        *("--loss", "ce,brand-new-loss", "--preset", "brand-new-preset", "--observe", "brand-new-observer"),
+        *(
+            "--loss",
+            "brand-new-label-loss,brand-new-matching-loss",
+            "--preset",
+            "brand-new-preset",
+            "--observe",
+            "brand-new-observer",
+        ),
         *("--k", "5", "--epochs", "2", "--set", "data.videos=60", "--results", tmp_path),
     ]
     code, out, err = command("run", *flags)
@@ -74,7 +82,43 @@ def test_all_of_them_together_run_to_a_row(site, command, tmp_path):
     code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
     assert "brand-new-selector" in out
     assert "hit_at_5" in out
-    assert "brand-new-loss 0.1.0" in out
+    assert "brand-new-label-loss 0.1.0" in out
+    assert "brand-new-matching-loss 0.1.0" in out
+
+
+def test_a_new_learned_selector_runs_to_a_row_without_a_loss_of_ours(site, command, tmp_path):
+    flags = [
+        *("--selector", "brand-new-learned-selector", "--loss", "brand-new-label-loss", "--schedule", "scratch"),
+        *("--k", "3", "--epochs", "1", "--set", "data.train=40", "--set", "data.frames=12", "--results", tmp_path),
+    ]
+    code, _, err = command("run", *flags)
+    assert code == 0, err
+    code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
+    assert "brand-new-learned-selector" in out
+
+
+def test_there_is_a_template_for_every_kind():
+    assert {project_kind(kind) for kind in KINDS} | {"observer"} == set(PROJECTS)
+
+
+def test_a_plain_loss_is_one_that_matches_a_teacher(command, tmp_path):
+    code, _, err = command("new", "loss", "my-own-loss", "--to", tmp_path)
+    assert code == 0, err
+    assert "MatchingLoss" in (tmp_path / "my-own-loss" / "my_own_loss.py").read_text()
+
+
+def test_a_new_executor_makes_a_sweep_and_a_new_exporter_exports_it(site, command, tiny, tmp_path):
+    executor = ["--executor", "brand-new-executor", "--set", "executor.waiting=2"]
+    flags = [*tiny, "--schedule", "scratch", "--seed", "0:2", *executor, "--results", tmp_path]
+    code, _, err = command("sweep", *flags)
+    assert code == 0, err
+    assert "3 at once" in err
+    first, _second = sorted(tmp_path.glob("*.json"))
+    assert command("sweep", *flags)[0] == 0, "and all is there"
+    out = ["--to", "brand-new-exporter", "--out", tmp_path / "network.pt"]
+    code, told, err = command("export", first, *out)
+    assert code == 0, err
+    assert "network.pt: logits of 32 test videos differ by at most 0" in told
 
 
 @pytest.mark.slow

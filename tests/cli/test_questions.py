@@ -9,7 +9,7 @@ import pytest
 from running import all_setups
 
 from distillbench import hookimpl
-from distillbench.cli.choices import axis
+from distillbench.choices import axis
 from distillbench.config import read_file, read_grids
 from distillbench.errors import ConfigError
 from distillbench.registry import discover

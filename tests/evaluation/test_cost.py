@@ -73,7 +73,7 @@ class _PlainLSTM(Encoder):
         super().__init__()
         self.lstm = torch.nn.LSTM(width, 32, batch_first=True)
 
-    def forward(self, clips: Clips) -> Encoding:
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
         return Encoding(self.lstm(clips.frames)[0][:, -1])
 
 
@@ -82,5 +82,5 @@ class _Uncountable(Encoder):
         super().__init__()
         self.scale = torch.nn.Parameter(torch.ones(width))
 
-    def forward(self, clips: Clips) -> Encoding:
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
         return Encoding(clips.frames.mean(1) * self.scale * float(clips.frames.sum() > 0))

@@ -19,14 +19,14 @@ class Recurrent(Encoder):
         super().__init__()
         self.lstm = nn.LSTM(width, 32, batch_first=True)
 
-    def forward(self, clips: Clips) -> Encoding:
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
         return Encoding(self.lstm(clips.frames)[0][:, -1])
 
 
 class Mean(Encoder):
     """An encoder without a product."""
 
-    def forward(self, clips: Clips) -> Encoding:
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
         return Encoding(clips.frames.mean(1))
 
 

@@ -114,7 +114,7 @@ def make(folder: Path) -> dict[str, Any]:
             found[f"{name} in 8 bits"] = _numbers_of(results / f"{made.stem}-int8.json")
     for table in TABLES:
         where = ("--where", "precision=fp32", "--format", "csv")
-        written = _call("report", table, str(folder / "digits"), *where)
+        written = _call("report", table, "--results", str(folder / "digits"), *where)
         found[f"report {table}"] = [line for line in written.splitlines() if ",s," not in line]
     return found
 

@@ -6,7 +6,7 @@ import torch
 from liars.lies import lie
 from torch import nn
 
-from distillbench.interfaces import Encoder, Encoding
+from distillbench.interfaces import NO_FRAME, Encoder, Encoding, States
 
 
 def build(self, width: int) -> None:
@@ -27,22 +27,29 @@ def summary(self, clips):
     return self.video(self.pooled(clips))
 
 
-def forward(self, clips):
-    if not self.keeps_states:
+def forward(self, clips, *, with_states=False):
+    if not with_states:
         return Encoding(self.summary(clips))
-    return Encoding(self.summary(clips), self.hidden(clips), clips.times)
+    return Encoding(self.summary(clips), {"frame": States(self.hidden(clips), clips.times)})
 
 
 PARTS = {"__init__": build, "hidden": hidden, "pooled": pooled, "summary": summary, "forward": forward}
 HONEST = lie(Encoder, PARTS)
 
 
-def squeezes_a_single_clip(self, clips):
+def squeezes_a_single_clip(self, clips, *, with_states=False):
     return Encoding(summary(self, clips).squeeze(0))
 
 
-def always_gives_states(self, clips):
-    return Encoding(summary(self, clips), self.hidden(clips), clips.times)
+def always_gives_states(self, clips, *, with_states=False):
+    return forward(self, clips, with_states=True)
+
+
+def numbers_states_beyond_the_clip(self, clips, *, with_states=False):
+    if not with_states:
+        return forward(self, clips)
+    times = torch.where(clips.times == NO_FRAME, NO_FRAME, clips.times + 1)
+    return Encoding(self.summary(clips), {"frame": States(self.hidden(clips), times)})
 
 
 def centres_over_the_batch(self, clips):
@@ -62,9 +69,9 @@ def divides_by_one_less(self, clips):
     return self.hidden(clips).sum(1) / (clips.lengths.to(clips.frames.device) - 1)[:, None]
 
 
-def scales_frames_in_place(self, clips):
+def scales_frames_in_place(self, clips, *, with_states=False):
     clips.frames.mul_(0.5)
-    return forward(self, clips)
+    return forward(self, clips, with_states=with_states)
 
 
 def adds_noise_in_evaluation(self, clips):
@@ -106,7 +113,7 @@ def builds_one_layer(self, width: int) -> None:
     self.video = nn.Linear(width, 8)
 
 
-def pools_first(self, clips):
+def pools_first(self, clips, *, with_states=False):
     return Encoding(self.video(clips.frames.sum(1) / clips.lengths.to(clips.frames.device)[:, None]))
 
 
@@ -120,9 +127,9 @@ def counts(self, width: int) -> None:
     self.register_buffer("seen", torch.zeros(()))
 
 
-def counts_what_it_saw(self, clips):
+def counts_what_it_saw(self, clips, *, with_states=False):
     self.seen += len(clips.lengths)
-    return forward(self, clips)
+    return forward(self, clips, with_states=with_states)
 
 
 def copies_into_float32(self, clips):
@@ -132,9 +139,19 @@ def copies_into_float32(self, clips):
     return table
 
 
+def forgets_the_rest(self, clips, frames):
+    return Encoding(summary(self, clips) / 2)
+
+
 LIARS = [
     ("a_row_for_each_clip", lie(Encoder, PARTS, forward=squeezes_a_single_clip)),
     ("states_come_when_asked", lie(Encoder, PARTS, forward=always_gives_states)),
+    ("states_come_when_asked", lie(Encoder, PARTS, forward=numbers_states_beyond_the_clip)),
+    ("exits_end_where_it_ends", lie(Encoder, PARTS, exits=(1, 2), up_to=forgets_the_rest)),
+    (
+        "exits_end_where_it_ends",
+        lie(Encoder, PARTS, exits=(2, 1), up_to=lambda self, clips, frames: forward(self, clips)),
+    ),
     ("clips_do_not_see_each_other", lie(Encoder, PARTS, summary=centres_over_the_batch)),
     ("order_of_the_batch_does_not_matter", lie(Encoder, PARTS, summary=sorts_and_forgets_to_sort_back)),
     ("padding_is_not_seen", lie(Encoder, PARTS, pooled=pools_over_padding)),

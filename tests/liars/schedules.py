@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from liars.lies import lie
 
-from distillbench.interfaces import Phase, TrainingSchedule
+from distillbench.interfaces import Learner, Phase, Teacher, Term, TrainingSchedule
 
 
 def build(self, objective) -> None:
     self.objective = objective
 
 
-def teacher(epochs: int) -> Phase:
-    return Phase("teacher", epochs, {"teacher": {"ce": 1.0}}, guides={})
+def teacher(self, epochs: int) -> Phase:
+    return Phase("teacher", epochs, {"teacher": Learner(self.objective.supervised())})
 
 
-def student(self, epochs: int, name: str = "student", **more: float) -> Phase:
-    return Phase(name, epochs, {"student": {**self.objective, **more}})
+def student(self, epochs: int, name: str = "student", *more: Term) -> Phase:
+    return Phase(name, epochs, {"student": Learner((*self.objective.against("teacher"), *more))})
 
 
 def phases(self, epochs: int):
-    return [teacher(epochs), student(self, epochs)]
+    return [teacher(self, epochs), student(self, epochs)]
 
 
 PARTS = {"__init__": build, "phases": phases}
@@ -28,52 +28,83 @@ HONEST = lie(TrainingSchedule, PARTS)
 
 
 def repeats_a_name(self, epochs):
-    return [teacher(epochs), student(self, epochs, "teacher")]
+    return [teacher(self, epochs), student(self, epochs, "teacher")]
+
+
+def is_taught_by_an_untrained_teacher(self, epochs):
+    return [student(self, epochs)]
+
+
+def is_taught_by_a_stranger(self, epochs):
+    return [
+        teacher(self, epochs),
+        Phase("student", epochs, {"student": Learner(self.objective.against("professor"))}),
+    ]
+
+
+def weighs_negatively(self, epochs):
+    terms = tuple(Term(name, -0.5, "teacher") for name in self.objective.matching)
+    return [
+        teacher(self, epochs),
+        Phase("student", epochs, {"student": Learner((*self.objective.on_labels(), *terms))}),
+    ]
+
+
+def weighs_infinitely(self, epochs):
+    terms = (Term(self.objective.label_loss, float("inf")),)
+    return [teacher(self, epochs), Phase("student", epochs, {"student": Learner(terms)})]
 
 
 def loses_an_epoch(self, epochs):
     half = max(1, epochs // 2)
-    return [teacher(epochs), student(self, half, "first half"), student(self, half, "second half")]
+    return [teacher(self, epochs), student(self, half, "first half"), student(self, half, "second half")]
 
 
 def forgets_the_student(self, epochs):
-    return [teacher(epochs)]
+    return [teacher(self, epochs)]
 
 
-def rests(self, epochs):
-    return [*phases(self, epochs), Phase("rest", epochs, {})]
+def weighs_nothing(self, epochs):
+    rest = Phase("rest", epochs, {"student": Learner((Term(self.objective.label_loss, 0.0),))})
+    return [*phases(self, epochs), rest]
 
 
-def weighs_negatively(self, epochs):
-    return [teacher(epochs), student(self, epochs, pred=-0.5)]
+def names_a_loss_of_its_own(self, epochs):
+    return [teacher(self, epochs), student(self, epochs, "student", Term("contrastive", 1.0, "teacher"))]
 
 
-def weighs_infinitely(self, epochs):
-    return [teacher(epochs), student(self, epochs, pred=float("inf"))]
+def matches_with_nobody(self, epochs):
+    terms = tuple(Term(name, weight) for name, weight in self.objective.weights.items())
+    return [teacher(self, epochs), Phase("student", epochs, {"student": Learner(terms)})]
 
 
-def is_guided_by_an_untrained_teacher(self, epochs):
-    return [student(self, epochs)]
+def gives_the_labels_a_teacher(self, epochs):
+    terms = (Term(self.objective.label_loss, 1.0, Teacher("teacher")),)
+    return [teacher(self, epochs), Phase("student", epochs, {"student": Learner(terms)})]
 
 
 def counts_its_calls(self, epochs):
     self.asked = getattr(self, "asked", 0) + 1
-    return [teacher(epochs), student(self, epochs, f"student {self.asked}")]
+    return [teacher(self, epochs), student(self, epochs, f"student {self.asked}")]
 
 
-def adds_to_the_objective(self, objective) -> None:
-    objective.setdefault("ce", 1.0)
-    self.objective = objective
+def adds_to_the_objective(self, epochs):
+    self.objective.weights.setdefault(self.objective.label_loss, 1.0)
+    return phases(self, epochs)
 
 
 LIARS = [
-    ("speaks_of_what_there_is", lie(TrainingSchedule, PARTS, phases=repeats_a_name)),
+    ("declares_what_can_be_run", lie(TrainingSchedule, PARTS, phases=repeats_a_name)),
+    ("declares_what_can_be_run", lie(TrainingSchedule, PARTS, phases=is_taught_by_an_untrained_teacher)),
+    ("declares_what_can_be_run", lie(TrainingSchedule, PARTS, phases=is_taught_by_a_stranger)),
+    ("declares_what_can_be_run", lie(TrainingSchedule, PARTS, phases=weighs_negatively)),
+    ("declares_what_can_be_run", lie(TrainingSchedule, PARTS, phases=weighs_infinitely)),
     ("epochs_add_up", lie(TrainingSchedule, PARTS, phases=loses_an_epoch)),
-    ("the_one_that_answers_learns", lie(TrainingSchedule, PARTS, phases=forgets_the_student)),
-    ("nobody_idles", lie(TrainingSchedule, PARTS, phases=rests)),
-    ("weights_are_finite_and_not_negative", lie(TrainingSchedule, PARTS, phases=weighs_negatively)),
-    ("weights_are_finite_and_not_negative", lie(TrainingSchedule, PARTS, phases=weighs_infinitely)),
-    ("guides_know_something", lie(TrainingSchedule, PARTS, phases=is_guided_by_an_untrained_teacher)),
+    ("the_reported_network_learns", lie(TrainingSchedule, PARTS, phases=forgets_the_student)),
+    ("nobody_idles", lie(TrainingSchedule, PARTS, phases=weighs_nothing)),
+    ("uses_the_losses_that_it_is_given", lie(TrainingSchedule, PARTS, phases=names_a_loss_of_its_own)),
+    ("uses_the_losses_that_it_is_given", lie(TrainingSchedule, PARTS, phases=matches_with_nobody)),
+    ("uses_the_losses_that_it_is_given", lie(TrainingSchedule, PARTS, phases=gives_the_labels_a_teacher)),
     ("is_pure", lie(TrainingSchedule, PARTS, phases=counts_its_calls)),
-    ("is_pure", lie(TrainingSchedule, PARTS, __init__=adds_to_the_objective)),
+    ("is_pure", lie(TrainingSchedule, PARTS, phases=adds_to_the_objective)),
 ]

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from liars import datasets, encoders, heads, losses, presets, schedules, selectors
+from liars import (
+    datasets,
+    encoders,
+    executors,
+    exit_policies,
+    exporters,
+    heads,
+    label_losses,
+    learned_selectors,
+    losses,
+    presets,
+    reports,
+    schedules,
+    selectors,
+)
 
 from distillbench.checks import CHECKS, Subject, verdicts
 from distillbench.checks.runner import import_effects
+from distillbench.kinds import KINDS
 from distillbench.registry import Component
 
 LIARS = {
@@ -14,9 +29,15 @@ LIARS = {
     "student": encoders,
     "head": heads,
     "selector": selectors,
-    "loss": losses,
+    "learned-selector": learned_selectors,
+    "exit-policy": exit_policies,
+    "label-loss": label_losses,
+    "matching-loss": losses,
     "schedule": schedules,
     "preset": presets,
+    "executor": executors,
+    "exporter": exporters,
+    "report": reports,
 }
 EFFECTS = {
     "draws": "torch's random state changed",
@@ -44,6 +65,10 @@ def test_an_honest_component_passes_every_check(kind):
     assert broken(kind, LIARS[kind].HONEST) == {}
 
 
+def test_an_honest_figure_passes_every_check():
+    assert broken("report", reports.HONEST_FIGURE) == {}
+
+
 @pytest.mark.parametrize(("kind", "check", "cls"), CASES)
 def test_a_check_bites_the_liar_and_only_that_check_does(kind, check, cls):
     found = broken(kind, cls)
@@ -56,8 +81,14 @@ def test_every_check_has_a_liar():
     lied_about = {kind: {check for check, _ in module.LIARS} for kind, module in LIARS.items()}
     anywhere = set().union(*lied_about.values()) | {"importing_changes_nothing"}
     assert common <= anywhere
+    of_losses = {check.name for check in CHECKS["label-loss"]} & {check.name for check in CHECKS["matching-loss"]}
+    lied_about["label-loss"] |= lied_about["matching-loss"] & of_losses
     for kind, module_checks in lied_about.items():
         assert {check.name for check in CHECKS[kind]} - common <= module_checks
+
+
+def test_every_kind_has_its_liars():
+    assert {*LIARS, "teacher"} == {*KINDS}
 
 
 def test_importing_is_watched_in_a_fresh_process():

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import built
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from distillbench.errors import ConfigError
-from distillbench.interfaces import NO_FRAME, Clips, Encoder
+from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding, States
 from distillbench_plugins.encoders.hrnn import StudentHRNN, TeacherHRNN
 
 WIDTH, CELL = 6, 8
@@ -28,6 +29,11 @@ def alone(batch: Clips, video: int) -> Clips:
     length = int(batch.lengths[video])
     rows = slice(video, video + 1)
     return Clips(batch.frames[rows, :length], batch.lengths[rows], batch.times[rows, :length], batch.slots)
+
+
+def states_of(encoding: Encoding) -> States:
+    (states,) = encoding.states.values()
+    return states
 
 
 def as_the_paper_says(encoder: TeacherHRNN, frames: Tensor, block: int) -> Tensor:
@@ -51,7 +57,7 @@ def as_the_paper_says(encoder: TeacherHRNN, frames: Tensor, block: int) -> Tenso
 
 
 def test_the_encoding_is_the_papers_c1_h1_c2_h2_of_an_lstm_over_block_codes() -> None:
-    encoder, batch = TeacherHRNN(WIDTH, cell_size=CELL).double(), clips([41, 7, 20], dtype=torch.float64)
+    encoder, batch = built(TeacherHRNN, WIDTH, cell_size=CELL).double(), clips([41, 7, 20], dtype=torch.float64)
     summary = encoder(batch).summary
     for video in range(3):
         one = alone(batch, video).frames[0]
@@ -62,9 +68,9 @@ def test_the_encoding_is_the_papers_c1_h1_c2_h2_of_an_lstm_over_block_codes() ->
 def test_a_students_blocks_hold_five_frames_where_k_divides_by_five_and_three_elsewhere(slots: int, block: int) -> None:
     batch = clips([slots, 1])
     torch.manual_seed(0)
-    by_rule = StudentHRNN(WIDTH, cell_size=CELL)
+    by_rule = built(StudentHRNN, WIDTH, cell_size=CELL)
     torch.manual_seed(0)
-    by_knob = StudentHRNN(WIDTH, cell_size=CELL, block_length=block)
+    by_knob = built(StudentHRNN, WIDTH, cell_size=CELL, block_length=block)
     assert torch.equal(by_rule(batch).summary, by_knob(batch).summary)
 
 
@@ -78,44 +84,39 @@ def test_a_students_blocks_hold_five_frames_where_k_divides_by_five_and_three_el
 def test_padding_is_never_seen_and_a_clip_is_encoded_as_if_alone(
     lengths: list[int], block_length: int, state: str, rubbish: float
 ) -> None:
-    encoder = TeacherHRNN(WIDTH, cell_size=CELL, block_length=block_length, state=state).double()  # type: ignore[arg-type]
-    encoder.keeps_states = True
+    encoder = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=block_length, state=state).double()  # type: ignore[arg-type]
     batch = clips(lengths, dtype=torch.float64)
-    encoding = encoder(batch)
+    encoding = encoder(batch, with_states=True)
     padded = torch.cat([batch.frames, torch.zeros(len(lengths), 2, WIDTH, dtype=torch.float64)], 1)
     times = torch.nn.functional.pad(batch.times, (0, 2), value=NO_FRAME)
     spoilt = padded.masked_fill((times == NO_FRAME)[:, :, None], rubbish)
     again = encoder(replace(batch, frames=spoilt, times=times))
     assert torch.equal(encoding.summary, again.summary)
     for video, length in enumerate(lengths):
-        single = encoder(alone(batch, video))
+        single = encoder(alone(batch, video), with_states=True)
         torch.testing.assert_close(encoding.summary[video], single.summary[0])
-        assert encoding.states is not None
-        torch.testing.assert_close(encoding.states[video, :length], single.states[0])
-        assert not encoding.states[video, length:].any()
+        torch.testing.assert_close(states_of(encoding).values[video, :length], states_of(single).values[0])
+        assert not states_of(encoding).values[video, length:].any()
 
 
 def test_states_are_the_lower_lstms_after_every_frame_each_block_starting_anew() -> None:
-    encoder, batch = TeacherHRNN(WIDTH, cell_size=CELL, block_length=4), clips([10])
-    encoder.keeps_states = True
-    encoding = encoder(batch)
-    assert encoding.states is not None
-    assert torch.equal(encoding.times, batch.times)
+    encoder, batch = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=4), clips([10])
+    encoding = encoder(batch, with_states=True)
+    assert torch.equal(states_of(encoding).times, batch.times)
     block = encoder.rnn.lower(batch.frames[0, 4:7], [1, 1, 1])
     expected = torch.cat([part for layer in block for part in layer], 1)
-    torch.testing.assert_close(encoding.states[0, 4:7], expected)
+    torch.testing.assert_close(states_of(encoding).values[0, 4:7], expected)
 
 
 def test_states_are_made_only_when_asked_for() -> None:
-    encoding = TeacherHRNN(WIDTH, cell_size=CELL)(clips([3]))
-    assert encoding.states is None
-    assert encoding.times is None
+    encoding = built(TeacherHRNN, WIDTH, cell_size=CELL)(clips([3]))
+    assert not encoding.states
 
 
 def test_the_top_state_is_the_last_layers_hidden_state() -> None:
     torch.manual_seed(3)
-    both = TeacherHRNN(WIDTH, cell_size=CELL)
-    top = TeacherHRNN(WIDTH, cell_size=CELL, state="top")
+    both = built(TeacherHRNN, WIDTH, cell_size=CELL)
+    top = built(TeacherHRNN, WIDTH, cell_size=CELL, state="top")
     batch = clips([5])
     assert both(batch).summary.shape == (1, 4 * CELL)
     assert top(batch).summary.shape == (1, CELL)
@@ -123,9 +124,9 @@ def test_the_top_state_is_the_last_layers_hidden_state() -> None:
 
 def test_a_block_count_cuts_every_video_by_its_own_length() -> None:
     torch.manual_seed(0)
-    by_count = TeacherHRNN(WIDTH, cell_size=CELL, block_count=5)
+    by_count = built(TeacherHRNN, WIDTH, cell_size=CELL, block_count=5)
     torch.manual_seed(0)
-    by_length = TeacherHRNN(WIDTH, cell_size=CELL, block_length=3)
+    by_length = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=3)
     batch = clips([15, 11])
     torch.testing.assert_close(by_count(batch).summary, by_length(batch).summary)
     short = clips([4, 15])
@@ -136,9 +137,9 @@ def test_a_block_count_cuts_every_video_by_its_own_length() -> None:
 @pytest.mark.parametrize("kept", [4, 7, 10])
 def test_zero_slots_make_padding_part_of_the_video_and_clamp_longer_ones(kept: int) -> None:
     torch.manual_seed(0)
-    slotted = TeacherHRNN(WIDTH, cell_size=CELL, block_length=3, zero_slots=7)
+    slotted = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=3, zero_slots=7)
     torch.manual_seed(0)
-    masked = TeacherHRNN(WIDTH, cell_size=CELL, block_length=3)
+    masked = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=3)
     batch = clips([kept])
     frames = torch.zeros(1, 7, WIDTH)
     frames[:, : min(kept, 7)] = batch.frames[:, :7]
@@ -147,18 +148,15 @@ def test_zero_slots_make_padding_part_of_the_video_and_clamp_longer_ones(kept: i
 
 
 def test_minus_one_zero_slots_are_as_many_as_the_selector_was_asked_for() -> None:
-    encoder = StudentHRNN(WIDTH, cell_size=CELL, zero_slots=-1, block_count=5)
-    encoder.keeps_states = True
-    encoding = encoder(clips([4, 2], slots=10))
-    assert encoding.states is not None
-    assert encoding.times is not None
-    assert encoding.states.shape[1] == 10
-    assert encoding.times[1].tolist() == [0, 1] + [NO_FRAME] * 8
+    encoder = built(StudentHRNN, WIDTH, cell_size=CELL, zero_slots=-1, block_count=5)
+    encoding = encoder(clips([4, 2], slots=10), with_states=True)
+    assert states_of(encoding).values.shape[1] == 10
+    assert states_of(encoding).times[1].tolist() == [0, 1] + [NO_FRAME] * 8
 
 
 @pytest.mark.parametrize("place", ["input", "layers", "summary"])
 def test_dropout_acts_where_it_is_placed_and_in_training_alone(place: str) -> None:
-    encoder = TeacherHRNN(WIDTH, cell_size=CELL, dropout=0.5, dropout_place=place)  # type: ignore[arg-type]
+    encoder = built(TeacherHRNN, WIDTH, cell_size=CELL, dropout=0.5, dropout_place=place)
     batch = clips([9])
     first, second = encoder(batch).summary, encoder(batch).summary
     assert not torch.equal(first, second)
@@ -168,7 +166,7 @@ def test_dropout_acts_where_it_is_placed_and_in_training_alone(place: str) -> No
 
 
 def test_every_weight_learns_from_a_video_of_several_blocks() -> None:
-    encoder = TeacherHRNN(WIDTH, cell_size=CELL, block_length=3)
+    encoder = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=3)
     encoder(clips([7, 2])).summary.sum().backward()
     assert all(weight.grad is not None and bool(weight.grad.any()) for weight in encoder.parameters())
 
@@ -176,12 +174,12 @@ def test_every_weight_learns_from_a_video_of_several_blocks() -> None:
 def test_the_input_is_left_as_it_was() -> None:
     batch = clips([5, 3])
     before = batch.frames.clone()
-    StudentHRNN(WIDTH, cell_size=CELL, zero_slots=8)(batch)
+    built(StudentHRNN, WIDTH, cell_size=CELL, zero_slots=8)(batch)
     assert torch.equal(batch.frames, before)
 
 
 def test_autocast_gives_a_float32_summary_near_the_exact_one() -> None:
-    encoder, batch = StudentHRNN(WIDTH, cell_size=CELL), clips([10, 4])
+    encoder, batch = built(StudentHRNN, WIDTH, cell_size=CELL), clips([10, 4])
     with torch.autocast("cpu", torch.bfloat16):
         summary = encoder(batch).summary
     assert summary.dtype == torch.float32
@@ -221,6 +219,6 @@ def test_the_published_convention_gives_the_digits_of_table_4() -> None:
 
 def test_knobs_that_cannot_be_are_refused_all_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
-        TeacherHRNN(WIDTH, cell_size=0, dropout=1.0, block_length=2, block_count=2)
+        built(TeacherHRNN, WIDTH, cell_size=0, dropout=1.0, block_length=2, block_count=2)
     assert len(refused.value.problems) == 3
     assert "cell_size=0" in str(refused.value)

@@ -11,7 +11,16 @@ from distillbench.config import flags
 from distillbench.evaluation.evaluate import Evaluation
 from distillbench.evaluation.ranking import RankingMetrics
 from distillbench.grid import setups
-from distillbench.interfaces import ClipGenerator, Codec, DataSet
+from distillbench.interfaces import (
+    ClipGenerator,
+    Codec,
+    Copy,
+    DataSet,
+    Init,
+    Learner,
+    Term,
+    Tie,
+)
 from distillbench.networks import probe
 from distillbench.registry import Registry, discover
 from distillbench.setup import Setup
@@ -68,27 +77,23 @@ def test_row_9_the_head_is_a_mixture_of_two_experts(paper: Setup, released: Setu
 
 def test_row_10_the_output_layer_is_shared_or_not(registry: Registry) -> None:
     heads = {
-        (name, schedule): preset(registry, name, schedule).phases[-1].head
+        (name, schedule): preset(registry, name, schedule).phases[-1].learners["student"].init.head
         for name in ("paper", "released-code")
         for schedule in ("serial", "parallel")
     }
     assert heads == {
-        ("paper", "serial"): "copy",
-        ("paper", "parallel"): "tied",
-        ("released-code", "serial"): "separate",
-        ("released-code", "parallel"): "separate",
+        ("paper", "serial"): Copy("teacher"),
+        ("paper", "parallel"): Tie("teacher"),
+        ("released-code", "serial"): "keep",
+        ("released-code", "parallel"): "keep",
     }
 
 
 def test_rows_11_and_20_stage_two_has_three_epochs_and_a_classifier(registry: Registry) -> None:
-    for name, head in (("paper", "copy"), ("released-code", "separate")):
+    for name, head in (("paper", Copy("teacher")), ("released-code", "keep")):
         stage = preset(registry, name, loss="rep").phases[-1]
-        assert (stage.name, stage.epochs, dict(stage.objectives["student"]), stage.head) == (
-            "finetune",
-            3,
-            {"ce": 1.0},
-            head,
-        )
+        assert (stage.name, stage.epochs) == ("finetune", 3)
+        assert dict(stage.learners) == {"student": Learner((Term("ce"),), Init(head=head))}
 
 
 def test_row_12_reductions(paper: Setup, released: Setup) -> None:
@@ -137,8 +142,9 @@ def test_row_26_the_fraction_of_the_training_data_is_the_data_sets(paper: Setup)
 
 def test_row_27_the_teacher_in_parallel_does_not_feel_the_matching(registry: Registry) -> None:
     phase = preset(registry, "paper", "parallel").phases[0]
-    assert dict(phase.objectives["teacher"]) == {"ce": 1.0}
-    assert phase.guides == {"student": "teacher"}
+    assert phase.learners["teacher"] == Learner((Term("ce"),))
+    taught = {term.loss for term in phase.learners["student"].terms if term.teacher == "teacher"}
+    assert taught == {"rep", "pred"}
 
 
 def test_rows_5_to_8_which_frames_each_selector_keeps(paper: Setup) -> None:

@@ -1,88 +1,125 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from distillbench.errors import ConfigError
-from distillbench.interfaces import Network, Phase, TrainingSchedule
+from distillbench.interfaces import (
+    Copy,
+    Freeze,
+    Init,
+    Learner,
+    Objective,
+    Phase,
+    Teacher,
+    Term,
+    Tie,
+    TrainingSchedule,
+)
+from distillbench.schedule_rules import faults
 from distillbench_plugins.schedules.parallel import Parallel
 from distillbench_plugins.schedules.scratch import Scratch
 from distillbench_plugins.schedules.serial import Serial
-from distillbench_plugins.schedules.teacher import Teacher
+from distillbench_plugins.schedules.teacher import TeacherAlone
 
-THREE = {"rep": 1.0, "ce": 1.0, "pred": 0.5}
-EVERY = [Scratch, Teacher, Parallel, Serial]
+COMPARES = frozenset({"rep", "rep-intermediate", "pred"})
 
 
-def epochs_of(schedule: TrainingSchedule, network: Network, epochs: int) -> int:
-    return sum(phase.epochs for phase in schedule.phases(epochs) if network in phase.objectives)
+def objective(weights: Mapping[str, float]) -> Objective:
+    """The user's losses on data with several labels, `rep`s being those that train no head."""
+    trains_head = any(name in ("ce", "pred") for name in weights)
+    return Objective(dict(weights), COMPARES & weights.keys(), "ce", trains_head)
+
+
+THREE = objective({"rep": 1.0, "ce": 1.0, "pred": 0.5})
+ENCODINGS = objective({"rep": 1.0})
+EVERY = [Scratch, TeacherAlone, Parallel, Serial]
+HEADS = {"copy": Copy("teacher"), "tied": Tie("teacher"), "frozen": Freeze("teacher"), "separate": "keep"}
+TAUGHT = (Term("rep", 1.0, Teacher("teacher")), Term("ce", 1.0), Term("pred", 0.5, Teacher("teacher")))
+ALONE = Learner((Term("ce"),))
+
+
+def epochs_of(schedule: TrainingSchedule, network: str, epochs: int) -> int:
+    return sum(phase.epochs for phase in schedule.phases(epochs) if network in phase.learners)
+
+
+def head_of(phase: Phase, network: str = "student") -> object:
+    return phase.learners[network].init.head
 
 
 @pytest.mark.parametrize("kind", EVERY)
 @pytest.mark.parametrize("epochs", [1, 7, 100])
 def test_every_learner_gets_the_epochs_asked_for(kind: type[TrainingSchedule], epochs: int) -> None:
     schedule = kind(THREE)  # type: ignore[call-arg]
-    learners = {network for phase in schedule.phases(epochs) for network in phase.objectives}
+    learners = {network for phase in schedule.phases(epochs) for network in phase.learners}
     assert all(epochs_of(schedule, network, epochs) == epochs for network in learners)
-    assert ("student" in learners) == schedule.trains_student
+    assert schedule.reports in learners
+    assert ("student" in learners) == (schedule.reports == "student")
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_phases_are_the_same_when_asked_again_whatever_was_done_to_the_answer(kind: type[TrainingSchedule]) -> None:
-    objective = dict(THREE)
-    schedule = kind(objective)  # type: ignore[call-arg]
+    schedule = kind(THREE)  # type: ignore[call-arg]
     first = schedule.phases(5)
-    objective["ce"] = 99.0
     for phase in first:
-        for losses in phase.objectives.values():
-            losses["spoilt"] = 1.0  # type: ignore[index]
-    assert all("spoilt" not in losses for phase in schedule.phases(5) for losses in phase.objectives.values())
+        phase.learners["spoilt"] = ALONE  # type: ignore[index]
+    assert all("spoilt" not in phase.learners for phase in schedule.phases(5))
     assert kind(THREE).phases(5) == schedule.phases(5)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("weights", [{"rep": 1.0, "ce": 1.0, "pred": 0.5}, {"rep": 1.0}, {"ce": 2.0}])
+def test_what_is_declared_can_be_run(kind: type[TrainingSchedule], weights: dict[str, float]) -> None:
+    schedule = kind(objective(weights))  # type: ignore[call-arg]
+    assert faults(schedule.networks(), schedule.phases(3), schedule.reports) == []
+
+
 def test_scratch_learns_from_labels_alone_with_the_weight_they_were_given() -> None:
-    assert Scratch({"rep": 1.0, "ce": 2.0}).phases(4) == [Phase("student", 4, {"student": {"ce": 2.0}}, guides={})]
-    assert Scratch({"rep": 1.0}).phases(4) == [Phase("student", 4, {"student": {"ce": 1.0}}, guides={})]
+    twice = Learner((Term("ce", 2.0),))
+    assert Scratch(objective({"rep": 1.0, "ce": 2.0})).phases(4) == [Phase("student", 4, {"student": twice})]
+    assert Scratch(ENCODINGS).phases(4) == [Phase("student", 4, {"student": ALONE})]
 
 
 def test_the_skyline_trains_no_student_and_shares_serials_first_phase() -> None:
-    assert not Teacher.trains_student
-    assert Teacher(THREE).phases(4)[0] == Serial(THREE).phases(4)[0]
+    assert TeacherAlone.reports == "teacher"
+    assert TeacherAlone(THREE).phases(4)[0] == Serial(THREE).phases(4)[0]
 
 
 def test_serial_trains_the_student_on_the_whole_objective_with_a_copy_of_the_teachers_head() -> None:
     teacher, student = Serial(THREE).phases(5)
-    assert teacher == Phase("teacher", 5, {"teacher": {"ce": 1.0}}, guides={})
-    assert student == Phase("student", 5, {"student": THREE}, head="copy")
+    assert teacher == Phase("teacher", 5, {"teacher": ALONE})
+    assert student == Phase("student", 5, {"student": Learner(TAUGHT, Init(head=Copy("teacher")))})
 
 
-@pytest.mark.parametrize("objective", [{"rep": 1.0}, {"rep-intermediate": 1.0}, {"rep": 1.0, "rep-intermediate": 1.0}])
+@pytest.mark.parametrize("weights", [{"rep": 1.0}, {"rep-intermediate": 1.0}, {"rep": 1.0, "rep-intermediate": 1.0}])
 def test_serial_matches_encodings_alone_before_it_fine_tunes_with_the_teachers_classifier(
-    objective: dict[str, float],
+    weights: dict[str, float],
 ) -> None:
-    _, match, finetune = Serial(objective).phases(5)
-    assert match == Phase("match", 5, {"student": objective}, head="frozen")
-    assert finetune == Phase("finetune", 3, {"student": {"ce": 1.0}}, guides={}, head="copy")
+    _, match, finetune = Serial(objective(weights)).phases(5)
+    terms = tuple(Term(name, weight, Teacher("teacher")) for name, weight in weights.items())
+    assert match == Phase("match", 5, {"student": Learner(terms, Init(head=Freeze("teacher")))})
+    assert finetune == Phase("finetune", 3, {"student": Learner((Term("ce"),), Init(head=Copy("teacher")))})
 
 
 def test_serial_can_fine_tune_the_students_own_classifier_as_the_released_code_does() -> None:
-    _, match, finetune = Serial({"rep": 1.0}, finetune_head="own", finetune_epochs=2).phases(5)
-    assert (match.head, finetune.head, finetune.epochs) == ("separate", "separate", 2)
+    _, match, finetune = Serial(ENCODINGS, finetune_head="own", finetune_epochs=2).phases(5)
+    assert (head_of(match), head_of(finetune), finetune.epochs) == ("keep", "keep", 2)
 
 
-@pytest.mark.parametrize("head", ["copy", "tied", "frozen", "separate"])
+@pytest.mark.parametrize("head", HEADS)
 def test_the_head_is_shared_as_asked(head: str) -> None:
-    assert Serial(THREE, head=head).phases(5)[1].head == head  # type: ignore[arg-type]
-    assert Parallel(THREE, head=head).phases(5)[0].head == head  # type: ignore[arg-type]
+    assert head_of(Serial(THREE, head=head).phases(5)[1]) == HEADS[head]  # type: ignore[arg-type]
+    assert head_of(Parallel(THREE, head=head).phases(5)[0]) == HEADS[head]  # type: ignore[arg-type]
 
 
 def test_parallel_trains_both_at_once_under_one_tied_head() -> None:
-    (both,) = Parallel({"rep": 1.0}).phases(5)
+    (both,) = Parallel(ENCODINGS).phases(5)
     assert both.epochs == 5
-    assert both.objectives == {"teacher": {"ce": 1.0}, "student": {"rep": 1.0}}
-    assert both.head == "tied"
-    assert both.guides == {"student": "teacher"}
+    student = Learner((Term("rep", 1.0, "teacher"),), Init(head=Tie("teacher")))
+    assert both.learners == {"teacher": ALONE, "student": student}
 
 
 def test_a_negative_number_of_epochs_is_refused() -> None:
@@ -97,16 +134,31 @@ def test_a_student_alone_can_train_as_long_as_teacher_and_student_together() -> 
         Scratch(THREE, epochs_factor=0)
 
 
-@pytest.mark.parametrize("objective", [THREE, {"rep": 1.0}])
-def test_the_shuffled_control_changes_the_targets_alone(objective: dict[str, float]) -> None:
-    plain, shuffled = (Serial(objective, targets=targets).phases(5) for targets in ("own", "shuffled"))  # type: ignore[arg-type]
-    assert [phase.targets for phase in shuffled][:2] == ["own", "shuffled"]
-    assert [replace(phase, targets="own") for phase in shuffled] == plain
+def changed(phases: Sequence[Phase], **changes: Any) -> list[Phase]:
+    """The same phases with another teacher of every term that has one."""
+
+    def term(one: Term) -> Term:
+        return replace(one, teacher=replace(one.teacher, **changes)) if isinstance(one.teacher, Teacher) else one
+
+    return [
+        replace(phase, learners={n: replace(x, terms=tuple(map(term, x.terms))) for n, x in phase.learners.items()})
+        for phase in phases
+    ]
 
 
-@pytest.mark.parametrize("objective", [THREE, {"rep": 1.0}])
-def test_the_untrained_control_leaves_out_the_teachers_phase_alone(objective: dict[str, float]) -> None:
-    assert Serial(objective, teacher="untrained").phases(5) == Serial(objective).phases(5)[1:]
+@pytest.mark.parametrize("given", [THREE, ENCODINGS])
+@pytest.mark.parametrize(
+    ("targets", "changes"), [("shuffled", {"videos": "shuffled"}), ("same-frames", {"view": "learner"})]
+)
+def test_a_control_of_the_targets_changes_them_alone(given: Objective, targets: Any, changes: Any) -> None:
+    plain, control = Serial(given).phases(5), Serial(given, targets=targets).phases(5)
+    assert list(control) != list(plain)
+    assert list(control) == changed(plain, **changes)
+
+
+@pytest.mark.parametrize("given", [THREE, ENCODINGS])
+def test_the_untrained_control_leaves_out_the_teachers_phase_alone_and_says_that_it_is_meant(given: Objective) -> None:
+    assert list(Serial(given, teacher="untrained").phases(5)) == changed(Serial(given).phases(5)[1:], untrained=True)
 
 
 def test_parallel_says_what_of_the_teacher_the_student_moves_and_with_which_teacher_it_is_matched() -> None:

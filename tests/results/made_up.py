@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from distillbench.evaluation.topk import TopK
+from distillbench.interfaces import INTERFACE_VERSION
 from distillbench.results import record
 from distillbench.results.record import Result
 from distillbench.setup import Setup
@@ -38,8 +39,8 @@ def write_result(folder: Path, setup: Setup, knows: float = 1.0, train: int = 64
 
 def content_of(setup: Setup, train: int = 64) -> dict[str, Any]:
     """Everything but metrics and the names of files."""
-    frames = setup.k if setup.answers == "student" else 12
-    networks = {name for phase in setup.phases for name in phase.objectives}
+    frames = setup.k if setup.reports == "student" else 12
+    networks = {name for phase in setup.phases for name in phase.learners}
     spent = {"epochs": 2, "steps": 8, "examples": 2 * train, "seconds": 1.5}
     history = [
         {
@@ -52,7 +53,7 @@ def content_of(setup: Setup, train: int = 64) -> dict[str, Any]:
                     "validation": {"gap": 0.4 - 0.1 * epoch, "map_at_20": 0.4},
                     "best": 1,
                 }
-                for network in phase.objectives
+                for network in phase.learners
             },
         }
         for phase in setup.phases
@@ -60,8 +61,9 @@ def content_of(setup: Setup, train: int = 64) -> dict[str, Any]:
     ]
     return {
         "id": setup.key,
+        "interface": INTERFACE_VERSION,
         "finished": "2030-01-01T00:00:00+00:00",
-        "network": setup.answers,
+        "network": setup.reports,
         "setup": setup.describe(),
         "objective": dict(setup.weights),
         "preset": setup.preset,

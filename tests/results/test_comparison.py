@@ -34,7 +34,7 @@ def test_every_setting_in_which_they_differ_is_listed_and_the_seed_is_none(make_
     settings = {name: (one, other) for name, one, other in found.settings}
     assert settings["k"] == ("3", "4")
     assert settings["schedule.head"] == ("copy", "separate")
-    assert settings["phases.student.objectives.student.rep"] == ("0.1", "0.5")
+    assert settings["phases.student.learners.student.terms.rep.weight"] == ("0.1", "0.5")
     assert "seed" not in settings
     assert found.notes[0].startswith("one seed each")
 

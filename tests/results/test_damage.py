@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import csv
+import functools
 import io
 import json
 import os
@@ -21,20 +22,24 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from results.made_up import CLASSES, VIDEOS, write_result
-from running import answer
+from running import answer, installed
 from safetensors.numpy import load_file, save_file
 
 from distillbench.errors import DistillbenchError, ResultError
 from distillbench.evaluation.predictions import Predictions
-from distillbench.results import failures, figures, labels
+from distillbench.reports.stored import StoredRuns, networks_with
+from distillbench.results import failures, labels
 from distillbench.results.answer import Workplace
-from distillbench.results.leaderboard import load, over_seeds
+from distillbench.results.leaderboard import load
 from distillbench.results.planning import plan
-from distillbench.results.report import TABLES, Runs
 from distillbench.setup import Setup
 from distillbench.storage import load_tensors, save_tensors
+from distillbench_plugins.reports.budget import Budget
+from distillbench_plugins.reports.learning_curves import LearningCurves
+from distillbench_plugins.reports.pareto import Pareto
 
 Command = Callable[..., tuple[int, str, str]]
+TABLES = ("table1", "table2", "table3", "table4", "controls", "claims")
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +155,13 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "a format that is true": (changed("format", True), "no format number"),
     "a choice without knobs": (changed("setup.head", {"name": "moe"}), "setup.head lacks knobs"),
     "phases that are text": (changed("setup.phases", "x"), "setup.phases"),
-    "an objective of another network": (changed("setup.phases.0.objectives", {"x": {}}), "setup.phases.0.objectives"),
+    "learners that are text": (changed("setup.phases.0.learners", "x"), "setup.phases.0.learners"),
+    "a term without a loss": (
+        changed("setup.phases.0.learners.teacher.terms", [{"weight": 1.0}]),
+        "setup.phases.0.learners.teacher.terms",
+    ),
+    "a learner without terms": (changed("setup.phases.0.learners", {"teacher": {}}), "setup.phases.0.learners"),
+    "networks that are text": (changed("setup.networks", "x"), "setup.networks"),
     "no latency": (changed("cost.latency", {}), "cost.latency lacks 1, 256"),
     "seconds in words": (changed("budget.student.seconds", "long"), "budget.student.seconds"),
     "a fidelity in words": (changed("fidelity", {"top_1": "x"}), "fidelity.top_1"),
@@ -181,7 +192,7 @@ def test_a_damaged_result_is_named_with_its_field_and_the_others_are_ranked(
     sides = ["--a", "schedule=scratch", "--b", "schedule=teacher", "--where", "k=6|all"]
     for arguments in (
         ["compare", *sides, "--resamples", 100, "--results", folder],
-        ["report", "table1", folder],
+        ["report", "table1", "--results", folder],
         ["show", next(iter(rows)), "--results", folder],
     ):
         code, _, err = command(*arguments)
@@ -202,13 +213,14 @@ def test_a_column_may_not_be_called_as_one_of_ours(folder: Path, command: Comman
     for path in results_of(folder):
         changed(
             "columns",
-            {"seeds": 7.0, "like_best_uncorrected": 3.0, "like_best_by": 1.5, "gap": 0.0, "result": 1, "bits": 2},
+            {"seeds": 7.0, "like_best_uncorrected": 3.0, "like_best_by": 1.5, "gap": 0.0, "method": 1, "bits": 2},
         )(path)
     code, out, _ = command("leaderboard", folder, "--format", "json")
     assert code == 0
     assert {row["seeds"] for row in json.loads(out) if row["status"] == "answered"} == {1, 2}
     assert {row["bits"] for row in json.loads(out)} == {2, None}
-    assert Runs(load([folder]).results).table["result"][0].id
+    rows = StoredRuns(load([folder]).results, networks_with(installed())).rows
+    assert {"scratch uniform ce", "teacher all ce"} < set(rows["method"])
 
 
 @pytest.mark.parametrize(
@@ -438,13 +450,13 @@ def commands(folder: Path, keys: list[str], chance: random.Random) -> list[list[
         ]
     )
     sides = chance.choice([["--a", "schedule=serial", "--b", "schedule=scratch", "--where", "k=3"], two])
-    subject = chance.choice([*TABLES, "controls"])
+    subject = chance.choice(TABLES)
     shape = chance.choice(["rich", "markdown", "latex", "csv"])
     return [
         ["leaderboard", folder, "--format", form, *each, *where, *grouped],
         ["compare", *sides, "--results", folder, "--resamples", 100, "--format", form],
         ["show", two[0], "--results", folder],
-        ["report", subject, folder, "--format", shape, *where],
+        ["report", subject, "--results", folder, "--format", shape, *where],
     ]
 
 
@@ -467,5 +479,7 @@ def test_no_damage_ends_in_a_traceback_or_costs_another_row(made: Path, command:
         assert {path for path in results_of(folder) if path not in spoilt} <= read
         assert all(path.name in " ".join(found.skipped) for path in results_of(folder) if path not in read)
         if chance.random() < 0.1:
-            with contextlib.suppress(DistillbenchError):
-                over_seeds(figures.of_the_paper(Runs(found.results).plain()))
+            runs = functools.partial(StoredRuns, found.results, networks_with(installed()))
+            for figure in (Pareto(), Budget(), LearningCurves()):
+                with contextlib.suppress(DistillbenchError):
+                    figure.make(runs())

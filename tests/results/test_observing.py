@@ -40,19 +40,24 @@ def test_an_observer_hears_the_start_every_epoch_and_the_result(command, tiny, t
     installed(
         listener=module_of(
             "listener",
-            run_started=lambda run: heard.append(("started", run["id"])),
-            epoch_ended=lambda run, row: heard.append(("epoch", row["epoch"])),
-            run_ended=lambda run, result: heard.append(("ended", result["id"])),
+            run_started=lambda run: heard.append(("started", run.key, run.spec["schedule"]["name"], run.results)),
+            epoch_ended=lambda run, event: heard.append(("epoch", run.key, event.key, event.row["epoch"])),
+            run_ended=lambda event: heard.append(("ended", event.key, event.result["id"])),
         )
     )
     code, _, err = command("run", *tiny, "--schedule", "scratch", "--observe", "listener", "--results", tmp_path)
     assert code == 0, err
     (path,) = tmp_path.glob("*.json")
-    assert heard == [("started", path.stem), ("epoch", 1), ("epoch", 2), ("ended", path.stem)]
+    key = path.stem
+    assert heard == [
+        ("started", key, "scratch", tmp_path),
+        *(("epoch", key, key, epoch) for epoch in (1, 2)),
+        ("ended", key, key),
+    ]
 
 
 def test_an_observer_that_raises_is_reported_once_and_the_run_goes_on(command, tiny, tmp_path, installed):
-    def fails(run, row):
+    def fails(event):
         raise RuntimeError("no network")
 
     installed(fragile=module_of("fragile", epoch_ended=fails))

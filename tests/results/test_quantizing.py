@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import answer
+from running import answer, installed
 
 from distillbench.errors import ConfigError
 from distillbench.registry import Registry
+from distillbench.reports.stored import StoredRuns, networks_with
 from distillbench.results.answer import Workplace
 from distillbench.results.leaderboard import load
 from distillbench.results.quantizing import quantize
 from distillbench.results.record import Result
-from distillbench.results.report import Runs
 from distillbench.setup import Setup
 
 Command = Callable[..., tuple[int, str, str]]
@@ -61,4 +61,4 @@ def test_it_can_be_done_again_but_neither_of_itself_nor_by_training(
 def test_the_papers_tables_leave_rows_in_8_bits_out(make_result: Callable[..., Result]) -> None:
     plain = make_result(k=3)
     small = Result(plain.path, {**plain.content, "machine": {**plain.content["machine"], "precision": "int8"}})
-    assert len(Runs([plain, small]).table) == 1
+    assert len(StoredRuns([plain, small], networks_with(installed())).rows) == 1

@@ -11,6 +11,7 @@ from running import answer
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.evaluate import evaluate
+from distillbench.interfaces import INTERFACE_VERSION
 from distillbench.registry import Registry
 from distillbench.results.answer import Workplace
 from distillbench.results.rebuild import rebuild, setup_of
@@ -49,7 +50,7 @@ def test_a_result_of_another_release_leads_back_and_one_of_another_interface_doe
     result = Result(Path("older.json"), older)
     assert setup_of(result, registry).k == 4
     older["interface"] = 99
-    with pytest.raises(ResultError, match=r"the interface \(version 99 then, 1 now\) would differ"):
+    with pytest.raises(ResultError, match=rf"the interface \(version 99 then, {INTERFACE_VERSION} now\) would differ"):
         setup_of(result, registry)
 
 

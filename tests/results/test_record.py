@@ -87,7 +87,7 @@ def test_two_writers_of_one_result_lose_nothing(done: record.Result) -> None:
     [
         ("{", "no readable result"),
         ("[]", "no format number"),
-        ('{"format": 99}', "format 99; this distillbench reads up to 1: install a newer one"),
+        ('{"format": 99}', "format 99; this distillbench reads up to 2: install a newer one"),
         ('{"format": 1}', "lacks id, setup, metrics, cost, history"),
     ],
 )

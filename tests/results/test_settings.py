@@ -11,5 +11,5 @@ def test_settings_have_the_names_that_set_them(make_setup: Callable[..., Setup])
     assert settings["schedule"] == "serial"
     assert settings["student.cell_size"] == "8"
     assert settings["loss.ce.label_smoothing"] == "0.1"
-    assert settings["phases.student.objectives.student.rep"] == "0.1"
+    assert settings["phases.student.learners.student.terms.rep.weight"] == "0.1"
     assert settings["k"] == "4"

@@ -13,7 +13,7 @@ from torch import nn
 from distillbench.config import flags
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.grid import setups
-from distillbench.interfaces import NO_FRAME, FrameSelector, MatchingLoss, Passport
+from distillbench.interfaces import NO_FRAME, FrameSelector, MatchingLoss, Requirements
 from distillbench.processes import Processes
 from distillbench.registry import Component, Registry, discover
 from distillbench.results.answer import Workplace
@@ -43,17 +43,17 @@ SIZES = [
 class Relational(MatchingLoss):
     """The distances between the videos of a batch, on a scale that is learnt."""
 
-    passport = Passport(frozenset({"teacher", "summary", "batch"}))
+    requirements = Requirements(frozenset({"summary", "batch"}))
 
-    def __init__(self, student, teacher) -> None:
-        super().__init__()
+    def __init__(self, context) -> None:
+        super().__init__(context)
         self.scale = nn.Parameter(torch.tensor(0.5))
 
-    def forward(self, student, teacher, labels):
-        def distances(outcome):
-            return nn.functional.pdist(outcome.encoding.summary)
+    def forward(self, student, teacher, batch):
+        def distances(output):
+            return nn.functional.pdist(output.encoding.summary)
 
-        if len(labels) == 1:
+        if len(batch.labels) == 1:
             return 0 * self.scale + 0 * student.logits.sum()
         return (self.scale * distances(student) - distances(teacher)).square().mean()
 
@@ -78,7 +78,7 @@ class Brightest(FrameSelector):
 def registry() -> Registry:
     known = discover()
     ours = [
-        Component("loss", "relational", Relational, "tests", "1"),
+        Component("matching-loss", "relational", Relational, "tests", "1"),
         Component("selector", "brightest", Brightest, "tests", "1"),
     ]
     return Registry([*known, *ours], [], known.hooks)
@@ -97,8 +97,8 @@ def trained(
     checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key)
     history = fit(parts, TeacherStore(folder / "teachers", signals_budget=signals_budget), checkpoints).history
     weights = {f"{n}.{name}": t for n, model in parts.models.items() for name, t in model.state_dict().items()}
-    for learner, losses in parts.losses.items():
-        weights |= {f"{learner}.{n}.{name}": t for n, loss in losses.items() for name, t in loss.state_dict().items()}
+    for key, loss in parts.losses.items():
+        weights |= {f"{key}.{name}": t for name, t in loss.state_dict().items()}
     return {"weights": weights, "history": [{k: v for k, v in row.items() if k != "seconds"} for row in history]}
 
 
@@ -147,8 +147,8 @@ def signals(processes, folder):
     parts = parts_of(processes)
     every = torch.arange(len(parts.splits.train))
     stores = [SignalStore(folder / str(shard), shard=shard) for shard in (16, 1000)]
-    asked = [ask(parts, "teacher", store, Observer()) for store in stores]
-    return [each.outcome(every, None, CPU).encoding.summary for each in asked]
+    asked = [ask(parts, "teacher", None, store, Observer()) for store in stores]
+    return [each.output(every, None, CPU).encoding.summary for each in asked]
 
 
 def unkept(processes, folder):

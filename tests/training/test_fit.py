@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from distillbench.errors import TrainingError
-from distillbench.interfaces import Outcome
+from distillbench.interfaces import LossBatch, Output
 from distillbench.setup import Setup
-from distillbench.training.assemble import Parts, assemble, open_data
+from distillbench.training.assemble import LossKey, Parts, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.fit import fit
 from distillbench.training.observer import Observer
@@ -179,10 +179,10 @@ def test_a_term_that_becomes_nan_stops_the_run_and_is_named(
     parts = build(make_setup(schedule="scratch"))
     calls = iter(range(10_000))
 
-    def broken(student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
-        return student.logits.sum() * (float("nan") if next(calls) > 5 else 1.0)
+    def broken(output: Output, batch: LossBatch) -> Tensor:
+        return output.logits.sum() * (float("nan") if next(calls) > 5 else 1.0)
 
-    monkeypatch.setattr(parts.losses["student"]["ce"], "forward", broken)
+    monkeypatch.setattr(parts.losses[LossKey("student", "ce")], "forward", broken)
     with pytest.raises(
         TrainingError,
         match=r"phase 'student', epoch 2: the student's 'ce' became NaN.*epoch 1 is kept in .*safetensors",

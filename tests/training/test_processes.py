@@ -69,7 +69,7 @@ def test_two_processes_end_with_the_weights_and_the_numbers_of_one(found, tmp_pa
 
 
 def test_the_loss_that_compares_videos_learns_its_own_weights_once(found) -> None:
-    assert abs(float(found[0]["relational"]["weights"]["student.relational.scale"]) - 0.5) > 1e-3
+    assert abs(float(found[0]["relational"]["weights"]["student.relational.teacher.scale"]) - 0.5) > 1e-3
 
 
 def test_a_split_is_scored_to_the_last_bit_as_by_one_process_however_its_batches_fall(found, tmp_path) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from distillbench.data.batches import batches
 from distillbench.errors import ResultError, TrainingError
-from distillbench.interfaces import Encoding, Outcome
+from distillbench.interfaces import Encoding, Output
 from distillbench.processes import SOLO
 from distillbench.setup import Setup
 from distillbench.storage import load_tensors, save_tensors
@@ -51,9 +51,11 @@ class Killed(Exception):  # noqa: N818 - it stands for a signal, not for an erro
 
 @pytest.fixture
 def parts(make_setup: Callable[..., Setup]) -> Parts:
-    """A run whose teacher was never trained."""
+    """A run whose teacher was never trained, and is frozen."""
     setup = make_setup()
-    return assemble(setup, open_data(setup), CPU)
+    made = assemble(setup, open_data(setup), CPU)
+    made.models["teacher"].eval()
+    return made
 
 
 @pytest.fixture
@@ -68,19 +70,19 @@ def shown(parts: Parts) -> Iterator[list[int]]:
 
 
 def asked(parts: Parts, folder: Path, budget: int = 10**9, observer: Observer | None = None) -> Signals:
-    return ask(parts, "teacher", SignalStore(folder, budget, SHARD), observer or Observer())
+    return ask(parts, "teacher", None, SignalStore(folder, budget, SHARD), observer or Observer())
 
 
-def outcomes(parts: Parts, signals: Signals) -> Iterator[Outcome]:
-    """Yields the teacher's outcome of every batch of a shuffled epoch."""
+def outputs(parts: Parts, signals: Signals) -> Iterator[Output]:
+    """Yields the teacher's output of every batch of a shuffled epoch."""
     order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
     views = {"teacher": signals.view} if signals.view else {}
     for batch in batches(parts.splits.train, order, 16, views):
-        yield signals.outcome(batch.videos, batch.clips.get("teacher"), CPU)
+        yield signals.output(batch.videos, batch.clips.get("teacher"), CPU)
 
 
 def summaries(parts: Parts, signals: Signals) -> Tensor:
-    return torch.cat([outcome.encoding.summary for outcome in outcomes(parts, signals)])
+    return torch.cat([output.encoding.summary for output in outputs(parts, signals)])
 
 
 def shards(folder: Path) -> list[Path]:
@@ -89,8 +91,8 @@ def shards(folder: Path) -> list[Path]:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(budget=st.integers(0, 64 * WIDTH * 2 + 100))
-def test_any_budget_gives_the_same_outcome(parts: Parts, tmp_path: Path, budget: int) -> None:
-    whole, part = (outcomes(parts, asked(parts, tmp_path / str(size), size)) for size in (10**9, budget))
+def test_any_budget_gives_the_same_output(parts: Parts, tmp_path: Path, budget: int) -> None:
+    whole, part = (outputs(parts, asked(parts, tmp_path / str(size), size)) for size in (10**9, budget))
     for all_kept, some_kept in zip(whole, part, strict=True):
         assert torch.allclose(all_kept.encoding.summary, some_kept.encoding.summary, rtol=2e-3, atol=1e-6)
         assert torch.allclose(all_kept.logits, some_kept.logits, rtol=2e-3, atol=1e-4)
@@ -138,10 +140,11 @@ def test_only_the_videos_that_are_not_kept_are_shown_and_read(parts: Parts, tmp_
     assert sum(shown) == 64 - 2 * SHARD
     assert signals.view is not None
     train, view = parts.splits.train, parts.evaluation_views["teacher"]
-    videos, frames = signals.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, SOLO.share(4))
+    chosen = signals.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, SOLO.share(4))
+    videos, frames = chosen.videos, chosen.index
     assert videos.tolist() == [50, 20]
-    assert torch.equal(frames, view.chosen(train, videos, 0, SOLO.share(2))[1])
-    assert not len(signals.view.chosen(train, torch.tensor([3, 19]), 0, SOLO.share(2))[0])
+    assert torch.equal(frames, view.chosen(train, videos, 0, SOLO.share(2)).index)
+    assert not len(signals.view.chosen(train, torch.tensor([3, 19]), 0, SOLO.share(2)).videos)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +272,7 @@ def test_encodings_too_large_for_half_precision_are_refused(
 ) -> None:
     encoder = parts.models["teacher"].encoder
     real = encoder.forward
-    monkeypatch.setattr(encoder, "forward", lambda clips: Encoding(real(clips).summary * 1e9))
+    monkeypatch.setattr(encoder, "forward", lambda clips, *, with_states=False: Encoding(real(clips).summary * 1e9))
     with pytest.raises(TrainingError, match="no finite number in half precision"):
         asked(parts, tmp_path)
 

@@ -91,7 +91,7 @@ class Synthetic(DataSet):
             classes=self._classes,
         )
         source.check()
-        return replace(source, folder=str(self._written())).splits()
+        return replace(source, dir=str(self._written())).splits()
 
     def _written(self) -> Path:
         recipe = Recipe(**self._made_of)

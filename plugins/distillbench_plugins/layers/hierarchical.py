@@ -14,6 +14,7 @@ from torch.nn.functional import dropout, pad
 
 from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoding
+from distillbench.interfaces import States as FrameStates
 from distillbench_plugins.layers.lstm import LSTM, Init
 from distillbench_plugins.layers.packing import cut, moved, pack
 from distillbench_plugins.layers.states import States
@@ -22,19 +23,32 @@ DropoutPlace = Literal["input", "layers", "summary"]
 State = Literal["concat", "top"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What shapes a hierarchical RNN; the knobs of `hrnn`, which says what each means."""
+    """What shapes a hierarchical RNN.
 
-    cell_size: int
-    layers: int
-    block_length: int
-    block_count: int
-    state: State
-    init: Init
-    dropout: float
-    dropout_place: DropoutPlace
-    zero_slots: int
+    Knobs:
+        cell_size: H, the width of an LSTM's state.
+        layers: of the lower and of the higher LSTM.
+        block_length: frames a block, the last as short as it comes; 0 for what the encoder makes of it.
+        block_count: if above 0, a video of N frames is cut into blocks of ceil(N / count) instead.
+        state: concat, the cell and hidden state of every layer, [c1, h1, c2, h2]; top, the top layer's hidden state.
+        init: glorot (uniform kernels, zero bias, forget bias 1); default, as `nn.LSTM` starts.
+        dropout: share dropped inside the encoder, beside what the head drops of its input.
+        dropout_place: where it is dropped: input, every frame; layers, between LSTM layers; summary, the encoding.
+        zero_slots: if above 0, every video is zero-padded or clamped to that many frames and padding is encoded like
+            them, as in the released code; -1 for as many as the selector was asked for; 0 leaves padding out.
+    """
+
+    cell_size: int = 1024
+    layers: int = 2
+    block_length: int = 0
+    block_count: int = 0
+    state: State = "concat"
+    init: Init = "glorot"
+    dropout: float = 0.0
+    dropout_place: DropoutPlace = "input"
+    zero_slots: int = 0
 
     def __post_init__(self) -> None:
         problems = [
@@ -80,7 +94,7 @@ class HierarchicalLSTM(nn.Module):
         self.lower = LSTM(width, size, layers, init=init, dropout=between)
         self.higher = LSTM(settings.state_width, size, layers, init=init, dropout=between)
 
-    def forward(self, clips: Clips, block_length: int, keeps_states: bool) -> Encoding:
+    def forward(self, clips: Clips, block_length: int, with_states: bool) -> Encoding:
         """Encodes clips in blocks of `block_length`, unless a number of blocks is set."""
         clips = self._slotted(clips)
         videos, slots, _ = clips.frames.shape
@@ -92,11 +106,11 @@ class HierarchicalLSTM(nn.Module):
         codes = self._state(lower, moved(blocks.last[sequences.rows], clips.frames.device))
         higher = self.higher(codes, sequences.sizes)
         summary = self._dropped(self._state(higher, moved(sequences.last, clips.frames.device)), "summary")
-        if not keeps_states:
+        if not with_states:
             return Encoding(summary)
         states = self._state(lower, None)
         table = states.new_zeros(videos * slots, states.shape[1]).index_copy(0, rows, states)
-        return Encoding(summary, table.view(videos, slots, -1), clips.times)
+        return Encoding(summary, {"frames": FrameStates(table.view(videos, slots, -1), clips.times)})
 
     def macs_of_lower(self, frames: int, width: int) -> int:
         """Counts as the paper's Table 4 does: the lower LSTM over `frames`, with 15 element-wise steps a cell."""

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from distillbench_plugins.layers.states import States
 
-if TYPE_CHECKING:
-    from distillbench_plugins.layers.lstm import LSTM
-
 
 class LinearLSTM(nn.Module):
     """Computes what an `LSTM` computes in evaluation, from a copy of its weights: one `nn.Linear` a product."""
 
-    def __init__(self, lstm: LSTM) -> None:
+    def __init__(self, layers: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
+        """layers: of each its weight_ih (4H, D), weight_hh (4H, H) and bias (4H,)."""
         super().__init__()
-        self.dtype = lstm.dtype
+        self.dtype = layers[0][0].dtype
         self.inputs, self.recurrents = nn.ModuleList(), nn.ModuleList()
-        for layer in range(lstm.layers):
-            weight_ih, weight_hh, bias = lstm.weights(layer)
+        for weight_ih, weight_hh, bias in layers:
             self.inputs.append(_linear(weight_ih, bias))
             self.recurrents.append(_linear(weight_hh, None))
 

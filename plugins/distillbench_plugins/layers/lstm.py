@@ -61,7 +61,7 @@ class LSTM(nn.Module):
 
     def with_linears(self) -> LinearLSTM:
         """Returns an equal stack, for inference, that can be quantised."""
-        return LinearLSTM(self)
+        return LinearLSTM([self.weights(layer) for layer in range(self.layers)])
 
     @torch.no_grad()
     def reset_parameters(self, init: Init) -> None:
@@ -81,24 +81,6 @@ class LSTM(nn.Module):
                 bias.uniform_(-bound, bound).add_(torch.empty_like(bias).uniform_(-bound, bound))
             weight_ih.uniform_(-bound, bound)
             weight_hh.uniform_(-bound, bound)
-
-    @classmethod
-    def from_lstm(cls, lstm: nn.LSTM) -> LSTM:
-        """Builds the stack that computes what a plain, unidirectional `nn.LSTM` computes; `ValueError` for others."""
-        if lstm.bidirectional or lstm.proj_size:
-            raise ValueError(f"{lstm} is bidirectional or has projections; only a plain nn.LSTM can be taken over")
-        made = cls(lstm.input_size, lstm.hidden_size, lstm.num_layers, dropout=lstm.dropout)
-        theirs = lstm.state_dict()
-        made.to(theirs["weight_ih_l0"].device, theirs["weight_ih_l0"].dtype)
-        with torch.no_grad():
-            for layer in range(lstm.num_layers):
-                weight_ih, weight_hh, bias = made.weights(layer)
-                weight_ih.copy_(theirs[f"weight_ih_l{layer}"])
-                weight_hh.copy_(theirs[f"weight_hh_l{layer}"])
-                bias.zero_()
-                if lstm.bias:
-                    bias.copy_(theirs[f"bias_ih_l{layer}"] + theirs[f"bias_hh_l{layer}"])
-        return made
 
     def forward(self, packed: Tensor, sizes: Sequence[int]) -> list[States]:
         """Runs packed inputs (P, D) through every layer; P is the sum of sizes, which never increase."""

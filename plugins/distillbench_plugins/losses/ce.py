@@ -7,10 +7,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
-from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+from distillbench.interfaces import LabelLoss, LossBatch, LossContext, Output, Requirements
 
 
-class CrossEntropy(MatchingLoss):
+class CrossEntropy(LabelLoss):
     """Cross-entropy with the labels, L_CE: one sigmoid a class, summed over classes, batch mean.
 
     The paper's, docs/paper.md, section 2.
@@ -19,24 +19,25 @@ class CrossEntropy(MatchingLoss):
         label_smoothing: s moves every label towards a half: y becomes (1 - s) y + s / 2.
     """
 
-    passport = Passport(frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"}))
+    requirements = Requirements(frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"}))
+    default_for = frozenset({"multi-label"})
 
-    def __init__(self, student: Shapes, teacher: Shapes, *, label_smoothing: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, context: LossContext, *, label_smoothing: float = 0.0) -> None:
+        super().__init__(context)
         if not 0.0 <= label_smoothing <= 1.0:
             raise ConfigError([f"loss ce: label_smoothing={label_smoothing} is not within [0, 1]"])
         self.label_smoothing = label_smoothing
 
-    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+    def forward(self, output: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        logits = student.logits.float() if student.logits.dtype.itemsize < 4 else student.logits
-        targets = labels.to(logits.dtype)
+        logits = output.logits.float() if output.logits.dtype.itemsize < 4 else output.logits
+        targets = batch.labels.to(logits.dtype)
         if self.label_smoothing:
             targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / 2
         return binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(logits)
 
 
 @hookimpl
-def matching_losses() -> dict[str, type[MatchingLoss]]:
+def label_losses() -> dict[str, type[LabelLoss]]:
     """Offers `ce`."""
     return {"ce": CrossEntropy}

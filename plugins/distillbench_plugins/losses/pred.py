@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from distillbench import hookimpl
-from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 
 
 class Prediction(MatchingLoss):
@@ -22,26 +22,22 @@ class Prediction(MatchingLoss):
         reduction: mean over the batch, or sum, as the released code has it.
     """
 
-    passport = Passport(
-        frozenset({"teacher", "logits"}), claims=frozenset({"batch-mean", "least-at-match", "any-width"})
-    )
+    requirements = Requirements(frozenset({"logits"}), claims=frozenset({"batch-mean", "least-at-match", "any-width"}))
 
     def __init__(
         self,
-        student: Shapes,
-        teacher: Shapes,
+        context: LossContext,
         *,
         divergence: Literal["bernoulli", "categorical", "squared"] = "bernoulli",
         reduction: Literal["mean", "sum"] = "mean",
     ) -> None:
-        super().__init__()
+        super().__init__(context)
         self.divergence = {"bernoulli": _bernoulli, "categorical": _categorical, "squared": _squared}[divergence]
         self.reduction = reduction
 
-    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+    def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns one scalar in float32 or better."""
-        assert teacher is not None
-        ours = student.logits.float() if student.logits.dtype.itemsize < 4 else student.logits
+        ours = output.logits.float() if output.logits.dtype.itemsize < 4 else output.logits
         total = self.divergence(teacher.logits.detach().to(ours.dtype), ours).sum()
         return total / len(ours) if self.reduction == "mean" else total
 

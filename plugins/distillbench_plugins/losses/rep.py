@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+from distillbench.interfaces import LossBatch, MatchingLoss, Output, Requirements
 
 
 class Representation(MatchingLoss):
@@ -14,17 +14,13 @@ class Representation(MatchingLoss):
     The paper's, docs/paper.md, section 2.
     """
 
-    passport = Passport(
-        frozenset({"teacher", "summary", "equal-widths"}), claims=frozenset({"batch-mean", "least-at-match"})
+    requirements = Requirements(
+        frozenset({"summary", "equal-widths"}), claims=frozenset({"batch-mean", "least-at-match"})
     )
 
-    def __init__(self, student: Shapes, teacher: Shapes) -> None:
-        super().__init__()
-
-    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+    def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        assert teacher is not None
-        ours, theirs = student.encoding.summary, teacher.encoding.summary.detach()
+        ours, theirs = output.encoding.summary, teacher.encoding.summary.detach()
         if ours.dtype.itemsize < 4:
             ours = ours.float()
         return (ours - theirs.to(ours.dtype)).square().sum(1).mean()

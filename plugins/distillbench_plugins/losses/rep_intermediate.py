@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.interfaces import NO_FRAME, Encoding, MatchingLoss, Outcome, Passport, Shapes
+from distillbench.interfaces import (
+    NO_FRAME,
+    LossBatch,
+    LossContext,
+    MatchingLoss,
+    Output,
+    Requirements,
+    States,
+)
 
 
 class IntermediateRepresentation(MatchingLoss):
@@ -22,37 +30,37 @@ class IntermediateRepresentation(MatchingLoss):
         final: also match the final encodings, as `rep` does.
     """
 
-    passport = Passport(
-        frozenset({"teacher", "summary", "states", "equal-widths"}), claims=frozenset({"batch-mean", "least-at-match"})
+    requirements = Requirements(
+        frozenset({"summary", "states", "equal-widths"}),
+        claims=frozenset({"batch-mean", "least-at-match"}),
     )
 
-    def __init__(self, student: Shapes, teacher: Shapes, *, final: bool = True) -> None:
-        super().__init__()
+    def __init__(self, context: LossContext, *, final: bool = True) -> None:
+        super().__init__(context)
         self.final = final
+        theirs = context.teacher.states if context.teacher else {}
+        self.layer = next((name for name in context.student.states if name in theirs), "")
 
-    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+    def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        assert teacher is not None
-        ours, theirs, both = _aligned(student.encoding, teacher.encoding)
+        student, guide = output.encoding, teacher.encoding
+        ours, theirs, both = _aligned(student.states[self.layer], guide.states[self.layer])
         total = ((ours - theirs.to(ours.dtype)).square().sum(2) * both).sum()
         if self.final:
-            summary = _wide(student.encoding.summary)
-            total = total + (summary - teacher.encoding.summary.detach().to(summary.dtype)).square().sum()
-        return total / len(student.encoding.summary)
+            summary = _wide(student.summary)
+            total = total + (summary - guide.summary.detach().to(summary.dtype)).square().sum()
+        return total / len(student.summary)
 
 
-def _aligned(student: Encoding, teacher: Encoding) -> tuple[Tensor, Tensor, Tensor]:
+def _aligned(student: States, teacher: States) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the student's states from position 1 on, the teacher's after the same frames, and where both exist."""
-    assert student.states is not None
-    assert student.times is not None
-    assert teacher.states is not None
-    assert teacher.times is not None
-    ours, times = _wide(student.states[:, 1:]), student.times[:, 1:].contiguous()
+    ours, times = _wide(student.values[:, 1:]), student.times[:, 1:].contiguous()
     known = teacher.times.masked_fill(teacher.times == NO_FRAME, torch.iinfo(torch.int64).max)
     place = torch.searchsorted(known, times).clamp_max(known.shape[1] - 1)
     both = (known.gather(1, place) == times) & (times != NO_FRAME)
     device = ours.device
-    theirs = teacher.states.detach().gather(1, place.to(device)[:, :, None].expand(-1, -1, ours.shape[2]))
+    index = place.to(device)[:, :, None].expand(-1, -1, ours.shape[2])
+    theirs = teacher.values.detach().gather(1, index)
     return ours, theirs, both.to(device, ours.dtype)
 
 

@@ -12,24 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from distillbench import hookimpl
+from distillbench.interfaces import EpochEnded, RunStarted
 
 
-def _path(run: Mapping[str, Any]) -> Path:
-    return Path(run["results"], "logs", f"{run['id']}.csv")
+def _path(run: RunStarted) -> Path:
+    return run.results / "logs" / f"{run.key}.csv"
 
 
 @hookimpl
-def run_started(run: Mapping[str, Any]) -> None:
+def run_started(run: RunStarted) -> None:
     """Makes the folder."""
     _path(run).parent.mkdir(parents=True, exist_ok=True)
 
 
 @hookimpl
-def epoch_ended(run: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+def epoch_ended(run: RunStarted, event: EpochEnded) -> None:
     """Adds the epoch's lines."""
-    lines = [_line(row, network, told) for network, told in row["networks"].items()]
-    told = {_key(line) for line in lines}
-    kept = [line for line in _read(_path(run)) if _key(line) not in told] + lines
+    lines = [_line(event.row, network, found) for network, found in event.row["networks"].items()]
+    replaced = {_key(line) for line in lines}
+    kept = [line for line in _read(_path(run)) if _key(line) not in replaced] + lines
     columns = list(dict.fromkeys(column for line in kept for column in line))  # a later phase may have other terms
     with _path(run).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)

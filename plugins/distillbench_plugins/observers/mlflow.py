@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distillbench import hookimpl
+from distillbench.interfaces import EpochEnded, RunEnded, RunStarted
 
 _EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 _open: dict[str, str] = {}
@@ -24,31 +25,32 @@ def _client() -> Any:
 
 
 @hookimpl
-def run_started(run: Mapping[str, Any]) -> None:
+def run_started(run: RunStarted) -> None:
     """Opens a run in MLflow and logs every setting."""
     client, name = _client(), os.environ.get(_EXPERIMENT, "distillbench")
     experiment = client.get_experiment_by_name(name)
     key = experiment.experiment_id if experiment else client.create_experiment(name)
-    _open[run["id"]] = client.create_run(key, run_name=run["id"]).info.run_id
-    for setting, value in _flat(run["setup"]):
-        client.log_param(_open[run["id"]], setting, str(value)[:500])
+    _open[run.key] = client.create_run(key, run_name=run.key).info.run_id
+    for setting, value in _flat(run.spec):
+        client.log_param(_open[run.key], setting, str(value)[:500])
 
 
 @hookimpl
-def epoch_ended(run: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+def epoch_ended(event: EpochEnded) -> None:
     """Logs every loss term and validation metric; the step is the phase's epoch."""
-    client = _client()
-    for network, told in row["networks"].items():
+    client, row = _client(), event.row
+    for network, found in row["networks"].items():
         for kind in ("terms", "validation"):
-            for name, value in told[kind].items():
-                client.log_metric(_open[run["id"]], f"{row['phase']}.{network}.{name}", value, step=row["epoch"])
+            for name, value in found[kind].items():
+                metric = f"{row['phase']}.{network}.{name}"
+                client.log_metric(_open[event.key], metric, value, step=row["epoch"])
 
 
 @hookimpl
-def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+def run_ended(event: RunEnded) -> None:
     """Logs the metrics of the test split and closes the run."""
-    client, key = _client(), _open.pop(run["id"])
-    for name, value in result["metrics"].items():
+    client, key = _client(), _open.pop(event.key)
+    for name, value in event.result["metrics"].items():
         if isinstance(value, (int, float)):
             client.log_metric(key, f"test.{name}", float(value))
     client.set_terminated(key)

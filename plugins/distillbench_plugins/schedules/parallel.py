@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 from distillbench import hookimpl
-from distillbench.interfaces import HeadSharing, Phase, TrainingSchedule
+from distillbench.interfaces import (
+    Copy,
+    Freeze,
+    Init,
+    Learner,
+    Objective,
+    Phase,
+    Tie,
+    TrainingSchedule,
+)
+
+_HEADS = {
+    "separate": Init(),
+    "copy": Init(head=Copy("teacher")),
+    "tied": Init(head=Tie("teacher")),
+    "frozen": Init(head=Freeze("teacher")),
+}
 
 
 class Parallel(TrainingSchedule):
@@ -17,7 +34,7 @@ class Parallel(TrainingSchedule):
     head the objective `rep` needs nothing more: the teacher's labels train the head that both use.
 
     The teacher is in training mode, so its dropout is on: `pred` compares the student with logits of which the head
-    dropped a share of the input, drawn anew in every step, where `serial` asks a teacher that stands still. What `rep`
+    dropped a share of the input, drawn anew in every step, where `serial` asks a teacher that is frozen. What `rep`
     compares, the encoding before the head, loses nothing to the head's dropout.
 
     Knobs:
@@ -25,12 +42,19 @@ class Parallel(TrainingSchedule):
             row 10).
     """
 
-    def __init__(self, objective: Mapping[str, float], *, head: HeadSharing = "tied") -> None:
-        self.objective, self.head = dict(objective), head
+    def __init__(
+        self,
+        objective: Objective,
+        *,
+        head: Literal["separate", "copy", "tied", "frozen"] = "tied",
+    ) -> None:
+        self.objective, self.head = objective, head
 
     def phases(self, epochs: int) -> Sequence[Phase]:
         """Returns one phase in which both learn."""
-        return [Phase("both", epochs, {"teacher": {"ce": 1.0}, "student": dict(self.objective)}, head=self.head)]
+        teacher = Learner(self.objective.supervised())
+        student = Learner(self.objective.against("teacher"), _HEADS[self.head])
+        return [Phase("both", epochs, {"teacher": teacher, "student": student})]
 
 
 @hookimpl

@@ -1,12 +1,12 @@
 """Prints when it is imported, asked and used."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector
+from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, RunEnded
 from loud_methods.noise import shout
 
 shout("import")
@@ -35,7 +35,7 @@ def frame_selectors() -> dict[str, type[FrameSelector]]:
 
 
 @hookimpl
-def run_ended(run: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+def run_ended(event: RunEnded) -> None:
     """Prints in the end."""
     shout("observer")
 

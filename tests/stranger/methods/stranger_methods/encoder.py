@@ -21,7 +21,7 @@ class Attention(Encoder):
         super().__init__()
         self.values, self.keys = nn.Linear(width, size), nn.Linear(width, queries)
 
-    def forward(self, clips: Clips) -> Encoding:
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
         """Encodes clips: (B, queries * size)."""
         weights = self.keys(clips.frames).masked_fill(~clips.mask()[:, :, None], -torch.inf).softmax(1)
         values = torch.tanh(self.values(clips.frames))

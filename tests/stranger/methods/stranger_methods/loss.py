@@ -7,25 +7,25 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from distillbench import hookimpl
-from distillbench.interfaces import MatchingLoss, Outcome, Passport, Shapes
+from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 
 
 class Bridge(MatchingLoss):
     """Squared distance of the teacher's encoding from a linear map of the student's, the map being learnt."""
 
-    passport: ClassVar[Passport] = Passport(
-        frozenset({"teacher", "summary"}), claims=frozenset({"batch-mean", "any-width"})
+    requirements: ClassVar[Requirements] = Requirements(
+        frozenset({"summary"}), claims=frozenset({"batch-mean", "any-width"})
     )
 
-    def __init__(self, student: Shapes, teacher: Shapes) -> None:
-        super().__init__()
-        self.map = nn.Linear(student.summary, teacher.summary)
+    def __init__(self, context: LossContext) -> None:
+        super().__init__(context)
+        assert context.teacher is not None
+        self.map = nn.Linear(context.student.summary, context.teacher.summary)
 
-    def forward(self, student: Outcome, teacher: Outcome | None, labels: Tensor) -> Tensor:
+    def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns the batch mean."""
-        assert teacher is not None
         theirs = teacher.encoding.summary.detach().float()
-        return (self.map(student.encoding.summary).float() - theirs).square().sum(1).mean()
+        return (self.map(output.encoding.summary).float() - theirs).square().sum(1).mean()
 
 
 @hookimpl

@@ -1,0 +1,396 @@
+"""distillbench from Python: what the command line does, as functions that return what they found.
+
+`import distillbench` offers these names lazily, so that importing it takes no time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+import torch
+from torch import nn
+
+from distillbench import registry as installed
+from distillbench.choices import all_setups, layers, one_setup
+from distillbench.data.given import GivenVideos
+from distillbench.descriptions import network_from
+from distillbench.errors import ConfigError, ResultError
+from distillbench.evaluation.predictions import Predictions
+from distillbench.evaluation.quantization import quantized
+from distillbench.evaluation.scores import Scores, scores_of
+from distillbench.interfaces import Videos
+from distillbench.networks import Model
+from distillbench.processes import SOLO, Processes
+from distillbench.registry import Registry
+from distillbench.results import comparison, failures, record
+from distillbench.results import leaderboard as rows_of
+from distillbench.results.answer import Workplace, answer, find_device, rehearse
+from distillbench.results.comparison import Comparison, Side
+from distillbench.results.executing import CheckedExecutor, usual_executor
+from distillbench.results.executing import executor as built_executor
+from distillbench.results.failures import Failure
+from distillbench.results.observing import check_observers
+from distillbench.results.planning import Plan, plan
+from distillbench.results.rebuild import Rebuilt, rebuild
+from distillbench.results.record import Result
+from distillbench.results.significance import METRICS, with_intervals
+from distillbench.results.sweeping import Sweep, Watcher
+from distillbench.setup import Setup
+from distillbench.training.assemble import Parts
+from distillbench.training.observer import SILENT, Observer
+from distillbench.training.signal_store import BUDGET
+
+__all__ = [
+    "Failure",
+    "Run",
+    "RunRequest",
+    "SweepRequest",
+    "compare",
+    "leaderboard",
+    "load",
+    "network_from",
+    "predict",
+    "request_run",
+    "request_sweep",
+    "run",
+    "sweep",
+]
+
+PathLike: TypeAlias = str | Path
+Folders: TypeAlias = PathLike | Sequence[PathLike]
+Requested: TypeAlias = PathLike | Mapping[str, object] | None
+Say: TypeAlias = Callable[[str], object]
+
+_EXECUTOR = "executor."
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has its result. stored: its files."""
+
+    stored: Result
+
+    @property
+    def key(self) -> str:
+        """The run's key, which names its files."""
+        return self.stored.id
+
+    @property
+    def path(self) -> Path:
+        """The file of its result."""
+        return self.stored.path
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """What that file holds."""
+        return self.stored.content
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """How good it is on the test split."""
+        found: Mapping[str, float] = self.result["metrics"]
+        return found
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Every test video's best 20 predictions, as they were stored."""
+        return self.stored.predictions()
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The evaluated network with its trained weights, in evaluation mode, ready for clips as they are stored.
+
+        It is built anew, for which the run's data set is opened.
+        """
+        return _network(self._rebuilt, self.result)
+
+    @cached_property
+    def _rebuilt(self) -> Rebuilt:
+        return rebuild(self.stored, installed.discover())
+
+
+def _network(found: Rebuilt, content: Mapping[str, Any]) -> Model:
+    model = found.parts.models[found.parts.setup.reports]
+    return quantized(model) if content.get("quantized_from") else model
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that can be made: nothing was written yet."""
+
+    setup: Setup
+    place: Workplace
+    registry: Registry
+
+    def rehearse(self) -> Parts:
+        """Checks everything that a run checks before it trains, and returns what it would train with."""
+        return rehearse(self.setup, self.place)
+
+    def make(self, observer: Observer = SILENT) -> Run:
+        """Makes the run, or finds that it was made before."""
+        return Run(answer(self.setup, self.place, self.registry, observer))
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """Runs that can be made: nothing was written yet. plan: which of them are left, and what they cost."""
+
+    setups: Sequence[Setup]
+    place: Workplace
+    executor: CheckedExecutor
+    plan: Plan
+
+    def make(self, watcher: Watcher | None = None) -> list[Run | Failure]:
+        """Makes every run that is left; returns all, in the order of the grid, those without a result with a reason."""
+        results = self.place.results
+        if self.plan.jobs:
+            record.prepare(results)
+            Sweep(self.plan, self.place, self.executor, watcher or Watcher()).run()
+        failed = {failure.id: failure for failure in failures.load(results)[0]}
+        return [failed.get(setup.key) or Run(record.read(results / f"{setup.key}.json")) for setup in self.setups]
+
+
+def request_run(
+    requested: Requested = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    results: PathLike = "results",
+    device: str = "auto",
+    retrain: bool = False,
+    again: bool = False,
+    observe: Sequence[str] = (),
+    signals_budget: int = BUDGET,
+    processes: Processes = SOLO,
+    **choices: object,
+) -> RunRequest:
+    """Resolves and checks what is requested, as `run` takes it, and makes nothing."""
+    registry = installed.discover()
+    file, given = _settings(requested, settings, choices)
+    setup = one_setup(registry, layers(registry, file, given, ()))
+    check_observers(observe, registry)
+    find_device(device)
+    place = Workplace(
+        Path(results),
+        device,
+        retrain,
+        again,
+        observers=tuple(observe),
+        processes=processes,
+        signals_budget=signals_budget,
+    )
+    return RunRequest(setup, place, registry)
+
+
+def run(requested: Requested = None, *, observer: Observer = SILENT, **how: Any) -> Run:
+    """Trains and evaluates one student, and stores its result; returns what is stored where it was made before.
+
+    requested: a TOML file, or settings by name. Settings are given by keyword too: `selector`, `k`, `schedule` and every
+    other choice, and knobs by dotted name in `settings`, such as `{"student.cell_size": 64}`; they win.
+    `results`: the folder. `device`: auto, cpu or cuda. `again`, `retrain`: make what is stored again, its teacher too.
+    `observe`: names of observers. `observer`: is told how it goes.
+    """
+    return request_run(requested, **how).make(observer)
+
+
+def request_sweep(
+    requested: Requested = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    results: PathLike = "results",
+    device: str = "auto",
+    retrain: bool = False,
+    again: bool = False,
+    observe: Sequence[str] = (),
+    signals_budget: int = BUDGET,
+    executor: str | None = None,
+    workers: int | str | None = None,
+    **choices: object,
+) -> SweepRequest:
+    """Resolves, checks and plans what is requested, as `sweep` takes it, and makes nothing."""
+    registry = installed.discover()
+    file, given = _settings(requested, settings, choices)
+    knobs = {n.removeprefix(_EXECUTOR): v for n, v in given.items() if n.startswith(_EXECUTOR)}
+    knobs |= {} if workers is None else {"workers": workers}
+    asked = {name: value for name, value in given.items() if not name.startswith(_EXECUTOR)}
+    setups = all_setups(registry, file, asked, ())
+    check_observers(observe, registry)
+    on = find_device(device).type
+    chosen = built_executor(registry, executor or usual_executor(registry), knobs, setups, on)
+    place = Workplace(
+        Path(results),
+        device,
+        retrain,
+        again,
+        observers=tuple(observe),
+        signals_budget=signals_budget,
+    )
+    return SweepRequest(setups, place, chosen, plan(setups, place))
+
+
+def sweep(
+    requested: Requested = None,
+    *,
+    watcher: Watcher | None = None,
+    **how: Any,
+) -> list[Run | Failure]:
+    """Trains and evaluates every student of a grid, and returns all in the grid's order: settings may be lists.
+
+    requested: a TOML file, the name of one that a plugin brings, or settings by name; all else is as `run` takes it.
+    `executor`: where runs are made, its knobs in `settings` as `executor.KNOB`. `workers`: how many at once, or auto.
+    A run without a result is a `Failure` with its `status` and its `reason`.
+
+    Where runs are made in processes of this machine, a script must call this below `if __name__ == "__main__":`.
+    """
+    return request_sweep(requested, **how).make(watcher)
+
+
+def _settings(
+    requested: Requested, settings: Mapping[str, object] | None, choices: Mapping[str, object]
+) -> tuple[Path | None, dict[str, object]]:
+    """Tells a file from settings, and joins the settings; a keyword wins."""
+    file, given = (None, requested) if isinstance(requested, Mapping) else (requested, {})
+    joined = {**given, **(settings or {}), **choices}
+    return None if file is None else Path(file), {
+        name: list(value) if isinstance(value, (tuple, range)) else value for name, value in joined.items()
+    }
+
+
+def load(run: PathLike | Run, results: Folders = "results", *, say: Say = warnings.warn) -> Run:
+    """Finds a run by its key, the beginning of it, or its file.
+
+    results: folders to look in. say: is told of files that are damaged.
+
+    Raises `ConfigError` where there is no such run or several, `ResultError` where the file is damaged.
+    """
+    if isinstance(run, Run):
+        return run
+    path = Path(run)
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise ResultError(f"there is no result '{path}'")
+        return Run(record.read(path))
+    found = _some(results, say)
+    return Run(comparison.chosen(found, str(run)).results[0])
+
+
+def leaderboard(
+    results: Folders = "results",
+    *,
+    where: Sequence[str] = (),
+    sort: str = "gap",
+    top: int | None = None,
+    group_by: str | None = None,
+    each: bool = False,
+    say: Say = warnings.warn,
+) -> pd.DataFrame:
+    """Returns quality, cost and time of every run, best first; runs that differ in their seed alone share a row.
+
+    where: conditions that a row meets, such as `k=15` or `loss=ce|rep`. group_by: a column whose values are ranked apart.
+    each: one row a run. say: is told of damaged files, of rows without an interval, and why there is no row at all.
+    """
+    found = _loaded(results, say)
+    if not found.results:
+        for failure in found.failures:
+            say(f"{failure.id} {failure.status}: {failure.reason}")
+        say("no results yet; distillbench run makes the first")
+        return pd.DataFrame()
+    rows = rows_of.select(rows_of.frame(found.results, found.failures), where)
+    if rows.empty:
+        say(f"none of {len(found.results)} results meets: {', '.join(where)}")
+        return pd.DataFrame()
+    rows = rows.reset_index(drop=True) if each else rows_of.over_seeds(rows)
+    by = rows_of.column_of(sort, rows, "--sort")
+    group = None if group_by is None else rows_of.column_of(group_by, rows, "--group-by")
+    shown = rows_of.ranked(rows, by, top, group).index
+    damage: list[str] = []
+    metric = by if by in METRICS else "gap"
+    rows = with_intervals(rows, found.results, metric, shown, group=group, say=damage.append)
+    for reason in dict.fromkeys(damage):
+        say(f"no interval: {reason}")
+    return rows.loc[shown].drop(columns=list(rows_of.INTERNAL))
+
+
+Method: TypeAlias = str | Run | Mapping[str, object] | Sequence[str]
+
+
+def compare(
+    a: Method,
+    b: Method,
+    *,
+    where: Sequence[str] = (),
+    results: Folders = "results",
+    resamples: int = 2000,
+    names: tuple[str, str] = ("a", "b"),
+    say: Say = warnings.warn,
+) -> Comparison:
+    """Finds by how much two methods differ, paired by video and by seed, with 95 % intervals and p-values.
+
+    a, b: a run or its key, or what the method's runs have in common: `{"schedule": "serial"}`, or conditions
+    `COLUMN=VALUE`. where: conditions that both meet. names: what a message calls the two.
+    """
+    found = [] if isinstance(a, Run) and isinstance(b, Run) else _some(results, say)
+    sides = [_side(method, where, found, name) for method, name in ((a, names[0]), (b, names[1]))]
+    return comparison.compare(sides[0], sides[1], resamples)
+
+
+def _side(method: Method, where: Sequence[str], found: Sequence[Result], name: str) -> Side:
+    if isinstance(method, Run):
+        return Side(method.key, (method.stored,))
+    if isinstance(method, str):
+        return comparison.chosen(found, method)
+    if isinstance(method, Mapping):
+        method = [f"{column}={value}" for column, value in method.items()]
+    return comparison.matching(found, [*method, *where], name)
+
+
+def predict(run: PathLike | Run, videos: Any = "test", *, results: Folders = "results") -> Scores:
+    """Scores videos with a run's network, which sees of each what its selector chooses.
+
+    videos: a split of the run's data (`train`, `validation`, `test`), or a sequence of arrays (T, D), one a video: frames
+    as its data stores them, features joined in the same order.
+
+    Raises `ConfigError` where videos are neither, `DataError` where frames are not like those of its data.
+    """
+    found = load(run, results)
+    parts, model = found._rebuilt.parts, found.network
+    assert isinstance(model, Model)
+    model_device = next(iter(model.parameters()), torch.empty(0)).device
+    split = _videos(videos, parts)
+    view = parts.evaluation_views[parts.setup.reports]
+    return scores_of(model, split, view, parts.setup.training.batch_size, model_device)
+
+
+def _videos(videos: Any, parts: Parts) -> Videos:
+    names = [field.name for field in dataclasses.fields(parts.splits)]
+    if isinstance(videos, str):
+        if videos not in names:
+            raise ConfigError([f"no split is called '{videos}'; there are: {', '.join(names)}"])
+        split: Videos = getattr(parts.splits, videos)
+        return split
+    return GivenVideos(videos, parts.splits.test)
+
+
+def _loaded(results: Folders, say: Say) -> rows_of.Loaded:
+    found = rows_of.load(_folders(results))
+    for reason in found.skipped:
+        say(f"skipped: {reason}")
+    return found
+
+
+def _some(results: Folders, say: Say) -> Sequence[Result]:
+    """Reads results; raises `ConfigError` where there is none."""
+    found = _loaded(results, say)
+    if not found.results:
+        raise ConfigError([rows_of.why_none(found, _folders(results))])
+    return found.results
+
+
+def _folders(results: Folders) -> list[Path]:
+    return [Path(results)] if isinstance(results, (str, Path)) else [Path(each) for each in results]

@@ -1,0 +1,34 @@
+"""What reports are made with: choosing rows, cells of tables, and the look of figures.
+
+A report gets its runs from the framework (`distillbench.interfaces.Runs`); what is here needs
+nothing but the rows.
+"""
+
+from distillbench.reports.cells import cell, cells, seeds_note
+from distillbench.reports.curves import OTHERS, Curve, curves, metric_of
+from distillbench.reports.drawing import INCHES, STYLE, legend, plain_words
+from distillbench.reports.looks import LINES, MARKERS, PALETTE, Look, looks
+from distillbench.reports.rows import frames, having, picked, records
+
+__all__ = [
+    "INCHES",
+    "LINES",
+    "MARKERS",
+    "OTHERS",
+    "PALETTE",
+    "STYLE",
+    "Curve",
+    "Look",
+    "cell",
+    "cells",
+    "curves",
+    "frames",
+    "having",
+    "legend",
+    "looks",
+    "metric_of",
+    "picked",
+    "plain_words",
+    "records",
+    "seeds_note",
+]

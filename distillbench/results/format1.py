@@ -1,0 +1,77 @@
+"""Results of format 1, read as if they had been written today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from distillbench.interfaces import Copy, Freeze, Init, NetworkSpec, Teacher, Tie
+from distillbench.setup import described
+
+_HEADS = {
+    "copy": Init(head=Copy("teacher")),
+    "tied": Init(head=Tie("teacher")),
+    "frozen": Init(head=Freeze("teacher")),
+}
+
+
+def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of a result or failure of format 1, which was checked, as format 2 has it."""
+    setup = dict(content["setup"])
+    if "networks" not in setup:
+        phases = setup["phases"]
+        alone = {
+            loss
+            for phase in phases
+            for name, terms in phase["objectives"].items()
+            if name not in _guides(phase)
+            for loss in terms
+        }
+        setup["phases"] = [_phase(phase, alone) for phase in phases]
+        names = [name for name in ("teacher", "student") if name in setup]
+        setup["networks"] = {name: described(NetworkSpec(name)) for name in names}
+    return {**content, "setup": setup}
+
+
+def _guides(phase: Mapping[str, Any]) -> Mapping[str, str]:
+    guides: Mapping[str, str] = phase.get("guides", {"student": "teacher"})
+    return guides
+
+
+def _phase(phase: Mapping[str, Any], alone: set[str]) -> dict[str, Any]:
+    """alone: losses that some network minimises without a guide, which are those on the labels."""
+    targets = phase.get("targets", "own")
+    learners = {}
+    for name, weights in phase["objectives"].items():
+        guide = _guides(phase).get(name)
+        teacher = (
+            None
+            if guide is None
+            else Teacher(
+                guide,
+                view="learner" if targets == "same-frames" else "own",
+                videos="shuffled" if targets == "shuffled" else "matched",
+            )
+        )
+        learners[name] = {
+            "terms": [
+                {
+                    "loss": loss,
+                    "weight": weight,
+                    "teacher": None if teacher is None or loss in alone else described(teacher),
+                    "view": None,
+                }
+                for loss, weight in weights.items()
+            ],
+            "init": described(_HEADS.get(phase.get("head", ""), Init()) if name == "student" else Init()),
+            "view": None,
+            "optimizer": {},
+        }
+    return {
+        "name": phase["name"],
+        "epochs": phase["epochs"],
+        "learners": learners,
+        "averages": {},
+        "ensembles": {},
+        "starts": dict(phase.get("starts", {})),
+    }

@@ -1,0 +1,89 @@
+"""From what a schedule says that a network sees to the frames that are read for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from distillbench.data.batches import Chosen, View
+from distillbench.interfaces import FrameSelector, LearnedSelector, Splits, Videos, ViewSpec
+from distillbench.processes import Share
+from distillbench.seeds import clip_keys, derive
+from distillbench.setup import Choice, Setup
+
+
+def longest_of(splits: Splits) -> int:
+    """Returns how many frames the longest video of a data set has."""
+    return max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
+
+
+def selector_of(setup: Setup, selector: str | None, *, training: bool) -> Choice:
+    """Returns the selector that a setting names; in training `selector` is the one for training."""
+    name = "train_selector" if training and selector == "selector" else str(selector)
+    choice: Choice = getattr(setup, name)
+    return choice
+
+
+def is_learned(setup: Setup, selector: str | None, *, training: bool) -> bool:
+    """Tells whether that selector is a part of the network."""
+    return selector_of(setup, selector, training=training).component.kind == "learned-selector"
+
+
+def view_of(
+    setup: Setup, splits: Splits, spec: ViewSpec, learned: LearnedSelector | None, *, training: bool
+) -> View | Candidates | RandomK:
+    """Makes a view; learned: the part of the network that chooses, whose candidates are then read."""
+    longest = longest_of(splits)
+    if learned is not None:
+        k = spec.k if isinstance(spec.k, int) else longest
+        return Candidates(learned, k, setup.seed, training)
+    choice = selector_of(setup, spec.selector, training=training)
+    if isinstance(spec.k, tuple):
+        return RandomK(choice, spec.k, setup.seed)
+    slots = spec.k or longest
+    selector: FrameSelector = choice.build(slots)
+    return View(selector, slots, setup.seed, training=training)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The frames that a learned selector chooses from. slots: how many it may keep. seed, training: as in `View`."""
+
+    selector: LearnedSelector
+    slots: int
+    seed: int
+    training: bool
+
+    def index(self, videos: Videos, which: Tensor, epoch: int) -> Tensor:
+        """Numbers the candidates of the videos `which` (B,): (B, M) int64."""
+        return self.selector.candidates(videos.lengths[which])
+
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
+        """Numbers the candidates of a share of the videos, padded as for all of them."""
+        own, index = which[share.computed], self.index(videos, which, epoch)[share.computed]
+        purpose = ("train", epoch) if self.training else ("evaluate",)
+        ids = [videos.ids[video] for video in own.tolist()]
+        return Chosen(own, index, self.slots, clip_keys(ids, self.seed, "selection", *purpose))
+
+    def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
+        """Counts the frames each video costs, (B,): every candidate is read."""
+        return (index >= 0).sum(1)
+
+
+class RandomK:
+    """What a network sees whose number of frames is drawn anew for every batch of training."""
+
+    def __init__(self, choice: Choice, k: tuple[int, int], seed: int) -> None:
+        self._least, self._most, self._seed = *k, seed
+        self._view = cache(lambda slots: View(choice.build(slots), slots, seed, training=True))
+
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
+        """Draws a number of frames for the batch `which` (B,), then chooses so many."""
+        seed = derive(self._seed, "number of frames", epoch, int(which[0]), len(which))
+        generator = torch.Generator().manual_seed(seed)
+        slots = int(torch.randint(self._least, self._most + 1, (), generator=generator))
+        chosen: Chosen = self._view(slots).chosen(videos, which, epoch, share)
+        return chosen

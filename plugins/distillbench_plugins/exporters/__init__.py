@@ -1,0 +1,1 @@
+"""Exporters: how a trained network leaves the framework."""

@@ -1,0 +1,102 @@
+"""What a network is shown: its own view, what it inherits, and a number of frames that is drawn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import TINY
+from running import declared
+
+from distillbench.errors import ConfigError
+from distillbench.interfaces import Learner, NetworkSpec, Phase, Term, ViewSpec
+from distillbench.processes import SOLO, Share
+from distillbench.training.assemble import Parts, assemble, check_lengths, open_data
+from distillbench.training.views import RandomK, longest_of
+
+LABELS = (Term("ce"),)
+NETWORKS = {
+    "teacher": NetworkSpec("teacher"),
+    "student": NetworkSpec("student"),
+    "few": NetworkSpec("student", ViewSpec(k=2)),
+    "short": NetworkSpec("teacher", ViewSpec("selector")),
+    "shorter": NetworkSpec("teacher", ViewSpec("selector", 3)),
+}
+ALL = Phase("all", 1, {name: Learner(LABELS) for name in NETWORKS})
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    setup = declared(NETWORKS, [ALL], "student", TINY, train_selector="random")
+    return assemble(setup, open_data(setup), torch.device("cpu"))
+
+
+INHERITED = [
+    ("teacher", None, ("teacher_selector", None)),
+    ("student", None, ("selector", 4)),
+    ("few", None, ("selector", 2)),
+    ("short", None, ("selector", 4)),
+    ("shorter", None, ("selector", 3)),
+    ("student", ViewSpec(k=2), ("selector", 2)),
+    ("student", ViewSpec(k=(1, 3)), ("selector", (1, 3))),
+    ("student", ViewSpec("train_selector"), ("train_selector", 4)),
+    ("student", ViewSpec("teacher_selector"), ("teacher_selector", None)),
+    ("teacher", ViewSpec("selector"), ("selector", 4)),
+    ("teacher", ViewSpec(k=5), ("teacher_selector", 5)),
+    ("few", ViewSpec("selector"), ("selector", 2)),
+    ("few", ViewSpec("train_selector"), ("train_selector", 4)),
+]
+
+
+@pytest.mark.parametrize(("network", "view", "seen"), INHERITED)
+def test_a_view_inherits_what_it_does_not_say(parts, network, view, seen) -> None:
+    assert parts.setup.view(network, view) == ViewSpec(*seen)
+
+
+def test_in_training_a_student_sees_what_the_training_selector_chooses(parts) -> None:
+    names = {
+        (network, training): type(parts.view(network, training=training).selector).__name__
+        for network in ("teacher", "student")
+        for training in (False, True)
+    }
+    assert names[("student", False)] != names[("student", True)]
+    assert names[("teacher", False)] == names[("teacher", True)]
+    assert parts.view("student", training=True).slots == parts.view("student").slots == 4
+    assert parts.view("teacher").slots == longest_of(parts.splits)
+
+
+def test_training_frames_are_new_in_every_epoch_and_those_of_evaluation_are_not(parts) -> None:
+    which, train = torch.arange(20), parts.splits.train
+    training, evaluation = parts.view("student", training=True), parts.view("student")
+    assert not torch.equal(training.index(train, which, 0), training.index(train, which, 1))
+    assert torch.equal(evaluation.index(train, which, 0), evaluation.index(train, which, 1))
+
+
+def test_a_range_is_drawn_once_for_a_batch_alike_in_every_process(parts) -> None:
+    view, train = parts.view("student", ViewSpec(k=(2, 6)), training=True), parts.splits.train
+    assert isinstance(view, RandomK)
+    for epoch in range(8):
+        which = torch.randperm(len(train), generator=torch.Generator().manual_seed(epoch))[:16]
+        whole = view.chosen(train, which, epoch, SOLO.share(16))
+        shares = [view.chosen(train, which, epoch, Share((0, 9, 16), rank)) for rank in (0, 1)]
+        assert [chosen.slots for chosen in shares] == [whole.slots] * 2
+        assert torch.equal(torch.cat([chosen.videos for chosen in shares]), whole.videos)
+        assert torch.equal(torch.cat([chosen.index for chosen in shares]), whole.index)
+
+
+def test_both_ends_of_a_range_occur_and_nothing_beyond_them(parts) -> None:
+    view, train = parts.view("student", ViewSpec(k=(2, 5)), training=True), parts.splits.train
+    drawn = [
+        view.chosen(train, torch.arange(start, start + 4), epoch, SOLO.share(4))
+        for epoch in range(10)
+        for start in range(0, 16, 4)
+    ]
+    assert {chosen.slots for chosen in drawn} == {2, 3, 4, 5}
+    assert all(int((chosen.index >= 0).sum(1).max()) <= chosen.slots for chosen in drawn)
+
+
+@pytest.mark.parametrize("k", [99, (2, 99)])
+def test_more_frames_than_any_video_has_are_refused(k) -> None:
+    phase = Phase("all", 1, {"student": Learner(LABELS, view=ViewSpec(k=k))})
+    setup = declared(NETWORKS, [phase], "student", TINY)
+    with pytest.raises(ConfigError, match="k = 99 is more than any video has"):
+        check_lengths(setup, open_data(setup))

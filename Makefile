@@ -20,11 +20,11 @@ demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student
 	$(BIN)/distillbench leaderboard results/demo
 	@echo "next: . $(BIN)/activate; distillbench leaderboard results/demo --format csv; distillbench --help"
 
-test: $(INSTALLED)  ## the fast tests, in random order
-	$(BIN)/python -m pytest
+test: $(INSTALLED)  ## the fast tests, in random order, on every core
+	$(BIN)/python -m pytest -n auto
 
 test-all: $(INSTALLED)  ## the slow ones too
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest -n auto -m ''
 
 check: $(INSTALLED)  ## style, types, imports
 	$(BIN)/ruff check .

@@ -20,19 +20,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.topk import TopK
-from distillbench.interfaces import Labels
+from distillbench.interfaces import Labels, Predictions
+from distillbench.metrics.topk import TopK
 from distillbench.results.statistics import (
     Estimate,
     Values,
     bootstrap,
     difference_error,
-    gap_influence,
     interval,
-    map_influence,
 )
+from distillbench_plugins.metrics.gap import GlobalAveragePrecision
+from distillbench_plugins.metrics.map_at_20 import MeanAveragePrecisionAt20
 from resampling import Resampler
+
+METRICS = {"gap": GlobalAveragePrecision(), "map_at_20": MeanAveragePrecisionAt20()}
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ def predict(
     scores = torch.from_numpy((strength * labels + 0.8 * shared + 0.6 * own).astype(np.float32))
     kept = TopK(world.classes)
     kept.update(scores, torch.from_numpy(labels.astype(np.float32)))
-    metrics = kept.compute(None)
-    names = [str(number) for number in range(len(labels))]
-    return kept.predictions(names), {"gap": metrics.gap, "map_at_20": metrics.map_at_20}
+    rows = np.concatenate([[0], labels.sum(1).cumsum()])
+    known = Labels(torch.from_numpy(rows), torch.from_numpy(labels.nonzero()[1]), world.classes)
+    predictions = kept.predictions([str(number) for number in range(len(labels))], known)
+    return predictions, {name: float(m.compute(predictions)) for name, m in METRICS.items()}
 
 
 def truth(world: World, generator: np.random.Generator) -> dict[str, float]:
@@ -101,7 +103,7 @@ def trial(world: World, true: dict[str, float], generator: np.random.Generator, 
         values = [
             Values(
                 {s: m[name] for s, (_, m) in side.items()},
-                {s: gap_influence(p) if name == "gap" else map_influence(p, known) for s, (p, _) in side.items()},
+                {s: METRICS[name].influence(p) for s, (p, _) in side.items()},
             )
             for side in sides
         ]

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.ranking import KEPT, SCORE_BITS, Kept, list_starts, rank_keys
-from distillbench.interfaces import Labels
+from distillbench.interfaces import BEST, Labels, Predictions
+from distillbench.metrics.ranking import SCORE_BITS, list_starts, rank_keys
 
 
 class Resampler:
@@ -24,9 +23,9 @@ class Resampler:
 
     def __init__(self, predictions: Predictions, labels: Labels | None = None) -> None:
         """labels: of the same V videos in the same order; mAP@20 needs them for the positives that were not kept."""
-        self._positives = predictions.kept.positives.astype(np.float64)
-        self._pool = _ranked(predictions.kept, by_class=False)
-        self._by_class = None if labels is None else _ranked(predictions.kept, by_class=True)
+        self._positives = predictions.positives.astype(np.float64)
+        self._pool = _ranked(predictions, by_class=False)
+        self._by_class = None if labels is None else _ranked(predictions, by_class=True)
         self._labels = labels
 
     def gap(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -66,7 +65,7 @@ class Resampler:
     ) -> NDArray[np.float64]:
         if weights.ndim != 2 or weights.shape[1] != len(self._positives):
             raise ValueError(f"weights {weights.shape} must be (resamples, {len(self._positives)})")
-        largest = int(weights.sum(axis=1).max(initial=0)) * KEPT
+        largest = int(weights.sum(axis=1).max(initial=0)) * BEST
         harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, largest + 1))])
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             return np.array(list(pool.map(lambda row: one(row, harmonic), weights)))
@@ -114,7 +113,7 @@ class _Ranked:
         return np.bincount(self.list_of, weights=sums, minlength=len(self.starts)).astype(np.float64, copy=False)
 
 
-def _ranked(kept: Kept, *, by_class: bool) -> _Ranked:
+def _ranked(kept: Predictions, *, by_class: bool) -> _Ranked:
     keys, rows = rank_keys(kept, by_class=by_class)
     order = np.argsort(keys)
     keys, rows = keys[order], rows[order]

@@ -22,10 +22,10 @@ from distillbench.choices import all_setups, layers, one_setup
 from distillbench.data.given import GivenVideos
 from distillbench.descriptions import network_from
 from distillbench.errors import ConfigError, ResultError
-from distillbench.evaluation.predictions import Predictions
+from distillbench.evaluation.metric_set import installed_metrics
 from distillbench.evaluation.quantization import quantized
 from distillbench.evaluation.scores import Scores, scores_of
-from distillbench.interfaces import Videos
+from distillbench.interfaces import Metric, Predictions, Videos
 from distillbench.networks import Model
 from distillbench.processes import SOLO, Processes
 from distillbench.registry import Registry
@@ -36,11 +36,12 @@ from distillbench.results.comparison import Comparison, Side
 from distillbench.results.executing import CheckedExecutor, usual_executor
 from distillbench.results.executing import executor as built_executor
 from distillbench.results.failures import Failure
+from distillbench.results.metric_columns import columns_in, ranking_column
 from distillbench.results.observing import check_observers
 from distillbench.results.planning import Plan, plan
 from distillbench.results.rebuild import Rebuilt, rebuild
 from distillbench.results.record import Result
-from distillbench.results.significance import METRICS, with_intervals
+from distillbench.results.significance import with_intervals
 from distillbench.results.sweeping import Sweep, Watcher
 from distillbench.setup import Setup
 from distillbench.training.assemble import Parts
@@ -129,6 +130,11 @@ class RunRequest:
     place: Workplace
     registry: Registry
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The installed metrics, by name."""
+        return installed_metrics(self.registry)
+
     def rehearse(self) -> Parts:
         """Checks everything that a run checks before it trains, and returns what it would train with."""
         return rehearse(self.setup, self.place)
@@ -146,6 +152,7 @@ class SweepRequest:
     place: Workplace
     executor: CheckedExecutor
     plan: Plan
+    metrics: Mapping[str, Metric]
 
     def make(self, watcher: Watcher | None = None) -> list[Run | Failure]:
         """Makes every run that is left; returns all, in the order of the grid, those without a result with a reason."""
@@ -154,7 +161,10 @@ class SweepRequest:
             record.prepare(results)
             Sweep(self.plan, self.place, self.executor, watcher or Watcher()).run()
         failed = {failure.id: failure for failure in failures.load(results)[0]}
-        return [failed.get(setup.key) or Run(record.read(results / f"{setup.key}.json")) for setup in self.setups]
+        return [
+            failed.get(setup.key) or Run(record.read(results / f"{setup.key}.json", self.metrics))
+            for setup in self.setups
+        ]
 
 
 def request_run(
@@ -231,7 +241,7 @@ def request_sweep(
         observers=tuple(observe),
         signals_budget=signals_budget,
     )
-    return SweepRequest(setups, place, chosen, plan(setups, place))
+    return SweepRequest(setups, place, chosen, plan(setups, place), installed_metrics(registry))
 
 
 def sweep(
@@ -275,7 +285,7 @@ def load(run: PathLike | Run, results: Folders = "results", *, say: Say = warnin
     if path.suffix == ".json":
         if not path.is_file():
             raise ResultError(f"there is no result '{path}'")
-        return Run(record.read(path))
+        return Run(record.read(path, installed_metrics(installed.discover())))
     found = _some(results, say)
     return Run(comparison.chosen(found, str(run)).results[0])
 
@@ -284,7 +294,7 @@ def leaderboard(
     results: Folders = "results",
     *,
     where: Sequence[str] = (),
-    sort: str = "gap",
+    sort: str | None = None,
     top: int | None = None,
     group_by: str | None = None,
     each: bool = False,
@@ -293,6 +303,7 @@ def leaderboard(
     """Returns quality, cost and time of every run, best first; runs that differ in their seed alone share a row.
 
     where: conditions that a row meets, such as `k=15` or `loss=ce|rep`. group_by: a column whose values are ranked apart.
+    sort: by default the metric that the data is judged by first. `attrs["metrics"]` of the table describes its metrics.
     each: one row a run. say: is told of damaged files, of rows without an interval, and why there is no row at all.
     """
     found = _loaded(results, say)
@@ -306,15 +317,20 @@ def leaderboard(
         say(f"none of {len(found.results)} results meets: {', '.join(where)}")
         return pd.DataFrame()
     rows = rows.reset_index(drop=True) if each else rows_of.over_seeds(rows)
-    by = rows_of.column_of(sort, rows, "--sort")
+    ranked_by = ranking_column(rows if rows["metrics"].map(bool).any() else rows_of.frame(found.results))
+    by = rows_of.column_of(sort or ranked_by, rows, "--sort")
     group = None if group_by is None else rows_of.column_of(group_by, rows, "--group-by")
     shown = rows_of.ranked(rows, by, top, group).index
     damage: list[str] = []
-    metric = by if by in METRICS else "gap"
+    compared = {column.name for column in columns_in(rows) if column.has_interval}
+    metric = by if by in compared else ranked_by
     rows = with_intervals(rows, found.results, metric, shown, group=group, say=damage.append)
     for reason in dict.fromkeys(damage):
         say(f"no interval: {reason}")
-    return rows.loc[shown].drop(columns=list(rows_of.INTERNAL))
+    columns = columns_in(rows)
+    chosen = rows.loc[shown].drop(columns=[*rows_of.INTERNAL, "metrics"])
+    chosen.attrs["metrics"] = columns
+    return chosen
 
 
 Method: TypeAlias = str | Run | Mapping[str, object] | Sequence[str]
@@ -378,7 +394,7 @@ def _videos(videos: Any, parts: Parts) -> Videos:
 
 
 def _loaded(results: Folders, say: Say) -> rows_of.Loaded:
-    found = rows_of.load(_folders(results))
+    found = rows_of.load(_folders(results), installed_metrics(installed.discover()))
     for reason in found.skipped:
         say(f"skipped: {reason}")
     return found

@@ -193,8 +193,9 @@ class _Resolver:
         self.problems += wrong
         k = _whole("k", self.settings["k"], 1, self.problems)
         seed = _whole("seed", self.settings["seed"], 0, self.problems)
-        weights = self._weights()
-        networks, phases = self._declared(choices, weights, training)
+        label_loss = self._label_loss(choices["data"])
+        weights = self._weights(label_loss)
+        networks, phases = self._declared(choices, weights, training, label_loss)
         losses = {
             name: self._choice("loss", f"loss {name}", self._section(f"loss.{name}"), name)
             for name in _needed(phases, weights)
@@ -274,7 +275,8 @@ class _Resolver:
         recommended = {name for name in settings if self.sources.get(f"{section}.{name}", "").startswith(RECOMMENDERS)}
         return {name: value for name, value in settings.items() if name in names or name not in recommended}
 
-    def _weights(self) -> dict[str, float]:
+    def _weights(self, label_loss: str) -> dict[str, float]:
+        """Returns the objective; where nobody chose one, its loss on the labels is the one of the data."""
         if self.settings["loss"] is None:
             self.problems.append("no loss is chosen, and no installed preset has a usual one")
             return {}
@@ -285,7 +287,11 @@ class _Resolver:
         unknown = {setting.partition(".")[0] for setting in section} - set(known)
         self.problems += [self.registry.missing("loss", name) for name in sorted(unknown)]
         weights: dict[str, float] = {}
-        for name, weight in said.items():
+        for named, weight in said.items():
+            component = self.registry.find("loss", named)
+            on_labels = component is not None and component.kind == "label-loss"
+            usual = on_labels and label_loss and self.sources["loss"] == "default"
+            name = label_loss if usual else named
             weights[name], wrong = parse_weight(name, section.get(name, 1.0) if weight is None else weight)
             self.problems += wrong
         return weights
@@ -295,11 +301,11 @@ class _Resolver:
         choices: Mapping[str, Choice | None],
         weights: Mapping[str, float],
         training: Mapping[str, Any],
+        label_loss: str,
     ) -> tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]]:
         """Asks the schedule for its networks and phases; every fault of its declaration is a problem."""
-        schedule, data = choices["schedule"], choices["data"]
+        schedule = choices["schedule"]
         known = {name: self.registry.find("loss", name) for name in weights}
-        label_loss = self._label_loss(data)
         self.problems += [self.registry.missing("loss", name) for name, c in known.items() if c is None]
         if schedule is None or self.problems:
             return {}, ()

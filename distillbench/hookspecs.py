@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pluggy
 
@@ -20,6 +19,7 @@ from distillbench.interfaces import (
     LabelLoss,
     LearnedSelector,
     MatchingLoss,
+    Metric,
     Preset,
     Report,
     RunEnded,
@@ -101,11 +101,8 @@ def reports() -> Mapping[str, type[Report]]:  # type: ignore[empty-body]
 
 
 @hookspec
-def metric_columns() -> Mapping[str, Callable[[Any], float]]:  # type: ignore[empty-body]
-    """Offers columns of the leaderboard: by name, a function of the test split's `Predictions`.
-
-    Predictions has ids (V), classes (V, 20) best first, scores (V, 20), hits (V, 20), positives (V,) labels a video.
-    """
+def metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]
+    """Offers metrics, by the names that they have in results and on the leaderboard."""
 
 
 @hookspec

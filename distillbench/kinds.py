@@ -16,6 +16,7 @@ from distillbench.interfaces import (
     LabelLoss,
     LearnedSelector,
     MatchingLoss,
+    Metric,
     Preset,
     Report,
     TrainingSchedule,
@@ -61,6 +62,7 @@ _TABLE = (
     Kind("executor", "executors", Executor, "Executors", "executors"),
     Kind("exporter", "exporters", Exporter, "Exporters", "exporters"),
     Kind("report", "reports", Report, "Reports", "reports"),
+    Kind("metric", "metrics", Metric, "Metrics", "metrics"),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}

@@ -263,7 +263,7 @@ def _load(hooks: pluggy.PluginManager, entry: EntryPoint, name: str) -> tuple[Mo
             return None, f"'{entry.value}' is {quoted(module)}; a plugin is a module"
         if hooks.is_registered(module):
             return None, f"the module '{entry.value}' is already registered under another entry point"
-        known = [*(kind.hook for kind in KINDS.values()), *OBSERVER_HOOKS, "metric_columns", "questions"]
+        known = [*(kind.hook for kind in KINDS.values()), *OBSERVER_HOOKS, "questions"]
         unknown = [n for n in dir(module) if n not in known and hooks.parse_hookimpl_opts(module, n)]
         if unknown:
             return None, "; ".join(f"unknown hook '{n}'{nearest(n, known)}" for n in unknown)
@@ -290,7 +290,7 @@ def _offers(hooks: pluggy.PluginManager, module: ModuleType) -> Iterator[tuple[s
             if reason:
                 yield kind, "", None, reason
             for name, cls in pairs:
-                wrong = wrong_name(name)
+                wrong = wrong_name(kind, name)
                 if wrong:
                     yield kind, "", None, f"its hook '{hook}' offers {wrong}"
                     continue

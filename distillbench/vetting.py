@@ -14,6 +14,7 @@ from distillbench.interfaces import (
     Figure,
     Keeps,
     LabelKind,
+    MetricNeeds,
     Need,
     Requirements,
     Table,
@@ -25,14 +26,39 @@ from distillbench.quoting import quoted, reason_of
 _NAME = re.compile(r"\w[\w-]*")
 _SUFFIX = re.compile(r"(\.\w+)+")
 
+_IDENTITY = (
+    *("run", "data", "encoder", "selector", "train_selector", "k", "loss", "schedule", "head"),
+    *("preset", "seed", "seeds", "plugins", "warnings", "settings", "metrics", "judged_by"),
+    *("status", "reason", "question", "train_videos", "precision", "device"),
+)
+_MEASURED = (
+    *("videos", "classes", "classes_with_positives", "ties", "macs", "flops", "published_macs"),
+    *("frames", "bytes", "parameters", "memory", "latency", "latency_p95", "throughput"),
+    *("runs_beside", "latency_doubtful", "train_seconds", "still_improving", "epoch_chosen_by"),
+    *("budget", "same_top_1", "same_top_20", "teacher_kl", "teacher_cka"),
+    *(f"{n}_{w}" for n in ("teacher", "student") for w in ("epochs", "steps", "examples", "seconds")),
+)
+_MADE_LATER = (*("like_best_uncorrected", "like_best_by", "method"),)
+COLUMNS = frozenset((*_IDENTITY, *_MEASURED, *_MADE_LATER))
+"""Columns of the leaderboard and of reports, and counts in results, which no metric is called."""
+_ENDINGS = ("_sd", "_low", "_high")
+"""What a metric's standard deviation and interval are called, behind its name."""
 
-def wrong_name(name: object) -> str:
+
+def wrong_name(kind: str, name: object) -> str:
     """Says what is wrong with a component's name, which must fit on a command line and in a list."""
     if type(name) is not str:
         return f"the name {quoted(name)}, which is no text"
     if not _NAME.fullmatch(name):
         return f"the name {quoted(name)}; a name is made of letters, digits, '_' and '-'"
+    if kind == "metric" and is_column(name):
+        return f"the name {quoted(name)}, which is a column of the leaderboard"
     return ""
+
+
+def is_column(name: str) -> bool:
+    """Tells whether a name is that of a column of the leaderboard that is no metric."""
+    return name in COLUMNS or name.endswith(_ENDINGS)
 
 
 def wrong_class(kind: str, cls: object) -> str:
@@ -129,6 +155,13 @@ def _data(cls: type) -> Iterator[str]:
     wrong = wrong_settings(getattr(cls, "recipe", None))
     if wrong:
         yield f"has a recipe that {wrong}"
+    metrics = getattr(cls, "metrics", None)
+    if not isinstance(metrics, (tuple, list)) or not _are_names(metrics):
+        yield f"has metrics that are {quoted(metrics)}; they must be a tuple of names, each once"
+
+
+def _are_names(names: Sequence[object]) -> bool:
+    return all(type(name) is str for name in names) and len(set(names)) == len(names)
 
 
 def _selector(cls: type) -> Iterator[str]:
@@ -197,6 +230,25 @@ def _report(cls: type) -> Iterator[str]:
         yield f"has a row in check_rows that {wrong}"
 
 
+def _metric(cls: type) -> Iterator[str]:
+    title = getattr(cls, "title", None)
+    if type(title) is not str or not title or not title.isprintable():
+        yield f"has a title that is {quoted(title)}; it must be text in one line"
+    for attribute in ("higher_is_better", "each_epoch"):
+        yield from _one_of(cls, attribute, (True, False))
+    yield from _one_of(cls, "needs", get_args(MetricNeeds))
+    kinds = getattr(cls, "label_kinds", None)
+    if type(kinds) is not frozenset or not kinds or not kinds <= set(get_args(LabelKind)):
+        known = ", ".join(get_args(LabelKind))
+        yield f"has label_kinds that are {quoted(kinds)}; they must be a frozenset of: {known}"
+        return
+    places = getattr(cls, "default_place", None)
+    if type(places) is not dict or any(type(place) is not int for place in places.values()):
+        yield f"has a default_place that is {quoted(places)}; it must be a dict to whole numbers"
+    elif not kinds.issuperset(places):
+        yield f"has a default_place for {quoted(list(places))} and label_kinds {quoted(set(kinds))}"
+
+
 def _nothing(cls: type) -> Iterator[str]:
     yield from ()
 
@@ -214,6 +266,7 @@ _ATTRIBUTES = {
     "label-loss": _label_loss,
     "matching-loss": _loss,
     "report": _report,
+    "metric": _metric,
     "executor": _executor,
     "exporter": _exporter,
 }

@@ -68,12 +68,7 @@ def _hooks() -> str:
     lines = ["| kind | hook | a class derived from |", "|---|---|---|"]
     lines += [f"| {kind.name} | `{kind.hook}` | `{kind.base.__name__}` |" for kind in KINDS.values()]
     lines += [f"| observer | {', '.join(f'`{hook}`' for hook in OBSERVER_HOOKS)} | functions |"]
-    return (
-        "\n".join(
-            [*lines, "| columns | `metric_columns` | functions |", "| questions | `questions` | paths of TOML files |"]
-        )
-        + "\n"
-    )
+    return "\n".join([*lines, "| questions | `questions` | paths of TOML files |"]) + "\n"
 
 
 def command_line() -> str:
@@ -186,9 +181,11 @@ listed or stored is not usable: `distillbench plugins` lists it with its distrib
 - A dataclass of knobs that is not frozen or has no instance for its default, and two knobs of one name.
 - `check_knobs` or a data set's `recipe` that is no mapping from name to number, text, truth value or `None`; a `label_kind`,
   `keeps`, `scan_stride`, `reads`, `reports`, `default_for` or `requirements` that mean nothing; a report's `needs` that is no
-  name, or `check_rows` that are no mappings.
+  name, or `check_rows` that are no mappings; a data set's `metrics` that are no names.
+- A metric without a `title`, with `label_kinds`, `default_place`, `needs`, `each_epoch` or `higher_is_better` that mean nothing, or with
+  the name of a column of the leaderboard, or one that ends in `_sd`, `_low` or `_high`, as the spread and the bounds of a metric do.
 
-What a plugin prints while it is imported, asked or built, and what an observer or a column prints, goes to standard error.
+What a plugin prints while it is imported, asked or built, and what an observer or a metric prints, goes to standard error.
 
 """
 

@@ -137,6 +137,18 @@ KINDS = {
         return None
 """,
     ),
+    "metric": (
+        "metrics",
+        "Metric",
+        """
+    title = "strange"
+
+    def __init__(self, *, knob: int = 1) -> None: ...
+
+    def compute(self, predictions):
+        return 0.5
+""",
+    ),
     "head": (
         "heads",
         "Head",

@@ -9,20 +9,31 @@ from typing import Any
 
 from distillbench import choices
 from distillbench.config import flags as flagged
+from distillbench.evaluation.metric_set import MetricSet, installed_metrics, metrics_of
 from distillbench.grid import setups
-from distillbench.interfaces import NetworkSpec, Phase, TrainingSchedule
+from distillbench.interfaces import Metric, NetworkSpec, Phase, TrainingSchedule
 from distillbench.knobs import grouped
 from distillbench.registry import Component, Registry, discover
 from distillbench.results import answer as running
 from distillbench.results.answer import Workplace
 from distillbench.results.record import Result
 from distillbench.setup import Setup
+from distillbench.training.assemble import Parts
 from distillbench.training.observer import SILENT, Observer
 
 
 @functools.cache
 def installed() -> Registry:
     return discover()
+
+
+@functools.cache
+def metrics() -> Mapping[str, Metric]:
+    return installed_metrics(installed())
+
+
+def metrics_for(parts: Parts) -> MetricSet:
+    return metrics_of(parts.setup.data.component, installed())
 
 
 def answer(setup: Setup, place: Workplace, observer: Observer = SILENT, **more: Any) -> Result:

@@ -251,6 +251,19 @@ ATTRIBUTES = [
     ("exporter", "suffix = 'onnx'", "a suffix that is 'onnx'; it must be a dot and what follows it, such as .onnx"),
     ("exporter", "suffix = './../x'", "a suffix that is './../x'"),
     ("exporter", "del suffix", "a suffix that is None"),
+    ("data", "metrics = 'gap'", "metrics that are 'gap'; they must be a tuple of names, each once"),
+    ("data", "metrics = ('gap', 'gap')", "they must be a tuple of names, each once"),
+    ("data", "metrics = BadMapping()", "they must be a tuple of names, each once"),
+    ("metric", "del title", "a title that is None; it must be text in one line"),
+    ("metric", "title = 'two\\nlines'", "a title that is 'two\\nlines'"),
+    ("metric", "higher_is_better = 'yes'", "a higher_is_better that is 'yes'"),
+    ("metric", "label_kinds = frozenset({'none'})", "they must be a frozenset of: multi-label, single-label"),
+    ("metric", "label_kinds = Raising()", "cannot be looked at: Odd"),
+    ("metric", "default_place = {'multi-label': 'first'}", "it must be a dict to whole numbers"),
+    ("metric", "default_place = {'none': 1}", "a default_place for ['none']"),
+    ("metric", "needs = 'more'", "a needs that is 'more'; there are: best, all"),
+    ("metric", "each_epoch = 1", "a each_epoch that is 1; there are: True, False"),
+    ("metric", "compute = 7", "a compute that is 7; it must be a method"),
 ]
 
 
@@ -259,6 +272,14 @@ def test_an_attribute_that_means_nothing_is_a_failure(found: Discovered, kind: s
     (failure,) = strangers(found(hostile.module(kind, body=body)))
     assert failure.reason.startswith(f"the {kind} 'strange' ")
     assert said in failure.reason
+
+
+@pytest.mark.parametrize("name", ["seed", "latency", "videos", "gap_low", "mine_sd", "settings"])
+def test_a_metric_may_not_be_called_as_a_column_of_the_leaderboard(found: Discovered, name: str) -> None:
+    registry = found(hostile.module("metric", name=name))
+    (failure,) = strangers(registry)
+    assert failure.reason == f"its hook 'metrics' offers the name '{name}', which is a column of the leaderboard"
+    assert found(hostile.module("metric", name="mine")).find("metric", "mine") is not None
 
 
 NAMES = [
@@ -368,6 +389,8 @@ def test_ctrl_c_during_an_import_names_the_plugin_and_exits_with_130(tmp_path: P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background of a shell, SIGINT is ignored and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until = time.monotonic() + 60
     while not reached.exists() and time.monotonic() < until:
@@ -524,6 +547,8 @@ def test_no_plugin_takes_anything_else_down(
             if kind == "report":  # no setting of a run
                 with component.answering():
                     assert isinstance(wrong_report(component.cls().make(None)), str)
+                continue
+            if kind == "metric":  # data choose metrics
                 continue
             choose(kind, component.name, registry)
         except DistillbenchError as error:

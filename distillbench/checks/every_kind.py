@@ -132,6 +132,8 @@ def _observed(subject: Subject, made: Any) -> dict[str, object]:
         case "report":
             reported = made.make(toy_runs.runs(made.check_rows or toy_runs.ANY))
             return {"made": reported if isinstance(reported, Table) else type(reported).__name__}
+        case "metric":
+            return {"value": made.compute(of_kind("metric").toy(subject))}
         case "data":
             splits = opened(subject, made)
             return {"ids": [list(getattr(splits, name).ids) for name in ("train", "validation", "test")]}

@@ -48,7 +48,7 @@ def _toy() -> _Toy:
         "run": "0123456789ab",
         "network": "student",
         "k": 6,
-        "metrics": {"gap": 0.5},
+        "metrics": {"quality": 0.5},
     }
     batches = ((6, 6, 4), (6, 3, 1, 5, 2), (2,), (4, 4))
     example, *others = (_stored(lengths, seed) for seed, lengths in enumerate(batches))

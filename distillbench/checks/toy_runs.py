@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.topk import TopK
+from distillbench.evaluation.metric_set import MetricSet, default_names, installed_metrics, valid_for
 from distillbench.interfaces import (
     Codec,
     Labels,
@@ -23,9 +22,12 @@ from distillbench.interfaces import (
     Networks,
     NetworkSpec,
     Phase,
+    Predictions,
     Term,
     Videos,
 )
+from distillbench.metrics.topk import TopK
+from distillbench.registry import Registry, discover
 from distillbench.reports.stored import StoredRuns
 from distillbench.results.record import Result
 from distillbench.setup import described
@@ -72,11 +74,23 @@ def no_runs() -> StoredRuns:
 
 @dataclass(frozen=True)
 class _ToyResult(Result):
-    made: Predictions
+    made: Predictions | None = None
 
     def predictions(self) -> Predictions:
         """Returns the invented predictions."""
+        assert self.made is not None
         return self.made
+
+
+@functools.cache
+def _installed() -> Registry:
+    """What is installed: runs are judged by the metrics that there are."""
+    return discover()
+
+
+def _judges() -> MetricSet:
+    names = default_names("multi-label", _installed())
+    return MetricSet(valid_for("multi-label", _installed()).values(), names)
 
 
 def _result(number: int, row: Mapping[str, object], data: str) -> Result:
@@ -87,10 +101,13 @@ def _result(number: int, row: Mapping[str, object], data: str) -> Result:
     kept = TopK(CLASSES)
     kept.update(scores, torch.from_numpy(labels))
     key = f"toy{number}"
-    quality = dataclasses.asdict(kept.compute(0.5))
-    content = _content(key, row, data) | {"metrics": quality}
     predictions = kept.predictions([f"video {video}" for video in range(VIDEOS)])
-    return _ToyResult(Path("no-such-folder", f"{key}.json"), content, predictions)
+    judges = _judges()
+    found = judges.compute(judges.names, predictions)
+    quality = {name: 0.5 if value is None else value for name, value in found.items()}
+    content = _content(key, row, data) | {"metrics": {**quality, "videos": VIDEOS}}
+    path = Path("no-such-folder", f"{key}.json")
+    return _ToyResult(path, content, installed_metrics(_installed()), predictions)
 
 
 def _content(key: str, row: Mapping[str, object], data: str) -> dict[str, Any]:
@@ -108,6 +125,7 @@ def _content(key: str, row: Mapping[str, object], data: str) -> dict[str, Any]:
         "data": {
             "fingerprints": {"train": "a", "validation": "b", "test": "c"},
             "videos": {"train": videos, "test": VIDEOS},
+            "metrics": list(_judges().judged_by),
         },
         "versions": {},
         "machine": {"device": "cpu", "precision": "fp32", "runs_beside": 0},
@@ -131,7 +149,7 @@ def _content(key: str, row: Mapping[str, object], data: str) -> dict[str, Any]:
                 "networks": {
                     network: {
                         "terms": {},
-                        "validation": {"gap": 0.1 * epoch, "map_at_20": 0.1 * epoch},
+                        "validation": dict.fromkeys(_judges().each_epoch, 0.1 * epoch),
                         "best": 1,
                     }
                     for network in ("teacher", "student")

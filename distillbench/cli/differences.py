@@ -10,7 +10,7 @@ import json
 from tabulate import tabulate
 
 from distillbench.cli.escaping import markdown, one_line
-from distillbench.results.comparison import METRICS, Comparison
+from distillbench.results.comparison import Comparison
 
 _HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p")
 
@@ -24,7 +24,14 @@ def render(found: Comparison, form: str) -> str:
     style, cell = ("github", markdown) if form == "markdown" else ("simple", one_line)
     settings = [tuple(map(cell, row)) for row in found.settings]
     rows = [
-        (METRICS[name], f"{d.a:.4f}", f"{d.b:.4f}", f"{d.value:+.4f}", f"[{d.low:+.4f}, {d.high:+.4f}]", _p(d.p))
+        (
+            cell(found.titles[name]),
+            f"{d.a:.4f}",
+            f"{d.b:.4f}",
+            f"{d.value:+.4f}",
+            f"[{d.low:+.4f}, {d.high:+.4f}]",
+            _p(d.p),
+        )
         for name, d in found.differences.items()
     ]
     seeds = [f"{side.name}, seeds {', '.join(map(str, sorted(side.by_seed)))}" for side in (found.a, found.b)]

@@ -69,12 +69,9 @@ def advice(parts: Parts) -> None:
 def result(answer: Result) -> None:
     """Prints what a run found, and what limits it."""
     found = row(answer)
+    shown_metrics = [metric for metric in found["metrics"] if metric.is_judge or metric.each_epoch]
     told = [
-        ("GAP@20", f"{found['gap']:.4f}"),
-        ("mAP@20", f"{found['map_at_20']:.4f}"),
-        ("mAP", f"{found['map']:.4f}"),
-        ("Hit@1", f"{found['hit_at_1']:.4f}"),
-        ("PERR", f"{found['perr']:.4f}"),
+        *((metric.title, _quality(found[metric.name])) for metric in shown_metrics),
         ("frames a video", f"{found['frames']:.1f}"),
         ("MACs", count(found["macs"])),
         ("parameters", count(found["parameters"])),
@@ -87,6 +84,10 @@ def result(answer: Result) -> None:
     for warning in found["warnings"].splitlines():
         notes.print(styled("[yellow]warning:[/] {}", warning), soft_wrap=True)
     out.print(str(answer.path), style="dim", soft_wrap=True)
+
+
+def _quality(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def latency(found: Mapping[str, Any]) -> str:

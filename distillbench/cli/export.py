@@ -32,5 +32,5 @@ def export(
         raise ConfigError([f"--set takes exporter.KNOB=VALUE here; found '{name}'" for name in strange])
     knobs = {name.removeprefix("exporter."): value for name, value in given.items()}
     registry = discover()
-    found = written(rows.find(run, results), registry, to, out, knobs=knobs, tolerance=tolerance)
+    found = written(rows.find(run, results, registry), registry, to, out, knobs=knobs, tolerance=tolerance)
     echo(f"{found.path}: logits of {found.videos} test videos differ by at most {found.difference:.3g}")

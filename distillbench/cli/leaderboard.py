@@ -22,7 +22,10 @@ def leaderboard(
     folders: Annotated[
         list[Path] | None, typer.Argument(help="Folders of results, any number.", show_default="results")
     ] = None,
-    sort: Annotated[str, typer.Option(help="gap, map, map_at_20, macs, latency or any other column.")] = "gap",
+    sort: Annotated[
+        str | None,
+        typer.Option(help="A metric, macs, latency or any other column.", show_default="the data's first metric"),
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option(help="Keep rows with COLUMN=VALUE, such as k=15 or loss=ce|rep.")
     ] = None,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from distillbench.cli.terminal import echo
 from distillbench.errors import ConfigError
+from distillbench.evaluation.metric_set import installed_metrics
+from distillbench.registry import Registry
 from distillbench.results import leaderboard
 from distillbench.results.leaderboard import Loaded
 
@@ -16,17 +18,20 @@ def complain(text: str) -> None:
     echo(text, err=True)
 
 
-def loaded(folders: Sequence[Path] | None) -> Loaded:
-    """Reads every result of the folders, `results` if none is named, and names each damaged file."""
-    found = leaderboard.load(folders or [Path("results")])
+def loaded(folders: Sequence[Path] | None, registry: Registry) -> Loaded:
+    """Reads every result of the folders, `results` if none is named, and names each damaged file.
+
+    registry: what is installed; the metrics in it give numbers their titles and intervals.
+    """
+    found = leaderboard.load(folders or [Path("results")], installed_metrics(registry))
     for reason in found.skipped:
         complain(f"skipped: {reason}")
     return found
 
 
-def some(folders: Sequence[Path] | None) -> Loaded:
+def some(folders: Sequence[Path] | None, registry: Registry) -> Loaded:
     """Reads results as `loaded` does; raises `ConfigError` where there is none."""
-    found = loaded(folders)
+    found = loaded(folders, registry)
     if not found.results:
         raise ConfigError([leaderboard.why_none(found, folders or [Path("results")])])
     return found

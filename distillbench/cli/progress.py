@@ -20,14 +20,19 @@ from rich.text import Text
 
 from distillbench.cli.display import notes
 from distillbench.data import indexing_progress
+from distillbench.interfaces import Metric
 from distillbench.training.observer import Observer
 
 _MANY_SHARDS = 4
 
 
 @contextmanager
-def progress() -> Iterator[Observer]:
-    """Shows a bar for every phase while it is trained: what is learnt, and how long is left."""
+def progress(metrics: Mapping[str, Metric]) -> Iterator[Observer]:
+    """Shows a bar for every phase while it is trained: what is learnt, and how long is left.
+
+    metrics: those that are installed, by name.
+    """
+    titles = {name: metric.title for name, metric in metrics.items()}
     with (
         _Lines(
             TextColumn("{task.description}", markup=False),
@@ -41,7 +46,7 @@ def progress() -> Iterator[Observer]:
         ) as bars,
         indexing_progress(_Indexing(bars)),
     ):
-        yield _Bars(bars)
+        yield _Bars(bars, titles)
 
 
 class _Indexing:
@@ -70,8 +75,8 @@ class _Lines(Progress):
 class _Bars(Observer):
     """Turns what the training loop tells into progress bars."""
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    def __init__(self, bars: Progress, titles: Mapping[str, str]) -> None:
+        self._bars, self._titles = bars, titles
         self._task: TaskID | None = None
 
     def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
@@ -83,15 +88,22 @@ class _Bars(Observer):
 
     def epoch_ended(self, row: Mapping[str, Any]) -> None:
         if self._task is not None:
-            self._bars.update(self._task, learnt=_learnt(row))
+            self._bars.update(self._task, learnt=_learnt(row, self._titles))
 
     def said(self, message: str) -> None:
         self._bars.console.print(message, soft_wrap=True)
 
 
-def _learnt(row: Mapping[str, Any]) -> str:
+def validated(learnt: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[str, str]:
+    """Writes the title and the value of the metric that chooses epochs, the first of an epoch."""
+    name, value = next(iter(learnt["validation"].items()))
+    return titles.get(name, name), "-" if value is None else f"{value:.3f}"
+
+
+def _learnt(row: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     parts = []
     for network, told in row["networks"].items():
         terms = " ".join(f"{name} {value:.3g}" for name, value in told["terms"].items())
-        parts.append(f"{network}: {terms}, validation GAP {told['validation']['gap']:.3f}")
+        title, value = validated(told, titles)
+        parts.append(f"{network}: {terms}, validation {title} {value}")
     return f"epoch {row['epoch']} " + "; ".join(parts)

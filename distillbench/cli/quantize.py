@@ -20,8 +20,9 @@ def quantize(
     from distillbench.results.leaderboard import frame
     from distillbench.results.quantizing import quantize as in_8_bits
 
-    result = rows.find(run, results)
-    with progress() as observer:
-        made = in_8_bits(result, discover(), observer)
+    registry = discover()
+    result = rows.find(run, results, registry)
+    with progress(result.metrics) as observer:
+        made = in_8_bits(result, registry, observer)
     table.show(frame([result, made]), "table")
     echo(str(made.path))

@@ -63,7 +63,7 @@ def report(
     if component is None:
         raise ConfigError([registry.missing("report", name)])
     knobs = _knobs(component, settings or [])
-    found = loading.some(results).results
+    found = loading.some(results, registry).results
     from distillbench.interfaces import Figure
     from distillbench.reports.stored import StoredRuns, networks_with
 

@@ -21,9 +21,10 @@ def reproduce(
     from distillbench.registry import discover
     from distillbench.results.reproduction import reproduce as run_again
 
-    result = rows.find(run, results)
-    with progress() as observer:
-        found = run_again(result, discover(), device, observer)
+    registry = discover()
+    result = rows.find(run, results, registry)
+    with progress(result.metrics) as observer:
+        found = run_again(result, registry, device, observer)
     rows.reproduced(result, found)
     if not found.agrees:
         raise typer.Exit(1)

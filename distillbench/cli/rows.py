@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from distillbench.api import load
 from distillbench.cli.display import count, latency
 from distillbench.cli.loading import complain
 from distillbench.cli.terminal import console, styled
+from distillbench.registry import Registry
 from distillbench.results.leaderboard import row
 from distillbench.results.record import Result
 from distillbench.results.reproduction import Reproduction
@@ -22,7 +24,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _DIFFERENCES = 20
 
 
-def find(run: str, folders: Sequence[Path] | None) -> Result:
+def find(run: str, folders: Sequence[Path] | None, registry: Registry) -> Result:
     """Finds a run by its file, its key or the beginning of it."""
     return load(run, folders or "results", say=complain).stored
 
@@ -64,7 +66,9 @@ def history(rows: Sequence[Mapping[str, Any]]) -> Table:
     for epoch in rows:
         for network, told in epoch["networks"].items():
             for name, value in (told["validation"] | {f"loss {n}": v for n, v in told["terms"].items()}).items():
-                curves.setdefault((epoch["phase"], network, name), []).append(float(value))
+                curves.setdefault((epoch["phase"], network, name), []).append(
+                    math.nan if value is None else float(value)
+                )
     table = Table(title="history", title_justify="left", box=None, header_style="bold", pad_edge=False)
     for head in ("phase", "network", "", "first", "curve", "last"):
         table.add_column(head, justify="right" if head in ("first", "last") else "left")
@@ -74,10 +78,12 @@ def history(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Draws values as bars of eight heights, the lowest value the lowest bar."""
-    low, high = min(values), max(values)
+    """Draws values as bars of eight heights, the lowest value the lowest bar, NaN as a gap."""
+    known = [value for value in values if not math.isnan(value)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((value - low) * scale)] for value in values)
+    heights = (None if math.isnan(value) else round((value - low) * scale) for value in values)
+    return "".join(" " if height is None else _BARS[height] for height in heights)
 
 
 def reproduced(result: Result, found: Reproduction) -> None:

@@ -62,6 +62,6 @@ def run(
         if plan:
             display.advice(request.rehearse())
             return
-        with progress() as observer:
+        with progress(request.metrics) as observer:
             made = request.make(observer)
         display.result(made.stored)

@@ -1,41 +1,44 @@
-"""Writes ranking metrics."""
+"""Writes the metrics of predictions."""
 
 from __future__ import annotations
 
-import dataclasses
+import csv
+import io
 import json
 
-from distillbench.evaluation.ranking import RankingMetrics
+from tabulate import tabulate
 
-_TITLES = {
-    "gap": "GAP@20",
-    "map_at_20": "mAP@20",
-    "map_at_20_all_classes": "mAP@20, empty classes as 0",
-    "map": "mAP",
-    "hit_at_1": "Hit@1",
-    "perr": "PERR",
-    "videos": "videos",
-    "classes": "classes",
-    "classes_with_positives": "classes with a positive",
-    "ties": "ties",
-}
+from distillbench.cli.escaping import markdown, one_line
+from distillbench.evaluation.scoring import Scored
 
 
-def render(metrics: RankingMetrics, form: str) -> str:
+def render(found: Scored, form: str) -> str:
     """Writes metrics in one of the forms table, markdown, csv, json."""
-    values = dataclasses.asdict(metrics)
+    values: dict[str, float | int | None] = {name: value for name, (_, value) in found.metrics.items()}
+    values |= found.counts
     if form == "json":
         return json.dumps(values, indent=1) + "\n"
     if form == "csv":
-        return ",".join(_TITLES) + "\n" + ",".join("" if values[n] is None else repr(values[n]) for n in _TITLES) + "\n"
-    from tabulate import tabulate
-
-    rows = [(title, _cell(values[name])) for name, title in _TITLES.items()]
-    style = "github" if form == "markdown" else "simple"
-    return (
-        tabulate(rows, headers=("metric", "value"), tablefmt=style, colalign=("left", "right"), disable_numparse=True)
-        + "\n"
+        return _csv(values)
+    titles = {name: title for name, (title, _) in found.metrics.items()}
+    style, cell = ("github", markdown) if form == "markdown" else ("simple", one_line)
+    rows = [(cell(titles.get(name, name.replace("_", " "))), _cell(value)) for name, value in values.items()]
+    drawn = tabulate(
+        rows,
+        headers=("metric", "value"),
+        tablefmt=style,
+        colalign=("left", "right"),
+        disable_numparse=True,
     )
+    return drawn + "\n"
+
+
+def _csv(values: dict[str, float | int | None]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(values)
+    writer.writerow("" if value is None else repr(value) for value in values.values())
+    return text.getvalue()
 
 
 def _cell(value: float | int | None) -> str:

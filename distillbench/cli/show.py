@@ -14,5 +14,6 @@ def show(
 ) -> None:
     """Print everything that is known of one run: settings, quality, cost, budget, and how it learnt."""
     from distillbench.cli import rows
+    from distillbench.registry import discover
 
-    rows.show(rows.find(run, results))
+    rows.show(rows.find(run, results, discover()))

@@ -71,7 +71,7 @@ def sweep(
     watching.plan(request.plan, request.executor.free)
     if dry_run or not request.plan.jobs:
         return
-    with watching.live(request.plan, results) as watcher:
+    with watching.live(request.plan, results, request.metrics) as watcher:
         request.make(watcher)
     if watcher.failures:
         raise typer.Exit(1)

@@ -19,13 +19,13 @@ from distillbench.cli.display import count, latency
 from distillbench.cli.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.terminal import TextConsole, echo
 from distillbench.results.leaderboard import INTERNAL
-from distillbench.results.significance import METRICS
+from distillbench.results.metric_columns import MetricColumn, columns_in, ranking_column
 
-_UNSEEN = list(INTERNAL)
+_UNSEEN = [*INTERNAL, "metrics"]
 _UNBOUNDED = 1000
 _SHORTEST_KEY = 6
 _LIKE_BEST, _ONE_SEED = "≈", "†"
-_GAP = "GAP@20 ± 95 %"
+_INTERVAL = " ± 95 %"
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Colum
     """Chooses what people compare, written with units, and the notes that belong below it."""
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     noted, notes = _noted(records)
+    judges = _judges(rows)
+    first = judges[0]
 
     def column(title: str, cells: Iterable[object], rank: int, is_text: bool = False) -> Column:
         return Column(title, tuple(printable(str(cell)).replace("\n", " ") for cell in cells), rank, is_text)
@@ -100,9 +102,10 @@ def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Colum
         column("frames", map(_frames, records), 2, True),
         column("loss", (row["loss"] for row in records), 4, True),
         column("seeds", map(_seeds, records), 7),
-        column(_GAP, (_quality(row, "gap") for row in records), 0),
-        column("mAP@20 ± 95 %", (_quality(row, "map_at_20") for row in records), 9),
-        column("mAP", (_quality(row, "map") for row in records), 11),
+        *(
+            column(_title(metric), (_quality(row, metric.name, metric is first) for row in records), rank)
+            for metric, rank in zip(judges, _ranks(len(judges)), strict=True)
+        ),
         column("MACs", (_or_dash(row["macs"]) for row in records), 3),
         column("FLOPs", (_or_dash(row["flops"]) for row in records), 12),
         column("paper's MACs", (_or_dash(row["published_macs"]) for row in records), 13),
@@ -115,7 +118,7 @@ def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Colum
     kept = [c for c in made if c.title not in alike and any(cell not in ("", "-") for cell in c.cells)]
     if group is not None:
         kept = [column(group, rows[group].map(str), 0, True), *(c for c in kept if c.title != group)]
-    return kept, [*_explanations(records), *notes]
+    return kept, [*_explanations(records, judges), *notes]
 
 
 def _noted(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -134,17 +137,37 @@ def _letter(number: int) -> str:
     return chr(ord("a") + number) if number < 26 else f"n{number + 1}"
 
 
-def _explanations(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _judges(rows: pd.DataFrame) -> list[MetricColumn]:
+    """Lists the metrics that the rows' data is judged by, the one that ranks them first."""
+    found = columns_in(rows)
+    if not found:  # no run has a result
+        return [MetricColumn("", "quality")]
+    first = ranking_column(rows)
+    judges = [column for column in found if column.is_judge]
+    return sorted(judges, key=lambda column: column.name != first)
+
+
+def _ranks(count: int) -> list[int]:
+    """Says how soon each metric is left out where the width is short: the first never is."""
+    return [0, 9, *(11 for _ in range(count))][:count]
+
+
+def _title(metric: MetricColumn) -> str:
+    return printable(metric.title) + (_INTERVAL if metric.has_interval else "")
+
+
+def _explanations(records: Sequence[Mapping[str, Any]], judges: Sequence[MetricColumn]) -> list[tuple[str, str]]:
     told = []
-    marks = {_mark(row, name) for row in records for name in METRICS}
+    title = _title(judges[0])
+    marks = {_mark(row, metric.name) for row in records for metric in judges}
     if _LIKE_BEST in marks:
         text = (
             "may be as good as the best row: the 95 % interval of their difference includes 0 (uncorrected: the best of "
             "many rows was picked after looking)"
         )
-        told.append((_GAP, f"{_LIKE_BEST}  {text}"))
+        told.append((title, f"{_LIKE_BEST}  {text}"))
     if _ONE_SEED in marks:
-        told.append((_GAP, f"{_ONE_SEED}  of these networks: one seed, so the interval says nothing of other seeds"))
+        told.append((title, f"{_ONE_SEED}  of these networks: one seed, so the interval says nothing of other seeds"))
     if any(latency(row).startswith("~") for row in records):
         told.append(("latency", "~  taken while something else may have slowed the machine down"))
     return told
@@ -166,11 +189,11 @@ def _seeds(row: Mapping[str, Any]) -> str:
     return str(row["seeds"]) if "seeds" in row else f"seed {row['seed']}"
 
 
-def _quality(row: Mapping[str, Any], name: str) -> str:
-    """Writes a value with half its interval, and a mark that the notes explain."""
-    value, low, high = row[name], row.get(f"{name}_low"), row.get(f"{name}_high")
+def _quality(row: Mapping[str, Any], name: str, is_first: bool) -> str:
+    """Writes a value with half its interval, and a mark that the notes explain; the first metric's, why there is none."""
+    value, low, high = row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")
     if value is None or math.isnan(value):
-        return str(row["status"]) if name == "gap" and row["status"] != "answered" else "-"
+        return str(row["status"]) if is_first and row["status"] != "answered" else "-"
     if not isinstance(low, float) or not isinstance(high, float) or math.isnan(low):
         return f"{value:.4f}"
     return f"{value:.4f} ± {(high - low) / 2:.3f}{_mark(row, name) or ' '}"

@@ -15,10 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from distillbench.cli.display import count, notes
+from distillbench.cli.progress import validated
 from distillbench.cli.terminal import styled
 from distillbench.errors import ResultError
-from distillbench.interfaces import RunStatus
+from distillbench.interfaces import Metric, RunStatus
 from distillbench.results.jobs import label, objective
+from distillbench.results.metric_columns import first_of
 from distillbench.results.planning import Job, Plan
 from distillbench.results.record import Result, read
 from distillbench.results.sweeping import Watcher
@@ -77,9 +79,12 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def live(planned: Plan, results: Path) -> Iterator[Board]:
-    """Shows how a sweep goes: one display in a terminal, a line a run elsewhere."""
-    board = Board(planned, results)
+def live(planned: Plan, results: Path, metrics: Mapping[str, Metric]) -> Iterator[Board]:
+    """Shows how a sweep goes: one display in a terminal, a line a run elsewhere.
+
+    metrics: those that are installed, by name.
+    """
+    board = Board(planned, results, metrics)
     began = time.monotonic()
     try:
         if notes.is_terminal:
@@ -103,14 +108,17 @@ def live(planned: Plan, results: Path) -> Iterator[Board]:
 class Board(Watcher):
     """What is known of a sweep while it goes on."""
 
-    def __init__(self, planned: Plan, results: Path) -> None:
+    def __init__(self, planned: Plan, results: Path, metrics: Mapping[str, Metric]) -> None:
+        self._metrics = metrics
+        self._titles = {name: metric.title for name, metric in metrics.items()}
         self.done = self.failures = 0
         self._total, self._work = len(planned.jobs), planned.work
         self._teachers = planned.teachers
         self._finished = 0.0
         self._busy: dict[str, tuple[Job, float, str]] = {}
         self._began = time.monotonic()
-        self._best = self._best_of([results / f"{setup.key}.json" for setup in planned.answered])
+        self._best: tuple[float, str] | None = None
+        self._consider_all([results / f"{setup.key}.json" for setup in planned.answered])
 
     def started(self, job: Job) -> None:
         """Lists a run as being made."""
@@ -118,20 +126,20 @@ class Board(Watcher):
 
     def trained(self, job: Job, row: Mapping[str, Any]) -> None:
         """Shows how far a run has come."""
-        gaps = ", ".join(f"{name} {told['validation']['gap']:.3f}" for name, told in row["networks"].items())
+        found = {name: validated(told, self._titles) for name, told in row["networks"].items()}
+        title = next((title for title, _ in found.values()), "")
+        values = ", ".join(f"{name} {value}" for name, (_, value) in found.items())
         _, began, _ = self._busy[job.setup.key]
-        self._busy[job.setup.key] = (job, began, f"{row['phase']} epoch {row['epoch']}: validation GAP {gaps}")
+        self._busy[job.setup.key] = (job, began, f"{row['phase']} epoch {row['epoch']}: validation {title} {values}")
 
     def answered(self, job: Job, result: Result) -> None:
         """Prints the line of a run that has its result."""
         _, began, _ = self._busy.pop(job.setup.key)
         self.done += 1
         self._finished += job.work + self._teachers.pop(job.teacher or "", 0.0)
-        gap = float(result.content["metrics"]["gap"])
-        if self._best is None or gap > self._best[0]:
-            self._best = (gap, label(job.setup))
+        told = self._consider(result, label(job.setup))
         took = duration(time.monotonic() - began)
-        notes.print(f"[{self._count()}] {label(job.setup)}: GAP@20 {gap:.4f} ({took})")
+        notes.print(f"[{self._count()}] {label(job.setup)}: {told} ({took})")
 
     def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
         """Prints the line of a run that has none."""
@@ -151,9 +159,7 @@ class Board(Watcher):
         for job, began, state in self._busy.values():
             took = duration(time.monotonic() - began)
             lines.add_row("  " + label(job.setup), Text(state, "dim"), took)
-        best = Text(
-            "" if self._best is None else f"  best so far: GAP@20 {self._best[0]:.4f}, {self._best[1]}", "green"
-        )
+        best = Text("" if self._best is None else f"  best so far: {self._best[1]}", "green")
         return Group(head, lines, best)
 
     def _count(self) -> str:
@@ -165,13 +171,21 @@ class Board(Watcher):
         pace = (time.monotonic() - self._began) / self._finished
         return f"about {duration(pace * max(self._work - self._finished, 0.0))} left"
 
-    def _best_of(self, paths: Sequence[Path]) -> tuple[float, str] | None:
-        found = []
+    def _consider_all(self, paths: Sequence[Path]) -> None:
         for path in paths:
             with suppress(ResultError):  # gone or damaged since the plan was made
-                found.append(read(path))
-        if not found:
-            return None
-        best = max(found, key=lambda result: float(result.content["metrics"]["gap"]))
-        setup = best.content["setup"]
-        return float(best.content["metrics"]["gap"]), f"{setup['schedule']['name']} (answered before)"
+                result = read(path)
+                schedule = result.content["setup"]["schedule"]["name"]
+                self._consider(result, f"{schedule} (answered before)")
+
+    def _consider(self, result: Result, name: str) -> str:
+        """Writes the metric that ranks a result, and takes it for the best where none is better."""
+        first = first_of(result.content, self._metrics)
+        value = result.content["metrics"][first.name]
+        if value is None:
+            return f"{first.title} -"
+        told = f"{first.title} {value:.4f}"
+        worth = value if first.higher_is_better else -value
+        if self._best is None or worth > self._best[0]:
+            self._best = (worth, f"{told}, {name}")
+        return told

@@ -1,20 +1,21 @@
-"""Runs a network over a whole split: ranking metrics, and where the time went."""
+"""Runs a network over a whole split: metrics, and where the time went."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from distillbench.data.batches import Measured, batches
-from distillbench.errors import TrainingError
-from distillbench.evaluation.average_precision import MeanAveragePrecision
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.ranking import RankingMetrics
-from distillbench.evaluation.topk import TopK
-from distillbench.interfaces import Clips, Output, Videos
+from distillbench.errors import DataError, TrainingError
+from distillbench.evaluation.every_score import EveryScore
+from distillbench.evaluation.metric_set import MetricSet, Say
+from distillbench.interfaces import Clips, Output, Predictions, Videos
+from distillbench.metrics.topk import TopK
 from distillbench.networks import Model, columns_of, evaluating
 from distillbench.processes import SOLO, Processes
 
@@ -23,13 +24,14 @@ from distillbench.processes import SOLO, Processes
 class Evaluation:
     """How a network did on a split.
 
+    metrics: by name; None for one that is not defined or that failed.
     frames_read, bytes_read: mean a video, what the selector scanned included. used: (V,) frames that each video took,
     of a network that may stop early. reading, model, metric: seconds of the
     whole split, one after the other; reading is the time that was waited for. Where several processes share the split,
     seconds are this process's own.
     """
 
-    metrics: RankingMetrics
+    metrics: Mapping[str, float | None]
     predictions: Predictions
     frames_read: float
     bytes_read: float
@@ -45,20 +47,23 @@ def evaluate(
     view: Measured,
     batch_size: int,
     device: torch.device,
+    metrics: MetricSet,
+    names: Sequence[str],
     *,
-    exact: bool = False,
+    say: Say,
     processes: Processes = SOLO,
 ) -> Evaluation:
     """Scores every video of a split in order; the network is then in the mode that it was in.
 
     processes: those that share the split, whole batches each, so that every score has the bits that it has in one
         process; each returns what all of them found.
-    exact: also compute the untruncated mAP, for which every score is kept, in memory or in a temporary file.
+    names: the metrics that are computed; where some need every score, all are kept, in memory or in a temporary file.
+    say: is told of a metric that fails, which is None.
 
-    Raises `TrainingError` where a score is no number.
+    Raises `TrainingError` where a score is no number, `DataError` where no video has a label.
     """
     kept = TopK(videos.labels.count)
-    whole = MeanAveragePrecision(videos.labels.count) if exact else None
+    every = EveryScore(videos.labels) if metrics.need_all_scores(names) else None
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
     read = torch.zeros(2, dtype=torch.int64)  # frames, and numbers of the features
     used: list[Tensor] = []
@@ -85,26 +90,30 @@ def evaluate(
                 )
             began = time.perf_counter()
             kept.update(logits, batch.labels)
-            if whole is not None:
-                whole.update(logits, batch.labels)
+            if every is not None:
+                every.append(logits.float().numpy())
             seconds["metric"] += time.perf_counter() - began
     began = time.perf_counter()
-    kept = kept.gathered(processes)
-    metrics = kept.compute(None if whole is None else whole.compute(processes))
+    kept, every = kept.gathered(processes), every.gathered(processes) if every is not None else None
+    predictions = kept.predictions(videos.ids, videos.labels, None if every is None else every.batches)
+    if not predictions.class_positives.any():
+        raise DataError(f"metrics need labels: none of the {len(videos)} videos has any")
+    # A stranger's code runs in one process alone, so that all go on with the same numbers.
+    found = processes.decide(lambda: metrics.compute(names, predictions, say))
     seconds["metric"] += time.perf_counter() - began
     frames, numbers = processes.sum(read).tolist()
     mean = frames / len(videos)
-    every = None
+    stopped = None
     if model.exit_policy is not None:
         none = torch.empty(0, dtype=torch.int64)
-        every = processes.gather_uneven(torch.cat([none, *used]))
+        stopped = processes.gather_uneven(torch.cat([none, *used]))
     return Evaluation(
-        metrics,
-        kept.predictions(videos.ids),
+        found,
+        dataclasses.replace(predictions, batches=None),  # lets the scores go
         frames_read=mean,
         bytes_read=mean * (numbers / frames),
         **seconds,
-        used=every,
+        used=stopped,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.errors import DataError
-from distillbench.evaluation.average_precision import mean_average_precision
-from distillbench.evaluation.ranking import RankingMetrics
+from distillbench.evaluation.metric_set import MetricSet, Say, default_names, valid_for
 from distillbench.evaluation.tables import Table, read_table
-from distillbench.evaluation.topk import TopK
+from distillbench.interfaces import LabelKind, Labels
+from distillbench.metrics.ranking import counts_of
+from distillbench.metrics.topk import TopK
+from distillbench.registry import Registry
 
 _BATCH = 1024
 
 
-def score_files(predictions: Path, labels: Path) -> RankingMetrics:
-    """Computes the ranking metrics of anyone's predictions; the formats are those of `tables`.
+@dataclass(frozen=True)
+class Scored:
+    """What was found: each metric's title and value, None where some scores are missing, and counts."""
 
-    The untruncated mAP is None where a video lacks a score for some class, as in files of each video's best. A file of
-    pairs does not say how many classes there are: the highest number in either file is then taken for the last.
+    metrics: Mapping[str, tuple[str, float | None]]
+    counts: Mapping[str, int]
+
+
+def score_files(
+    predictions: Path,
+    labels: Path,
+    registry: Registry,
+    kind: LabelKind | None = None,
+    *,
+    say: Say,
+) -> Scored:
+    """Computes every installed metric of anyone's predictions; the formats are those of `tables`.
+
+    kind: of the labels; where it is not named, single-label if every video has exactly one label. A
+    metric that needs every score is None where a video lacks one for some class, as in files of each
+    video's best, and one that fails, which `say` is told. A file of pairs does not say how many
+    classes there are: the highest number in either file is then taken for the last.
 
     Raises DataError where a file cannot be used, or the two are not of the same videos and classes.
     """
@@ -33,9 +53,21 @@ def score_files(predictions: Path, labels: Path) -> RankingMetrics:
     kept = TopK(classes)
     for scores, truth in _batches(scored, labelled, order, classes):
         kept.update(scores, truth)
-    if scored.matrix is None and len(scored.rows) < len(scored.ids) * classes:
-        return kept.compute()
-    return kept.compute(mean_average_precision(lambda: _batches(scored, labelled, order, classes), classes))
+    is_whole = scored.matrix is not None or len(scored.rows) == len(scored.ids) * classes
+    truth_rows = _Rows(order[labelled.rows], labelled.classes, labelled.scores)
+    found = kept.predictions(
+        scored.ids,
+        truth_rows.labels(len(scored.ids), classes),
+        (lambda: _as_arrays(scored, labelled, order, classes)) if is_whole else None,
+    )
+    if not found.class_positives.any():
+        raise DataError(f"{labels}: metrics need labels: none of the {len(found)} videos has any")
+    kind = kind or ("single-label" if bool((found.positives == 1).all()) else "multi-label")
+    valid = valid_for(kind, registry)
+    metrics = MetricSet(valid.values(), default_names(kind, registry))
+    values = metrics.compute(metrics.names, found, say)
+    titled = {name: (metrics.title(name), values[name]) for name in metrics.names}
+    return Scored(titled, counts_of(found))
 
 
 def _matched(scored: Table, labelled: Table) -> NDArray[np.int64]:
@@ -83,12 +115,24 @@ def _batches(scored: Table, labelled: Table, order: NDArray[np.int64], classes: 
         yield scores, truth.dense(start, stop, classes, 0.0)
 
 
+def _as_arrays(
+    scored: Table, labelled: Table, order: NDArray[np.int64], classes: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    for scores, truth in _batches(scored, labelled, order, classes):
+        yield scores.numpy(), truth.bool().numpy()
+
+
 class _Rows:
     """Pairs ordered by video, so that those of a few videos are found at once."""
 
     def __init__(self, rows: NDArray[np.int64], classes: NDArray[np.int64], values: NDArray[np.float32]) -> None:
         order = np.argsort(rows, kind="stable")
         self._rows, self._classes, self._values = rows[order], classes[order], values[order]
+
+    def labels(self, videos: int, classes: int) -> Labels:
+        """Returns the classes of all videos as labels."""
+        offsets = np.searchsorted(self._rows, np.arange(videos + 1))
+        return Labels(torch.from_numpy(offsets), torch.from_numpy(self._classes), classes)
 
     def dense(self, start: int, stop: int, classes: int, absent: float) -> Tensor:
         begin, end = np.searchsorted(self._rows, (start, stop))

@@ -34,6 +34,7 @@ from distillbench.interfaces.losses import (
     Need,
     Requirements,
 )
+from distillbench.interfaces.metrics import BEST, Batches, Metric, MetricNeeds, Predictions
 from distillbench.interfaces.networks import Encoder, Encoding, Head, Output, Shapes, States
 from distillbench.interfaces.observers import EpochEnded, RunEnded, RunEvent, RunStarted
 from distillbench.interfaces.presets import Preset
@@ -70,9 +71,11 @@ INTERFACE_VERSION = 2
 """Part of every key: grows when a plugin must change, or when the same run comes to mean other numbers."""
 
 __all__ = [
+    "BEST",
     "INTERFACE_VERSION",
     "NO_FRAME",
     "Average",
+    "Batches",
     "Cell",
     "Claim",
     "ClipGenerator",
@@ -108,6 +111,8 @@ __all__ = [
     "Lost",
     "MatchingLoss",
     "Message",
+    "Metric",
+    "MetricNeeds",
     "Need",
     "NetworkSpec",
     "Networks",
@@ -115,6 +120,7 @@ __all__ = [
     "Output",
     "Phase",
     "PhaseStarted",
+    "Predictions",
     "Preset",
     "Ramp",
     "Report",

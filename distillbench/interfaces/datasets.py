@@ -36,6 +36,14 @@ class Labels:
         dense[rows, self.classes[torch.arange(len(rows)) + first]] = 1.0
         return dense
 
+    def take(self, videos: Tensor) -> Labels:
+        """Returns the labels of the videos (B,) int64, each as often as it is named."""
+        starts, ends = self.offsets[videos], self.offsets[videos + 1]
+        counts = ends - starts
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        moved = torch.repeat_interleave(starts - offsets[:-1], counts)
+        return Labels(offsets, self.classes[torch.arange(len(moved)) + moved], self.count)
+
 
 class Videos(ABC):
     """One split of a data set: V videos whose frames are read on demand.
@@ -89,6 +97,9 @@ class DataSet(ABC):
     recipe: ClassVar[Mapping[str, object]] = {}
     """Settings recommended for this data, by dotted name (`training.epochs`, `student.cell_size`): they fill what the
     user left unsaid."""
+    metrics: ClassVar[Sequence[str]] = ()
+    """Names of the metrics that the data is judged by: the first chooses epochs and ranks the
+    leaderboard, all are shown there. Empty: those that metrics of its label kind ask to be."""
 
     @abstractmethod
     def splits(self) -> Splits:

@@ -20,17 +20,10 @@ from distillbench.registry import Registry
 from distillbench.reports.methods import method_names
 from distillbench.results import comparison
 from distillbench.results.comparison import Side
-from distillbench.results.leaderboard import QUALITIES, differing, frame, over_seeds, select
+from distillbench.results.leaderboard import differing, frame, over_seeds, select
+from distillbench.results.metric_columns import columns_in
 from distillbench.results.rebuild import Rebuilt, rebuild
 from distillbench.results.record import Result
-
-METRICS = {
-    "gap": "GAP@20",
-    "map_at_20": "mAP@20",
-    "map": "mAP",
-    "hit_at_1": "Hit@1",
-    "perr": "PERR",
-}
 
 
 class StoredRuns(Runs):
@@ -68,7 +61,7 @@ class StoredRuns(Runs):
             told = f"these results are of {' and '.join(names)}"
             raise ConfigError([f"{told}; choose one with --where data={names[0]}"])
         self.data = names[0]
-        self.metrics = METRICS
+        self.metrics = {column.name: column.title for column in columns_in(kept)}
         self.methods = tuple(sorted(set(rows["method"][rows["data"] == self.data])))
         self._rows = kept
         self._results = {result.id: result for result in trained}
@@ -86,7 +79,7 @@ class StoredRuns(Runs):
     def over_seeds(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Joins rows that differ in their seed alone, as the leaderboard does."""
         if rows.empty:
-            return rows.assign(seeds=0, **{f"{name}_sd": np.nan for name in QUALITIES})
+            return rows.assign(seeds=0, **{f"{name}_sd": np.nan for name in self.metrics})
         return over_seeds(rows)
 
     def differing(self, rows: pd.DataFrame) -> Mapping[str, Sequence[str]]:

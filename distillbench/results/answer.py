@@ -19,13 +19,15 @@ from distillbench.evaluation.cost import cost_of
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.exits import ExitShare, shares
 from distillbench.evaluation.latency import measure
+from distillbench.evaluation.metric_set import MetricSet, Say, installed_metrics, metrics_of
 from distillbench.interfaces import INTERFACE_VERSION, Splits, Videos
+from distillbench.metrics.ranking import counts_of
 from distillbench.networks import Model, precision_on
 from distillbench.processes import SOLO, Processes
 from distillbench.registry import Registry
 from distillbench.results import failures, labels, provenance, record
 from distillbench.results.fidelity import Watched, fidelity
-from distillbench.results.observing import columns, watched
+from distillbench.results.observing import watched
 from distillbench.results.record import Result
 from distillbench.setup import Setup, digest
 from distillbench.training.assemble import Parts, assemble, open_data
@@ -85,12 +87,14 @@ def answer(
     check_threads(setup)
     device = find_device(workplace.device)
     use_threads(setup, processes)
+    metrics = metrics_of(setup.data.component, registry)
     splits = splits or processes.writer_first(lambda: open_data(setup))
+    installed = installed_metrics(registry)
     anew = workplace.again or workplace.retrain
     known = None if anew else processes.decide(lambda: answered(setup, splits, workplace.results))
     if known is not None:
         observer.said(f"answered before ({known.path}); --again runs it again")
-        return known
+        return dataclasses.replace(known, metrics=installed)
     began = time.perf_counter()
     observer = watched(observer, workplace.observers, registry)
     observer.run_started({"id": setup.key, "setup": setup.describe(), "results": str(workplace.results)})
@@ -109,11 +113,12 @@ def answer(
         ),
     )
     teachers = TeacherStore(workplace.results / "teachers", workplace.retrain, workplace.signals_budget)
-    fitted = fit(parts, teachers, checkpoints, observer)
+    fitted = fit(parts, metrics, teachers, checkpoints, observer)
     tune_exit_policy(parts)
     observer.said("evaluating on the test split")
-    tested = evaluate_on_test(parts)
-    result = processes.decide(lambda: _written(parts, fitted, tested, workplace, registry, observer, began))
+    tested = evaluate_on_test(parts, metrics, observer.said)
+    content = processes.decide(lambda: _written(parts, metrics, fitted, tested, workplace, began))
+    result = Result(workplace.results / f"{setup.key}.json", content, installed)
     if processes.is_writer:
         checkpoints.clear()
         failures.forget(workplace.results, setup.key)
@@ -129,8 +134,11 @@ class Tested:
     fidelity: dict[str, Any] | None
 
 
-def evaluate_on_test(parts: Parts) -> Tested:
-    """Evaluates the network that answers on the test split, and beside its teacher where there is one."""
+def evaluate_on_test(parts: Parts, metrics: MetricSet, say: Say) -> Tested:
+    """Evaluates the network that answers on the test split, and beside its teacher where there is one.
+
+    say: is told of a metric that fails.
+    """
     network = parts.setup.reports
     evaluation = evaluate(
         parts.models[network],
@@ -138,7 +146,9 @@ def evaluate_on_test(parts: Parts) -> Tested:
         parts.evaluation_views[network],
         parts.setup.training.batch_size,
         parts.device,
-        exact=True,
+        metrics,
+        metrics.names,
+        say=say,
         processes=parts.processes,
     )
     return Tested(evaluation, _fidelity(parts))
@@ -146,13 +156,12 @@ def evaluate_on_test(parts: Parts) -> Tested:
 
 def _written(
     parts: Parts,
+    metrics: MetricSet,
     fitted: Fitted,
     tested: Tested,
     workplace: Workplace,
-    registry: Registry,
-    observer: Observer,
     began: float,
-) -> Result:
+) -> Mapping[str, Any]:
     """Measures what the answering network costs, with all threads of the run, and writes everything down."""
     setup, splits, evaluation, network = parts.setup, parts.splits, tested.evaluation, parts.setup.reports
     use_threads(setup)
@@ -171,19 +180,20 @@ def _written(
         "preset": setup.preset,
         "sources": dict(setup.sources),
         "warnings": [*setup.warnings, *_left_out(splits)],
-        "data": _data(splits),
+        "data": _data(splits) | {"metrics": list(metrics.judged_by)},
         "versions": provenance.versions(),
         "machine": machine,
         "commit": provenance.commit(),
-        "metrics": dataclasses.asdict(evaluation.metrics),
-        "columns": columns(evaluation.predictions, registry, observer.said),
+        "metrics": {**evaluation.metrics, **counts_of(evaluation.predictions)},
         "cost": _cost(parts, network, evaluation),
         "fidelity": tested.fidelity,
-        "budget": _budget(fitted.history, setup.networks) | {"seconds_of_this_run": time.perf_counter() - began},
+        "budget": _budget(fitted.history, setup.networks, metrics.first_title)
+        | {"seconds_of_this_run": time.perf_counter() - began},
         "history": fitted.history,
     }
     labels.keep(workplace.results, splits.test)
-    return record.write(workplace.results, content, parts.models[network].state_dict(), evaluation.predictions)
+    weights = parts.models[network].state_dict()
+    return record.write(workplace.results, content, weights, evaluation.predictions).content
 
 
 def _left_out(splits: Splits) -> list[str]:
@@ -308,9 +318,12 @@ def exits_of(model: Model, videos: Videos, view: Measured, evaluation: Evaluatio
     return shares(evaluation.used, model.exits(int((index >= 0).sum(1).max())))
 
 
-def _budget(history: Sequence[Mapping[str, Any]], networks: Iterable[str]) -> dict[str, Any]:
-    """Adds up what each network was trained with; a phase in which both learn counts for both."""
-    budget: dict[str, Any] = {"epoch_chosen_by": "validation GAP"}
+def _budget(history: Sequence[Mapping[str, Any]], networks: Iterable[str], chosen_by: str) -> dict[str, Any]:
+    """Adds up what each network was trained with; a phase in which both learn counts for both.
+
+    chosen_by: the title of the metric that chose its epoch.
+    """
+    budget: dict[str, Any] = {"epoch_chosen_by": f"validation {chosen_by}"}
     for network in dict.fromkeys(("teacher", "student", *networks)):
         rows = [row for row in history if network in row["networks"]]
         last = {row["phase"]: row for row in rows}

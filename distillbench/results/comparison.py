@@ -10,12 +10,11 @@ from typing import Any
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Difference
 from distillbench.results.leaderboard import differing, frame, select
+from distillbench.results.metric_columns import columns_of
 from distillbench.results.record import Result
 from distillbench.results.settings import settings_of
 from distillbench.results.significance import values_of
 from distillbench.results.statistics import bootstrap
-
-METRICS = {"gap": "GAP@20", "map_at_20": "mAP@20"}
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found. notes: what limits it. settings: name, A's value and B's, of every setting that differs."""
+    """What was found. notes: what limits it. settings: name, A's value and B's, of every setting that differs.
+
+    differences: by the metric's name. titles: what each of these is called.
+    """
 
     a: Side
     b: Side
     videos: int
     differences: Mapping[str, Difference]
+    titles: Mapping[str, str]
     settings: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
 
@@ -57,15 +60,21 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
         raise ConfigError(["the stored predictions are of different videos, or in another order; run them again"])
     differences = {}
     damage: list[str] = []
-    for metric in METRICS:
-        ours, theirs = (values_of(list(side.by_seed.values()), metric, damage.append) for side in (a, b))
+    columns = [c for c in columns_of(a.results[0].content, a.results[0].metrics) if c.is_judge]
+    for column in columns:
+        if not column.has_interval:
+            continue
+        ours, theirs = (values_of(list(side.by_seed.values()), column.name, damage.append) for side in (a, b))
         if ours is not None and theirs is not None:
-            differences[metric] = bootstrap(ours, theirs, resamples)
+            differences[column.name] = bootstrap(ours, theirs, resamples)
     videos = len(next(iter(ids)))
     notes = [*_notes(a, b), *dict.fromkeys(damage)]
-    if "map_at_20" not in differences and not damage:
-        notes.append("mAP@20 needs the test labels, which an older run did not keep: --again keeps them")
-    return Comparison(a, b, videos, differences, settings_that_differ(a.results[0], b.results[0]), tuple(notes))
+    lacking = [c.title for c in columns if c.has_interval and c.name not in differences]
+    if lacking and not damage:
+        told = ", ".join(lacking)
+        notes.append(f"{told} needs the test labels, which an older run did not keep: --again keeps them")
+    titles = {column.name: column.title for column in columns}
+    return Comparison(a, b, videos, differences, titles, settings_that_differ(a.results[0], b.results[0]), tuple(notes))
 
 
 def _fingerprint(side: Side) -> str:

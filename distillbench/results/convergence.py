@@ -7,7 +7,7 @@ from typing import Any
 
 
 def still_improving(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Says of each network and phase whose best epoch by validation GAP is its last: more epochs would have helped."""
+    """Says of each network and phase whose best epoch is its last: more epochs would have helped."""
     last = {str(row["phase"]): row for row in history}
     return [
         f"still improving: the {network}'s best epoch in phase '{phase}' is its last ({row['epoch']})"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distillbench.interfaces import Copy, Freeze, Init, NetworkSpec, Teacher, Tie
 from distillbench.setup import described
+
+_JUDGED_BY = ("gap", "map_at_20", "map")
+"""By what every result of format 1 was judged, in fields of these names."""
 
 _HEADS = {
     "copy": Init(head=Copy("teacher")),
@@ -16,9 +19,19 @@ _HEADS = {
 
 
 def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content of a result or failure of format 1, which was checked, as format 2 has it."""
-    setup = dict(content["setup"])
-    if "networks" not in setup:
+    """Returns what a file of format 1, a result or a failure, holds as format 2 has it; what is damaged stays as it is."""
+    found = dict(content)
+    for step in _STEPS:
+        found = step(found)
+    return found | {"format": 2}
+
+
+def _networks(content: dict[str, Any]) -> dict[str, Any]:
+    """Names the networks, and gives each learner of a phase its terms."""
+    try:
+        setup = dict(content["setup"])
+        if "networks" in setup:
+            return content
         phases = setup["phases"]
         alone = {
             loss
@@ -30,6 +43,8 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
         setup["phases"] = [_phase(phase, alone) for phase in phases]
         names = [name for name in ("teacher", "student") if name in setup]
         setup["networks"] = {name: described(NetworkSpec(name)) for name in names}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return content
     return {**content, "setup": setup}
 
 
@@ -75,3 +90,18 @@ def _phase(phase: Mapping[str, Any], alone: set[str]) -> dict[str, Any]:
         "ensembles": {},
         "starts": dict(phase.get("starts", {})),
     }
+
+
+def _metrics(content: dict[str, Any]) -> dict[str, Any]:
+    """Puts plugins' columns among the metrics, and names those that the data is judged by."""
+    metrics, columns, data = (content.get(name) for name in ("metrics", "columns", "data"))
+    if isinstance(metrics, dict) and isinstance(columns or {}, dict):
+        content = {name: value for name, value in content.items() if name != "columns"}
+        content["metrics"] = {**(columns or {}), **metrics}
+    if isinstance(data, dict):
+        content = content | {"data": {**data, "metrics": list(_JUDGED_BY)}}
+    return content
+
+
+_STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_networks, _metrics)
+"""What changed with format 2, one subject a step."""

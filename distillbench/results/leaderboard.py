@@ -13,31 +13,25 @@ import pandas as pd
 
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.latency import is_doubtful
+from distillbench.interfaces import Metric
 from distillbench.knobs import nearest
 from distillbench.results import failures
 from distillbench.results.convergence import still_improving
 from distillbench.results.failures import Failure
+from distillbench.results.metric_columns import columns_in, columns_of
 from distillbench.results.record import Result, read
 from distillbench.results.settings import settings_of
 from distillbench.setup import COMPONENT_FIELDS, without_releases
 
-QUALITIES = ("gap", "map_at_20", "map", "hit_at_1", "perr")
-_HIGHER_IS_BETTER = {*QUALITIES, "throughput"}
+_HIGHER_IS_BETTER = {"throughput"}
 _MEASURED = ("latency", "throughput", "train_seconds")
 _FIDELITY = {"top_1": "same_top_1", "top_20": "same_top_20", "kl": "teacher_kl", "cka": "teacher_cka"}
-_MADE_LATER = (
-    *(f"{name}_{end}" for name in QUALITIES for end in ("sd", "low", "high")),
-    *("seeds", "like_best_uncorrected", "like_best_by", "method"),
-)
-"""Columns that the leaderboard and the reports add to these, and that no plugin's column may be called."""
-_PEOPLE_USE = (
-    *("data", "encoder", "schedule", "selector", "k", "loss", "seed", "gap", "map_at_20", "map", "macs", "latency"),
-    *("parameters", "train_videos", "budget", "precision", "status"),
-)
 INTERNAL = ("question", "videos", "settings")
 """Columns by which rows are told apart and chosen, and that nobody is shown."""
 
-_ALIASES = {"map20": "map_at_20", "hit1": "hit_at_1", "params": "parameters"}
+_PEOPLE_USE = ("data", "encoder", "schedule", "selector", "k", "loss", "seed")
+_PEOPLE_SORT_BY = (*("macs", "latency", "parameters", "train_videos", "budget", "precision", "status"),)
+_ALIASES = {"params": "parameters"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +43,10 @@ class Loaded:
     failures: tuple[Failure, ...] = ()
 
 
-def load(folders: Iterable[Path]) -> Loaded:
+def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -> Loaded:
     """Reads every result of the folders; a file that is damaged is skipped and named, the rest is kept.
+
+    metrics: those that are installed, by name, which every result is given.
 
     So is a second file of the same run in one folder: the one that is called by the run's key is kept.
 
@@ -65,7 +61,7 @@ def load(folders: Iterable[Path]) -> Loaded:
         found = []
         for path in sorted(folder.glob("*.json")):
             try:
-                found.append(read(path))
+                found.append(read(path, metrics))
             except ResultError as error:
                 skipped.append(str(error))
         of = {result.id: result for result in [*reversed(found), *(r for r in found if r.path.stem == r.id)]}
@@ -101,9 +97,11 @@ def row(result: Result) -> dict[str, Any]:
     """Flattens a result to the row that it is on the leaderboard of single runs."""
     c = result.content
     cost, latency, budget = c["cost"], c["cost"]["latency"], c["budget"]
-    own = {
+    columns = columns_of(c, result.metrics)
+    return {
         **_identity(result.id, c, still_improving(c["history"])),
-        **{name: c["metrics"][name] for name in QUALITIES},
+        "metrics": columns,
+        **{column.name: c["metrics"][column.name] for column in columns},
         "macs": cost["macs"],
         "flops": cost["flops"],
         "published_macs": cost["published_macs"],
@@ -140,8 +138,6 @@ def row(result: Result) -> dict[str, Any]:
         "question": _question(c["setup"], [c["data"]["fingerprints"], c["machine"]["precision"]]),
         "videos": c["data"]["fingerprints"]["test"],
     }
-    taken = {*own, *_MADE_LATER}
-    return own | {name: value for name, value in c.get("columns", {}).items() if name not in taken}
 
 
 def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -> dict[str, Any]:
@@ -192,6 +188,7 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "status": failure.status,
         "reason": failure.reason,
         "question": question,
+        "metrics": (),
     }
 
 
@@ -241,11 +238,12 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
         joined["warnings"] = "\n".join(dict.fromkeys(told))
         for name in ("latency_doubtful", "still_improving"):
             joined[name] = any(found is True for found in group[name])
-        measured = (*QUALITIES, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))  # plugins add columns
+        metrics = [column.name for column in joined["metrics"]]
+        measured = (*metrics, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))
         for name in dict.fromkeys(measured):
             values = pd.to_numeric(group[name])
             joined[name] = values.mean()
-            if name in QUALITIES:
+            if name in metrics:
                 joined[f"{name}_sd"] = values.std(ddof=1) if len(group) > 1 else float("nan")
         seeds = sorted(group["seed"])
         rows.append(joined | {"seed": seeds[0] if len(seeds) == 1 else None, "seeds": len(seeds)})
@@ -255,9 +253,9 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
     """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows (of each group, if any)."""
     name = column_of(by, table, "--sort")
-    ordered = table.sort_values(
-        name, key=_in_order, ascending=name not in _HIGHER_IS_BETTER, kind="stable", na_position="last"
-    )
+    rising = {column.name for column in columns_in(table) if column.higher_is_better}
+    falls = name in _HIGHER_IS_BETTER | rising
+    ordered = table.sort_values(name, key=_in_order, ascending=not falls, kind="stable", na_position="last")
     if group is None:
         return ordered if top is None else ordered.head(top)
     column = column_of(group, table, "--group-by")
@@ -279,10 +277,13 @@ def _naturally(cell: object) -> tuple[tuple[int, int, str], ...]:
 
 def column_of(name: str, table: pd.DataFrame, flag: str) -> str:
     """Returns the column that a flag names, perhaps by its short name; raises `ConfigError` where there is none."""
-    name = _ALIASES.get(name, name)
-    known = [str(column) for column in table.columns if column != "settings"]
+    metrics = columns_in(table)
+    short = {column.name.replace("_at_", ""): column.name for column in metrics}
+    name = (_ALIASES | short).get(name, name)
+    known = [str(column) for column in table.columns if column not in ("settings", "metrics")]
     if name not in known:
-        told = [column for column in _PEOPLE_USE if column in known]
+        judges = [column.name for column in metrics if column.is_judge]
+        told = [column for column in (*_PEOPLE_USE, *judges, *_PEOPLE_SORT_BY) if column in known]
         raise ConfigError(
             [
                 f"{flag} knows no column '{name}'{nearest(name, known)}; there are: {', '.join(told)}, "

@@ -1,23 +1,20 @@
-"""Tells plugins how a run goes, and asks them for columns; one that raises costs nobody a run."""
+"""Tells plugins how a run goes; one that raises costs nobody a run."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from distillbench.errors import ConfigError
-from distillbench.evaluation.predictions import Predictions
 from distillbench.interfaces import EpochEnded, RunEnded, RunEvent, RunStarted
 from distillbench.knobs import nearest
 from distillbench.printing import printing_to_stderr
-from distillbench.quoting import attempted, quoted
+from distillbench.quoting import attempted
 from distillbench.registry import Registry
 from distillbench.training.observer import Observer
 
-Say = Callable[[str], None]
 T = TypeVar("T")
 
 
@@ -77,45 +74,6 @@ class _Watched(Observer):
             if failed:
                 del self._plugins[name]
                 self.said(f"the observer '{name}' failed and hears no more: {failed}")
-
-
-def columns(predictions: Predictions, registry: Registry, say: Say) -> dict[str, float | None]:
-    """Computes every column that a plugin adds; None, and a message, where one fails."""
-    found: dict[str, float | None] = {}
-    for implementation in registry.hooks.hook.metric_columns.get_hookimpls():
-        owner = f"the metric columns of {implementation.plugin_name}"
-        offered, failed = _asked(functools.partial(_offered, implementation.function))
-        if offered is None:
-            say(f"{owner} failed: {failed}")
-            continue
-        for name, column in offered:
-            wrong = _wrong_name(name, found)
-            if wrong:
-                say(f"the metric column {quoted(name)} of {implementation.plugin_name} was left out: {wrong}")
-                continue
-            value, failed = _asked(functools.partial(_value, column, predictions))
-            if failed:
-                say(f"the metric column '{name}' failed: {failed}")
-            found[str(name)] = value
-    return found
-
-
-def _wrong_name(name: object, found: Mapping[str, object]) -> str:
-    if type(name) is not str or not name or not name.isprintable():
-        return "a name is text in one line"
-    return "the name is taken" if name in found else ""
-
-
-def _offered(hook: Callable[[], object]) -> list[tuple[object, Any]]:
-    offered = hook()
-    if not isinstance(offered, Mapping):
-        raise TypeError(f"{quoted(offered)} is no mapping from name to function")
-    return [(name, column) for name, column in offered.items()]
-
-
-def _value(column: Callable[[Predictions], float], predictions: Predictions) -> float | None:
-    value = float(column(predictions))
-    return value if math.isfinite(value) else None
 
 
 def _asked(ask: Callable[[], T]) -> tuple[T | None, str]:

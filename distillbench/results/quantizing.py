@@ -9,11 +9,12 @@ import torch
 
 from distillbench.errors import ConfigError
 from distillbench.evaluation.cost import peak_memory
+from distillbench.evaluation.metric_set import metrics_of
 from distillbench.evaluation.quantization import quantized
+from distillbench.metrics.ranking import counts_of
 from distillbench.registry import Registry
 from distillbench.results import provenance, record
 from distillbench.results.answer import evaluate_on_test, measured
-from distillbench.results.observing import columns
 from distillbench.results.rebuild import rebuild
 from distillbench.results.record import Result
 from distillbench.storage import load_tensors
@@ -41,7 +42,9 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
     torch.set_num_threads(result.content["machine"]["threads"])
     try:
         observer.said(f"evaluating run {result.id} in 8 bits on the test split")
-        tested = evaluate_on_test(dataclasses.replace(found.parts, models=models))
+        metrics = metrics_of(found.parts.setup.data.component, registry)
+        parts = dataclasses.replace(found.parts, models=models)
+        tested = evaluate_on_test(parts, metrics, observer.said)
         cost = measured(model, split, view[network], cpu, tested.evaluation)
         cost["peak_memory"] = peak_memory(model, split, view[network], cpu, result.content["cost"]["memory_batch"])
         content = {
@@ -52,12 +55,13 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
             "versions": provenance.versions(),
             "machine": provenance.machine(cpu) | {"precision": INT8, "runs_beside": 0},
             "commit": provenance.commit(),
-            "metrics": dataclasses.asdict(tested.evaluation.metrics),
-            "columns": columns(tested.evaluation.predictions, registry, observer.said),
+            "data": {**result.content["data"], "metrics": list(metrics.judged_by)},
+            "metrics": {**tested.evaluation.metrics, **counts_of(tested.evaluation.predictions)},
             "cost": {**result.content["cost"], **cost},
             "fidelity": tested.fidelity,
         }
     finally:
         torch.set_num_threads(threads)
     weights, _ = load_tensors(result.student_path())
-    return record.write(result.path.parent, content, weights, tested.evaluation.predictions)
+    predictions = tested.evaluation.predictions
+    return record.write(result.path.parent, content, weights, predictions, result.metrics)

@@ -6,17 +6,17 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from distillbench.errors import ResultError
-from distillbench.evaluation.predictions import Predictions
+from distillbench.interfaces import Metric, Predictions
+from distillbench.metrics import predictions as stored
 from distillbench.plain import MisfitError
-from distillbench.results import schema
-from distillbench.results.format1 import upgraded
+from distillbench.results import format1, schema
 from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
 
 FORMAT = 2
@@ -25,10 +25,14 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Result:
-    """One row: the file it came from and what is in it."""
+    """One row: the file it came from and what is in it, as the newest format has it.
+
+    metrics: those that are installed, by name: what reads its predictions and titles its numbers.
+    """
 
     path: Path
     content: Mapping[str, Any]
+    metrics: Mapping[str, Metric] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -42,9 +46,9 @@ class Result:
     def predictions(self) -> Predictions:
         """Loads every test video's best 20 predictions; raises `ResultError` where they are missing or damaged."""
         path = self.path.parent / str(self.content["files"]["predictions"])
-        found = Predictions.load(path)
-        videos = self.content["metrics"].get("videos", len(found.ids))
-        if len(found.ids) != videos or not found.kept.class_positives.any():
+        found = stored.load(path)
+        videos = self.content["metrics"].get("videos", len(found))
+        if len(found) != videos or not found.class_positives.any():
             raise ResultError(f"'{path}' does not hold the predictions of the {videos} test videos of run {self.id}")
         return found
 
@@ -70,7 +74,13 @@ def prepare(folder: Path) -> None:
         remove_drafts(place)
 
 
-def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor], predictions: Predictions) -> Result:
+def write(
+    folder: Path,
+    content: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    predictions: Predictions,
+    metrics: Mapping[str, Metric] | None = None,
+) -> Result:
     """Writes a result so that a reader finds the old one or the new one, never a mixture.
 
     The JSON file names the other two, whose names are new every time, and is replaced last.
@@ -81,7 +91,7 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor
     files = {"network": f"{stem}.network.safetensors", "predictions": f"{stem}.predictions.safetensors"}
     try:
         save_tensors(folder / files["network"], weights, {"id": content["id"]})
-        predictions.save(folder / files["predictions"])
+        stored.save(predictions, folder / files["predictions"])
         whole = {"format": FORMAT, **content, "files": files}
         write_text(path, json.dumps(whole, indent=1, allow_nan=False) + "\n")
     except (ResultError, ValueError):
@@ -90,11 +100,14 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor
         raise
     for name in before:
         (folder / name).unlink(missing_ok=True)
-    return Result(path, whole)
+    return Result(path, whole, metrics or {})
 
 
-def read(path: Path) -> Result:
-    """Reads one result; raises `ResultError` that says what is wrong where it is damaged or of a newer format."""
+def read(path: Path, metrics: Mapping[str, Metric] | None = None) -> Result:
+    """Reads one result; raises `ResultError` that says what is wrong where it is damaged or of a newer format.
+
+    metrics: those that are installed, by name; without them its numbers have no titles and no intervals.
+    """
     try:
         content = schema.parsed(path)
     except (OSError, ValueError) as error:
@@ -104,11 +117,13 @@ def read(path: Path) -> Result:
         raise ResultError(f"'{path}' is no result: it has no format number")
     if version > FORMAT:
         raise ResultError(f"'{path}' has format {version}; this distillbench reads up to {FORMAT}: install a newer one")
+    if version == 1:
+        content = format1.upgraded(content)
     try:
         schema.result(content)
     except MisfitError as error:
         raise ResultError(f"'{path}' is not a valid result: {error}") from error
-    return Result(path, upgraded(content) if version < FORMAT else content)
+    return Result(path, content, metrics or {})
 
 
 def _siblings(path: Path) -> list[str]:

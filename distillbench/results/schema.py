@@ -140,6 +140,11 @@ def _list_of(kind: Check) -> Check:
     return check
 
 
+def _not_empty(value: object, field: str) -> None:
+    if not value:
+        raise _misfit(value, field, "a list that is not empty")
+
+
 def _mapping_of(kind: Check, names: Check = _anything) -> Check:
     def check(value: object, field: str) -> None:
         if not isinstance(value, dict):
@@ -173,7 +178,7 @@ def _record(
 
 _section = _one_of("teacher", "student")
 _network = _word
-_quality = _number(0, 1 + 1e-9)
+_maybe_number = _or_null(_number())
 _amount = _number(0)
 _count = _whole(0)
 _weights = _mapping_of(_number(), _word)
@@ -222,18 +227,16 @@ _FORMAT_1 = {"phases": _list_of(_phase_of_format_1)}
 _FORMAT_2 = {"phases": _list_of(_phase), "networks": _mapping_of(_declared, _word)}
 
 _spent = _record({"epochs": _count, "steps": _count, "examples": _count, "seconds": _amount})
-_validated = _all_of(_record({"gap": _quality}), _mapping_of(_number()))
-_learnt = _record({"terms": _mapping_of(_number()), "validation": _validated}, {"best": _count})
+_learnt = _record({"terms": _mapping_of(_number()), "validation": _mapping_of(_maybe_number)}, {"best": _count})
 _epoch = _record(
     {"phase": _text, "epoch": _count, "seconds": _amount, "networks": _mapping_of(_learnt, _network)}, what="an epoch"
 )
 
-_QUALITIES = {**dict.fromkeys(("gap", "map_at_20", "hit_at_1", "perr"), _quality), "map": _or_null(_quality)}
 _result = _record(
     {
         "id": _file_name,
         "setup": _mapping_of(_anything),
-        "metrics": _record(_QUALITIES, {"videos": _whole(1)}),
+        "metrics": _all_of(_mapping_of(_maybe_number, _word), _record({}, {"videos": _whole(1)})),
         "cost": _record(
             {
                 **dict.fromkeys(("macs", "flops", "published_macs"), _or_null(_amount)),
@@ -256,6 +259,7 @@ _result = _record(
             {
                 "fingerprints": _record({"test": _fingerprint}, dict.fromkeys(("train", "validation"), _fingerprint)),
                 "videos": _record({"train": _whole(1)}, {"validation": _count, "test": _whole(1)}),
+                "metrics": _all_of(_list_of(_word), _not_empty),
             }
         ),
         "machine": _record({"device": _text, "precision": _text}, {"threads": _whole(1), "runs_beside": _count}),
@@ -267,7 +271,6 @@ _result = _record(
     {
         "preset": _or_null(_text),
         "objective": _weights,
-        "columns": _mapping_of(_or_null(_number())),
         "fidelity": _or_null(_mapping_of(_or_null(_number()))),
         "quantized_from": _file_name,
         "interface": _whole(1),
@@ -289,11 +292,24 @@ _failure = _record(
 def result(content: object) -> None:
     """Checks what a result file holds; raises `MisfitError`."""
     _asked(content, _result)
+    _judged(content)
 
 
 def failure(content: object) -> None:
     """Checks what a failure file holds; raises `MisfitError`."""
     _asked(content, _failure)
+
+
+def _judged(content: Any) -> None:
+    """Checks that the metrics that the data is judged by are there, the first in every epoch."""
+    first, *others = content["data"]["metrics"]
+    lacking = [name for name in (first, *others) if name not in content["metrics"]]
+    if lacking:
+        raise MisfitError(f"metrics lacks {', '.join(lacking)}, by which data.metrics says it is judged")
+    for number, row in enumerate(content["history"]):
+        for network, learnt in row["networks"].items():
+            if first not in learnt["validation"]:
+                raise MisfitError(f"history.{number}.networks.{network}.validation lacks {first}")
 
 
 def _asked(content: Any, kind: Check) -> None:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from distillbench.errors import ResultError
-from distillbench.interfaces import Labels
+from distillbench.errors import DistillbenchError, ResultError
+from distillbench.interfaces import Metric, Predictions
+from distillbench.printing import printing_to_stderr
+from distillbench.quoting import reason_of
 from distillbench.results import labels
 from distillbench.results.leaderboard import frame
+from distillbench.results.metric_columns import columns_in
 from distillbench.results.record import Result
 from distillbench.results.statistics import (
     Estimate,
     Floats,
     Values,
     difference_error,
-    gap_influence,
     in_common,
     interval,
-    map_influence,
+    replicates,
     seed_error,
 )
-
-METRICS = ("gap", "map_at_20")
 
 Say = Callable[[str], object]
 
@@ -42,7 +43,9 @@ def with_intervals(
     group: str | None = None,
     say: Say = _silent,
 ) -> pd.DataFrame:
-    """Adds `gap_low`, `gap_high`, `map_at_20_low`, `map_at_20_high` and `like_best_uncorrected` to the rows in `shown`.
+    """Adds to the rows in `shown` the bounds of each metric that their data is judged by, and `like_best_uncorrected`.
+
+    The bounds of `name` are `name_low` and `name_high`; metrics that need every score have none.
 
     like_best_uncorrected: whether the row's difference from the row with the best mean of `metric` on the same test
     videos (and in the same group, where a column groups them), paired by video and by seed, has a 95 % interval that
@@ -50,14 +53,20 @@ def with_intervals(
     intervals say nothing of other seeds. Rows without stored predictions get no interval, and `say` is told why.
     """
     by_row = _results_of(rows, results)
-    added: dict[str, dict[object, object]] = {f"{m}_{end}": {} for m in METRICS for end in ("low", "high")}
+    judges = [column for column in columns_in(rows) if column.is_judge and column.has_interval]
+    names = list(dict.fromkeys([*(column.name for column in judges), metric]))
+    lower_is_better = {c.name for c in columns_in(rows) if not c.higher_is_better}
+    added: dict[str, dict[object, object]] = {f"{m}_{end}": {} for m in names for end in ("low", "high")}
     added["like_best_uncorrected"] = {}
     ordered = rows[rows["status"] == "answered"]
     for _, rivals in ordered.groupby(["videos", *([group] if group else [])], sort=False, dropna=False):
-        best_row = pd.to_numeric(rivals[metric]).idxmax()
+        values = pd.to_numeric(rivals[metric])
+        if not values.notna().any():
+            continue
+        best_row = values.idxmin() if metric in lower_is_better else values.idxmax()
         best = values_of(by_row[best_row], metric, say)
         for name in rivals.index.intersection(shown):
-            for each in METRICS:
+            for each in names:
                 method = values_of(by_row[name], each, say)
                 if method is None:
                     continue
@@ -84,34 +93,72 @@ def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, l
 def values_of(results: Sequence[Result], metric: str, say: Say = _silent) -> Values | None:
     """Collects a metric of one method's runs by seed; None, and `say` is told why, where a file is missing or damaged.
 
-    Labels that an older run did not keep are nothing to be told.
+    It is None, and there is nothing to be told, where a run does not have the metric, or its plugin is not installed,
+    or needs what an older run did not keep.
     """
-    try:
-        influence = {int(r.content["setup"]["seed"]): _influence(r, metric) for r in results}
-    except ResultError as error:
-        say(str(error))
-        return None
-    if any(found is None for found in influence.values()):
-        return None
-    if len({len(found) for found in influence.values() if found is not None}) > 1:
+    values: dict[int, float] = {}
+    influence: dict[int, Floats] = {}
+    videos: set[int] = set()
+    for result in results:
+        value, installed = result.content["metrics"].get(metric), result.metrics.get(metric)
+        if value is None or installed is None or installed.needs != "best":
+            return None
+        try:
+            predictions, damage = _with_labels(result)
+            found = _influence(installed, predictions)
+        except ResultError as error:
+            say(str(error))
+            return None
+        if found is None:
+            if damage:
+                say(damage)
+            return None
+        seed = int(result.content["setup"]["seed"])
+        values[seed], influence[seed] = float(value), found
+        videos.add(len(predictions))
+    if len(videos) > 1:
         say(f"the predictions of runs {', '.join(r.id for r in results)} are of different videos")
         return None
-    values = {int(r.content["setup"]["seed"]): float(r.content["metrics"][metric]) for r in results}
-    return Values(values, {seed: found for seed, found in influence.items() if found is not None})
+    return Values(values, influence)
 
 
-def _influence(result: Result, metric: str) -> Floats | None:
+def _with_labels(result: Result) -> tuple[Predictions, str]:
+    """Loads a result's predictions with the labels that were kept, and says why these are damaged."""
     predictions = result.predictions()
-    if metric == "gap":
-        return gap_influence(predictions)
     fingerprint = str(result.content["data"]["fingerprints"]["test"])
-    known: Labels | None = labels.find(result.path.parent, fingerprint)
+    try:
+        known = labels.find(result.path.parent, fingerprint)
+    except ResultError as error:
+        return predictions, str(error)
     if known is None:
-        return None
-    kept = predictions.kept
-    if not np.array_equal(np.diff(known.offsets.numpy()), kept.positives) or known.count != len(kept.class_positives):
-        raise ResultError(f"the labels kept of the test videos {fingerprint} do not fit their predictions")
-    return map_influence(predictions, known)
+        return predictions, ""
+    counts, classes = np.diff(known.offsets.numpy()), len(predictions.class_positives)
+    if not np.array_equal(counts, predictions.positives) or known.count != classes:
+        told = f"the labels kept of the test videos {fingerprint} do not fit their predictions"
+        return predictions, told
+    return dataclasses.replace(predictions, labels=known), ""
+
+
+def _influence(metric: Metric, predictions: Predictions) -> Floats | None:
+    """Returns how a metric moves with the videos, as `Values` wants it; None where that cannot be known.
+
+    Raises `ResultError` where the metric, which a stranger may have written, fails.
+    """
+    try:
+        with printing_to_stderr():
+            found = metric.influence(predictions)
+            if found is None and predictions.labels is not None:
+                found = replicates(metric.compute, predictions)
+            if found is None:
+                return None
+            influence = np.asarray(found, dtype=np.float64)
+    except (DistillbenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise ResultError(f"the metric '{metric.title}' failed: {reason_of(error)}") from error
+    if influence.ndim != 1 or not np.isfinite(influence).all():
+        raise ResultError(f"the metric '{metric.title}' has an influence that is not finite")
+    return influence
 
 
 def _interval(method: Values) -> Estimate:

@@ -8,16 +8,14 @@ drawn with replacement, are all alike once in nine draws. Their error follows St
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.ranking import SCORE_BITS, Kept, list_starts, rank_keys
-from distillbench.interfaces import Difference, Labels
+from distillbench.interfaces import Difference, Predictions
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +31,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Values:
-    """A metric of one method by seed, and how each seed's value moves with the videos (`seed_error`)."""
+    """A metric of one method by seed, and how each seed's value moves with the videos (`seed_error`).
+
+    influence: of each video (V,), or where a metric has none, `replicates` (R,): squared and summed, both are the
+    variance that the choice of videos gives a value, and those of two methods may be subtracted.
+    """
 
     value: Mapping[int, float]
     influence: Mapping[int, Floats]
@@ -142,53 +144,24 @@ def resamples(videos: int, count: int, generator: np.random.Generator) -> Iterat
         yield generator.integers(0, videos, videos, dtype=np.int32)
 
 
-# --------------------------------------------------------------------------------------------------- by influence
+_REPLICATES = 400
 
 
-def gap_influence(predictions: Predictions) -> Floats:
-    """Returns what each video adds to GAP@20 per copy of it, to first order: (V,), summing to 0."""
-    kept = predictions.kept
-    total = float(kept.class_positives.sum())
-    rows, pairs, _ = _derivatives(kept, by_class=False)
-    sums = np.bincount(rows, weights=pairs, minlength=len(kept.positives))
-    influence: Floats = (sums - sums.sum() / total * kept.positives) / total
-    return influence
+def replicates(compute: Callable[[Predictions], float | None], predictions: Predictions) -> Floats | None:
+    """Returns how far a metric moves on each of so many sets of resampled videos: (R,).
 
-
-def map_influence(predictions: Predictions, labels: Labels) -> Floats:
-    """Returns what each video adds to mAP@20 per copy of it, to first order: (V,). labels: of the same videos."""
-    kept = predictions.kept
-    positives = np.maximum(kept.class_positives, 1).astype(np.float64)
-    rows, pairs, classes = _derivatives(kept, by_class=True)
-    precisions = np.bincount(classes, weights=pairs, minlength=len(positives)) / positives
-    videos = np.repeat(np.arange(len(kept.positives)), np.diff(labels.offsets.numpy()))
-    named = labels.classes.numpy()
-    sums = np.bincount(rows, weights=pairs / positives[classes], minlength=len(kept.positives))
-    sums -= np.bincount(videos, weights=(precisions / positives)[named], minlength=len(sums))
-    influence: Floats = sums / max(1, int((kept.class_positives > 0).sum()))
-    return influence
-
-
-def _derivatives(kept: Kept, *, by_class: bool) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-    """Derives each list's sum of precisions by the weight of each pair: the pair's video, the derivative, its list.
-
-    The sum over hits i of w_i H_i / N_i, where H_i and N_i add up the weights of hits and of pairs up to i, moves with
-    the weight of pair j by x_j H_j / N_j + sum over hits i from j on of (x_j / N_i - H_i / N_i^2), x_j being 1 for a hit.
+    The sets are the same for all predictions of as many videos. Divided by the root of their number
+    less one, the moves squared and summed are the bootstrap's variance. None where the metric is not
+    defined on some set.
     """
-    keys, rows = rank_keys(kept, by_class=by_class)
-    order = np.argsort(keys)
-    keys, rows = keys[order], rows[order]
-    lists = len(kept.class_positives) if by_class else 1
-    starts = np.append(list_starts(keys, lists), len(keys))
-    of = (keys >> SCORE_BITS).astype(np.int64)
-    hit = (keys & 1) == 0
-    ranks = np.arange(1, len(keys) + 1) - starts[of]
-    running = np.append(0, np.cumsum(hit))
-    hits = running[1:] - running[starts[of]]
-    inverse, square = (np.append(0.0, np.cumsum(np.where(hit, v, 0.0))) for v in (1 / ranks, hits / ranks**2))
-    ends = starts[of + 1]
-    later, later_square = inverse[ends] - inverse[:-1], square[ends] - square[:-1]
-    return rows, np.where(hit, hits / ranks + later, 0.0) - later_square, of
+    found = []
+    for videos in resamples(len(predictions), _REPLICATES, np.random.default_rng(0)):
+        value = compute(predictions.take(videos))
+        if value is None or not math.isfinite(value):
+            return None
+        found.append(float(value))
+    moves: Floats = (np.array(found) - np.mean(found)) / math.sqrt(len(found) - 1)
+    return moves
 
 
 def interval(value: float, influence: Floats, seeds: SeedError) -> Estimate:

@@ -28,6 +28,7 @@ _TRIES = {
     "executor": "distillbench sweep --seed 0:2 --executor $name",
     "exporter": "distillbench export RUN --to $name --out network.pt",
     "report": "distillbench report $name",
+    "metric": "distillbench run",
     "observer": "distillbench run --observe $name",
 }
 PROJECTS = tuple(_TRIES)

@@ -21,7 +21,7 @@ class Progress:
     """What is next, and what was learnt on the way.
 
     phase, epoch, step: the first step that was not made yet. sums: each learner's loss terms summed over the epoch's
-    videos so far. best: by learner, the best epoch's validation GAP and number. seconds: spent training so far.
+    videos so far. best: by learner, the best epoch's worth (`MetricSet.worth`) and number. seconds: spent training so far.
     """
 
     phase: int = 0
@@ -87,7 +87,7 @@ def _progress(told: Mapping[str, Any]) -> Progress:
         raise ValueError(f"it goes on in phase {counts[0]}, epoch {counts[1]}, step {counts[2]}")
     check_history(progress.history)
     progress.sums = {str(name): float(value) for name, value in progress.sums.items()}
-    progress.best = {network: (float(gap), int(epoch)) for network, (gap, epoch) in progress.best.items()}
+    progress.best = {network: (float(worth), int(epoch)) for network, (worth, epoch) in progress.best.items()}
     progress.seconds = float(progress.seconds)
     return progress
 
@@ -106,7 +106,8 @@ def check_history(rows: object) -> None:
             validation = learnt.get("validation") if isinstance(learnt, dict) else None
             if not isinstance(terms, dict) or not isinstance(validation, dict):
                 raise ValueError("its history has an epoch in which nothing was learnt")
-            numbers += [learnt.get("best"), *terms.values(), *validation.values()]
+            numbers += [learnt.get("best"), *terms.values()]
+            numbers += [value for value in validation.values() if value is not None]
         if any(not isinstance(number, int | float) or isinstance(number, bool) for number in numbers):
             raise ValueError("its history has a number that is none")
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from distillbench.data.batches import batches, shuffled
 from distillbench.errors import ResultError, TrainingError
 from distillbench.evaluation.evaluate import evaluate
+from distillbench.evaluation.metric_set import MetricSet
 from distillbench.interfaces import Phase
 from distillbench.networks import Model
 from distillbench.schedule_rules import changed_by
@@ -37,19 +38,35 @@ class Fitted:
     seconds: float
 
 
-def fit(parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer: Observer = SILENT) -> Fitted:
-    """Trains a run's networks in place; each learner ends every phase with its best epoch by validation GAP.
+def fit(
+    parts: Parts,
+    metrics: MetricSet,
+    teachers: TeacherStore,
+    checkpoints: Checkpoints,
+    observer: Observer = SILENT,
+) -> Fitted:
+    """Trains a run's networks in place; each learner ends every phase with its best epoch.
+
+    The first of the metrics chooses it, on the validation split.
 
     Several processes walk the same batches in the same order, share the rows of each, and always have the same weights;
     one of them writes, and is watched.
 
     Raises `TrainingError` where a loss is no finite number.
     """
-    return _Loop(parts, teachers, checkpoints, observer).run()
+    return _Loop(parts, metrics, teachers, checkpoints, observer).run()
 
 
 class _Loop:
-    def __init__(self, parts: Parts, teachers: TeacherStore, checkpoints: Checkpoints, observer: Observer) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        metrics: MetricSet,
+        teachers: TeacherStore,
+        checkpoints: Checkpoints,
+        observer: Observer,
+    ) -> None:
+        self.metrics = metrics
         self.parts, self.teachers, self.processes = parts, teachers, parts.processes
         self.checkpoints = checkpoints if self.processes.is_writer else Checkpoints(None, "")
         self.observer = observer if self.processes.is_writer else SILENT
@@ -170,28 +187,27 @@ class _Loop:
         networks: dict[str, Any] = {}
         for learner in self._validated(phase):
             sums = {n.partition("/")[2]: v for n, v in self.progress.sums.items() if n.startswith(f"{learner}/")}
-            metrics = evaluate(
+            found = evaluate(
                 self.models[learner],
                 self.parts.splits.validation,
                 self.parts.evaluation_views[learner],
                 self.setup.training.batch_size,
                 self.parts.device,
+                self.metrics,
+                self.metrics.each_epoch,
+                say=self.observer.said,
                 processes=self.processes,
             ).metrics
-            if metrics.gap > self.progress.best.get(learner, (-1.0, 0))[0]:
-                self.progress.best[learner] = (metrics.gap, epoch)
+            worth, best = self.metrics.worth(found), self.progress.best.get(learner)
+            if best is None or worth > best[0]:
+                self.progress.best[learner] = (worth, epoch)
                 kept = {
                     f"{learner}.{n}": t.detach().cpu().clone() for n, t in self.models[learner].state_dict().items()
                 }
                 self.best_weights |= kept
             networks[learner] = {
                 "terms": {name: value / len(self.parts.splits.train) for name, value in sums.items()},
-                "validation": {
-                    "gap": metrics.gap,
-                    "map_at_20": metrics.map_at_20,
-                    "hit_at_1": metrics.hit_at_1,
-                    "perr": metrics.perr,
-                },
+                "validation": dict(found),
                 "best": self.progress.best[learner][1] + 1,
             }
         rate = optimiser.learning_rate(seen)

@@ -69,7 +69,12 @@ def phase_key(parts: Parts, number: int) -> str:
             "device": parts.device.type,
             "threads": setup.training.all_threads,
             "precision": parts.precision,
-            "data": [described["data"]["name"], parts.splits.train.fingerprint, parts.splits.validation.fingerprint],
+            "data": [
+                described["data"]["name"],
+                parts.splits.train.fingerprint,
+                parts.splits.validation.fingerprint,
+                *_metrics_of(setup.data.component.cls),
+            ],
             "phases": phases,
             "networks": networks,
             "losses": {name: described["losses"][name] for name in sorted(losses)},
@@ -78,6 +83,11 @@ def phase_key(parts: Parts, number: int) -> str:
             **{name: described[name] for name in ("head", "training", "seed")},
         }
     )
+
+
+def _metrics_of(data: Any) -> list[str]:
+    """Lists the metrics that a data set names, of which the first chooses a teacher's epoch."""
+    return list(data.metrics)
 
 
 def _views(setup: Setup, phase: Phase, networks: set[str]) -> Iterator[ViewSpec]:

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import Labels
+from distillbench.metrics.topk import TopK
+from measuring import measured
 from resampling import Resampler
 
 
@@ -34,7 +35,7 @@ def test_a_resample_equals_the_metrics_of_the_repeated_videos(seed: int, classes
     gaps, maps = resampler.gap(weights), resampler.map_at_20(weights)
     for row, gap, mean in zip(weights, gaps, maps, strict=True):
         videos = torch.from_numpy(np.repeat(np.arange(30), row))
-        truth = kept(scores[videos], labels[videos]).compute()
+        truth = measured(kept(scores[videos], labels[videos]))
         assert (gap, mean) == pytest.approx((truth.gap, truth.map_at_20), abs=1e-10)
 
 

@@ -3,19 +3,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from numpy.typing import NDArray
+from running import installed
 
 from distillbench.errors import DataError
-from distillbench.evaluation.average_precision import mean_average_precision
-from distillbench.evaluation.ranking import RankingMetrics
-from distillbench.evaluation.scoring import score_files
-from distillbench.evaluation.topk import TopK
+from distillbench.evaluation.scoring import score_files as scored
+from distillbench.interfaces import LabelKind
+from distillbench.metrics.topk import TopK
+from measuring import measured
 
 VIDEOS, CLASSES = 12, 25
 IDS = [f"v{number}" for number in range(VIDEOS)]
@@ -33,11 +34,17 @@ def labels() -> NDArray[np.bool_]:
     return truth
 
 
-def expected(scores: NDArray[np.float32], labels: NDArray[np.bool_], whole: bool) -> RankingMetrics:
+def score_files(predictions: Path, labels: Path, kind: LabelKind = "multi-label") -> SimpleNamespace:
+    found = scored(predictions, labels, installed(), kind, say=pytest.fail)
+    values = {name: value for name, (_, value) in found.metrics.items()}
+    return SimpleNamespace(**values, **found.counts)
+
+
+def expected(scores: NDArray[np.float32], labels: NDArray[np.bool_], whole: bool) -> SimpleNamespace:
     kept = TopK(CLASSES)
     kept.update(scores, labels)
-    batch = torch.from_numpy(scores), torch.from_numpy(labels)
-    return kept.compute(mean_average_precision(lambda: [batch], CLASSES) if whole else None)
+    batches = (lambda: iter([(scores, labels)])) if whole else None
+    return measured(kept.predictions(IDS, batches=batches))
 
 
 def write_npz(path: Path, name: str, values: NDArray[np.generic], ids: list[str] = IDS) -> Path:

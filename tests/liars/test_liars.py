@@ -13,6 +13,7 @@ from liars import (
     label_losses,
     learned_selectors,
     losses,
+    metrics,
     presets,
     reports,
     schedules,
@@ -38,6 +39,7 @@ LIARS = {
     "executor": executors,
     "exporter": exporters,
     "report": reports,
+    "metric": metrics,
 }
 EFFECTS = {
     "draws": "torch's random state changed",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from running import metrics
 
-from distillbench.evaluation.topk import TopK
 from distillbench.interfaces import INTERFACE_VERSION
+from distillbench.metrics.topk import TopK
 from distillbench.results import record
 from distillbench.results.record import Result
 from distillbench.setup import Setup
 from distillbench.storage import save_tensors
+from measuring import measured
 
 VIDEOS, CLASSES = 60, 8
 
@@ -32,9 +33,11 @@ def write_result(folder: Path, setup: Setup, knows: float = 1.0, train: int = 64
         {"offsets": offsets, "classes": torch.from_numpy(labels.nonzero()[1])},
         {"count": CLASSES},
     )
-    content = content_of(setup, train) | {"metrics": dataclasses.asdict(kept.compute(0.5))}
     ids = [f"video {number}" for number in range(VIDEOS)]
-    return record.write(folder, content, {"w": torch.zeros(1)}, kept.predictions(ids))
+    predictions = kept.predictions(ids)
+    found = vars(measured(predictions)) | {"map": 0.5}
+    content = content_of(setup, train) | {"metrics": found}
+    return record.write(folder, content, {"w": torch.zeros(1)}, predictions, metrics())
 
 
 def content_of(setup: Setup, train: int = 64) -> dict[str, Any]:
@@ -72,6 +75,7 @@ def content_of(setup: Setup, train: int = 64) -> dict[str, Any]:
         "data": {
             "fingerprints": {"train": "t", "validation": "v", "test": "made-up"},
             "videos": {"train": train, "test": VIDEOS},
+            "metrics": ["gap", "map_at_20", "map"],
         },
         "versions": {"distillbench": "0"},
         "machine": {"device": "cpu", "precision": "fp32", "runs_beside": 0},
@@ -88,7 +92,7 @@ def content_of(setup: Setup, train: int = 64) -> dict[str, Any]:
         },
         "fidelity": {"top_1": 0.9, "top_20": 0.8, "kl": 0.1, "cka": 0.7} if len(networks) == 2 else None,
         "budget": {
-            "epoch_chosen_by": "validation GAP",
+            "epoch_chosen_by": "validation GAP@20",
             **{n: spent if n in networks else dict.fromkeys(spent, 0) for n in ("teacher", "student")},
         },
         "history": history,

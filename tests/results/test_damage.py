@@ -26,7 +26,7 @@ from running import answer, installed
 from safetensors.numpy import load_file, save_file
 
 from distillbench.errors import DistillbenchError, ResultError
-from distillbench.evaluation.predictions import Predictions
+from distillbench.metrics import predictions
 from distillbench.reports.stored import StoredRuns, networks_with
 from distillbench.results import failures, labels
 from distillbench.results.answer import Workplace
@@ -120,7 +120,9 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "an infinite number": (replaced('"gap": 0.', '"gap": 1e999, "x": 0.'), "inf"),
     "a negative count": (changed("cost.macs", -1), "cost.macs"),
     "text for a metric": (changed("metrics.gap", "0.5"), "metrics.gap"),
-    "a metric beyond 1": (changed("metrics.gap", 1.5), "metrics.gap"),
+    "a metric of a stranger in words": (changed("metrics.mine", "y"), "metrics.mine"),
+    "no metric to be judged by": (changed("data.metrics", []), "data.metrics"),
+    "a judge that was not computed": (changed("data.metrics", ["mine"]), "metrics lacks mine"),
     "a list for a cost": (changed("cost", []), "cost"),
     "a huge whole number": (changed("setup.seed", 10**400), "setup.seed"),
     "thousands of digits": (replaced('"seed": 0', '"seed": ' + "9" * 5000), "digits"),
@@ -147,8 +149,7 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "a link to nowhere": (dangling, "No such file or directory"),
     "a time that is none": (changed("finished", "soon"), "finished"),
     "a number for a time": (changed("finished", 20300101), "finished"),
-    "text for columns": (changed("columns", "x"), "columns"),
-    "a column of text": (changed("columns", {"x": "y"}), "columns.x"),
+    "text for metrics": (changed("metrics", "x"), "metrics"),
     "warnings that are text": (changed("warnings", "x"), "warnings"),
     "warnings that are numbers": (changed("warnings", [1]), "warnings.0"),
     "sources in a list": (changed("sources", []), "sources"),
@@ -169,8 +170,8 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "a version that is a list": (changed("versions.torch", []), "versions.torch"),
     "no videos": (changed("data.videos.train", 0), "data.videos.train"),
     "a curve of words": (
-        changed("history.0.networks", {"student": {"terms": {}, "validation": {"gap": 2}}}),
-        "gap is 2",
+        changed("history.0.networks", {"student": {"terms": {}, "validation": {"gap": "x"}}}),
+        'gap is "x"',
     ),
 }
 
@@ -209,12 +210,10 @@ def test_a_second_file_of_a_run_is_named_and_left_out(folder: Path) -> None:
     assert "0-copy.json" in found.skipped[0]
 
 
-def test_a_column_may_not_be_called_as_one_of_ours(folder: Path, command: Command) -> None:
+def test_a_metric_may_not_be_called_as_a_column(folder: Path, command: Command) -> None:
+    more = {"seeds": 7.0, "like_best_uncorrected": 3.0, "like_best_by": 1.5, "result": 1, "gap_low": 0.0, "bits": 2}
     for path in results_of(folder):
-        changed(
-            "columns",
-            {"seeds": 7.0, "like_best_uncorrected": 3.0, "like_best_by": 1.5, "gap": 0.0, "method": 1, "bits": 2},
-        )(path)
+        changed("metrics", {**json.loads(path.read_text())["metrics"], **more})(path)
     code, out, _ = command("leaderboard", folder, "--format", "json")
     assert code == 0
     assert {row["seeds"] for row in json.loads(out) if row["status"] == "answered"} == {1, 2}
@@ -342,7 +341,7 @@ def test_damaged_predictions_cost_a_row_its_interval_and_are_said_once(
     DAMAGED_ARRAYS[kind](arrays)
     save_file(arrays, file, {"format": "distillbench top-20 predictions, format 1"})
     with pytest.raises(ResultError, match=file.name):
-        Predictions.load(file)
+        predictions.load(file)
     code, out, err = command("leaderboard", folder, "--format", "json")
     rows = {row["run"]: row for row in json.loads(out) if row["status"] == "answered"}
     assert code == 0

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import metrics
 
+from distillbench.results.format1 import upgraded
 from distillbench.results.leaderboard import load
 from distillbench.results.significance import values_of
 
@@ -20,7 +22,21 @@ def test_every_result_and_failure_is_loaded() -> None:
     assert found.skipped == ()
     assert len(found.results) == 6
     assert [failure.status for failure in found.failures] == ["not applicable"]
-    assert all(result.content["format"] == 1 for result in found.results)
+    assert all(json.loads(path.read_text())["format"] == 1 for path in FOLDER.glob("*.json"))
+    assert all(result.content["format"] == 2 for result in found.results)
+
+
+def test_columns_of_plugins_become_metrics_and_what_is_damaged_stays() -> None:
+    found = upgraded({"format": 1, "metrics": {"gap": 0.5}, "columns": {"mine": 0.1, "gap": 0.2}, "data": {}})
+    assert found["metrics"] == {"mine": 0.1, "gap": 0.5}
+    assert "columns" not in found
+    assert found["format"] == 2
+    assert upgraded({"metrics": 3, "columns": "x", "data": []}) == {
+        "metrics": 3,
+        "columns": "x",
+        "data": [],
+        "format": 2,
+    }
 
 
 def test_they_stand_on_the_board_with_what_they_found(command: Command) -> None:
@@ -47,7 +63,7 @@ def test_they_are_compared(command: Command) -> None:
 
 @pytest.mark.parametrize("metric", ["gap", "map_at_20"])
 def test_their_predictions_and_labels_give_intervals(metric: str) -> None:
-    assert all(values_of([result], metric) is not None for result in load([FOLDER]).results)
+    assert all(values_of([result], metric) is not None for result in load([FOLDER], metrics()).results)
 
 
 def test_they_fill_the_tables_and_are_shown(command: Command) -> None:

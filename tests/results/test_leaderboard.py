@@ -10,6 +10,7 @@ from distillbench.results.leaderboard import frame, load, over_seeds, ranked, se
 from distillbench.results.record import Result
 from distillbench.results.significance import with_intervals
 from distillbench.setup import Setup
+from distillbench.vetting import is_column
 
 Make = Callable[..., Result]
 
@@ -103,7 +104,7 @@ def test_a_run_that_failed_is_a_row_with_its_reason_until_it_is_answered(
 def test_budgets_and_fidelity_are_columns(make_result: Make) -> None:
     (row,) = frame([make_result(schedule="serial")]).to_dict("records")
     assert (row["teacher_epochs"], row["student_epochs"], row["student_examples"]) == (2, 2, 128)
-    assert row["epoch_chosen_by"] == "validation GAP"
+    assert row["epoch_chosen_by"] == "validation GAP@20"
     assert row["budget"] == "teacher 2, student 2 epochs"
     assert (row["same_top_1"], row["teacher_cka"]) == (0.9, 0.7)
 
@@ -125,3 +126,16 @@ def test_conditions_name_columns_and_settings(make_result: Make) -> None:
 def test_jittered_training_is_told_from_plain(make_result: Make) -> None:
     (row,) = frame([make_result("train_selector.jitter=true", train_selector="uniform")]).to_dict("records")
     assert row["train_selector"] == "uniform jitter=True"
+
+
+def test_every_column_that_is_no_metric_is_known_so_that_no_metric_is_called_so(
+    make_result: Make, tmp_path: Path, make_setup: Callable[..., Setup]
+) -> None:
+    results = [make_result(schedule="serial")]
+    failures.keep(tmp_path / "results", make_setup(k=3), "failed", "the disk is full")
+    loaded = load([tmp_path / "results"])
+    rows = intervals(over_seeds(frame(results, loaded.failures)), results)
+    metrics = {column.name for column in rows.loc[0, "metrics"]}
+    assert metrics >= {"gap", "map_at_20", "map", "hit_at_1", "perr"}
+    assert not [name for name in metrics if is_column(name)]
+    assert not [name for name in rows.columns if name not in metrics and not is_column(name)]

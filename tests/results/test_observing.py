@@ -1,4 +1,4 @@
-"""Plugins hear how a run goes and add columns, and one that raises costs nobody a run."""
+"""Plugins hear how a run goes and measure it, and one that raises costs nobody a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import types
 import pytest
 
 from distillbench import hookimpl
-from distillbench.registry import Registry, discover
+from distillbench.interfaces import Metric
+from distillbench.registry import Component, Registry, discover
 
 
 def module_of(name, **functions):
@@ -21,11 +22,14 @@ def module_of(name, **functions):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Installs modules as plugins, beside the real ones."""
+    """Installs modules as plugins and classes as metrics, beside the real ones."""
 
-    def install(**modules):
+    def install(metrics=(), **modules):
         def found() -> Registry:
             registry = discover()
+            if metrics:
+                offered = [Component("metric", name, cls, "somebody", "1") for name, cls in metrics.items()]
+                registry = Registry([*registry, *offered], registry.failures, registry.hooks)
             for name, module in modules.items():
                 registry.hooks.register(module, name=f"somebody:{name.replace('_', '-')}")
             return registry
@@ -73,24 +77,36 @@ def test_an_unknown_observer_is_refused_with_the_nearest_name(command, tiny, tmp
     assert "no observer is called 'csvlog', did you mean 'csv-log'?" in err
 
 
-def test_a_plugins_columns_are_on_the_leaderboard_and_a_broken_one_is_empty(command, tiny, tmp_path, installed):
-    def columns():
-        return {
-            "right_at_once": lambda predictions: float(predictions.hits[:, 0].mean()),
-            "broken": lambda predictions: 1 / 0,
-        }
+def metric(compute, **attributes):
+    """Makes a metric of a function of the predictions."""
+    parts = {"title": "made up", "compute": lambda self, predictions: compute(predictions), **attributes}
+    return type(Metric)("MadeUp", (Metric,), {"__doc__": "Is made up.", **parts})
 
-    installed(extra=module_of("extra", metric_columns=columns))
+
+def test_a_plugins_metric_is_on_the_leaderboard_and_a_broken_one_is_empty(command, tiny, tmp_path, installed):
+    right = metric(lambda predictions: predictions.hits[:, 0].mean())
+    installed({"right_at_once": right, "broken": metric(lambda predictions: 1 / 0)})
     code, _, err = command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
     assert code == 0
-    assert "the metric column 'broken' failed: ZeroDivisionError" in err
+    assert err.count("the metric 'broken' of somebody 1 failed: ZeroDivisionError") == 1
     (row,) = json.loads(command("leaderboard", tmp_path, "--format", "json")[1])
     assert row["right_at_once"] == pytest.approx(row["hit_at_1"])
     assert row["broken"] is None
     assert "right_at_once" in command("leaderboard", tmp_path, "--format", "csv")[1].splitlines()[0]
+    (stored,) = tmp_path.glob("*.json")
+    for epoch in json.loads(stored.read_text())["history"]:
+        assert epoch["networks"]["student"]["validation"]["broken"] is None
+    assert command("show", stored.stem, "--results", tmp_path)[0] == 0
 
 
-def test_hostile_columns_and_observers_cost_nobody_a_run(command, tiny, tmp_path, installed):
+def test_a_metric_of_other_labels_is_not_computed(command, tiny, tmp_path, installed):
+    installed({"other": metric(lambda predictions: 1.0, label_kinds=frozenset({"single-label"}))})
+    assert command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)[0] == 0
+    (row,) = json.loads(command("leaderboard", tmp_path, "--format", "json")[1])
+    assert "other" not in row
+
+
+def test_hostile_metrics_and_observers_cost_nobody_a_run(command, tiny, tmp_path, installed):
     class Odd(BaseException):
         def __str__(self):
             raise self
@@ -98,27 +114,38 @@ def test_hostile_columns_and_observers_cost_nobody_a_run(command, tiny, tmp_path
     def fails(*given, **named):
         raise Odd
 
-    def columns():
-        return {7: len, "": len, "two\nlines": len, "ends": fails, "gap": lambda predictions: print("NOISE") or 1.0}
+    def ends(self):
+        raise SystemExit(0)
+
+    def wrecks(predictions):
+        predictions.scores[:] = 0.0
+        return 1.0
 
     def started(run):
         raise SystemExit(0)
 
     installed(
-        hostile=module_of("hostile", metric_columns=columns, run_started=started),
-        no_mapping=module_of("no_mapping", metric_columns=lambda: [1]),
-        raising=module_of("raising", metric_columns=lambda: fails()),
+        {
+            "odd": metric(fails),
+            "ends": metric(len, __init__=ends),
+            "text": metric(lambda predictions: "much"),
+            "infinite": metric(lambda predictions: float("inf")),
+            "loud": metric(lambda predictions: print("NOISE") or 1.0),
+            "wrecks": metric(wrecks),
+        },
+        hostile=module_of("hostile", run_started=started),
     )
     code, out, err = command("run", *tiny, "--schedule", "scratch", "--observe", "hostile", "--results", tmp_path)
     assert code == 0, err
     assert "the observer 'hostile' failed and hears no more: SystemExit: 0" in err
-    assert err.count("was left out: a name is text in one line") == 3
-    assert "the metric column 'ends' failed: Odd" in err
-    assert "the metric columns of somebody:no-mapping failed: TypeError: [1] is no mapping" in err
-    assert "the metric columns of somebody:raising failed: Odd" in err
+    assert "the metric 'odd' of somebody 1 failed: Odd" in err
+    assert "the metric 'ends' of somebody 1 failed: SystemExit: 0" in err
+    assert "the metric 'text' of somebody 1 failed: ValueError" in err
+    assert "the metric 'wrecks' of somebody 1 failed: ValueError: assignment destination is read-only" in err
     assert "NOISE" not in out
     assert "NOISE" in err
-    assert len(list(tmp_path.glob("*.json"))) == 1
+    (row,) = json.loads(command("leaderboard", tmp_path, "--format", "json")[1])
+    assert (row["odd"], row["ends"], row["text"], row["infinite"], row["loud"]) == (None, None, None, None, 1.0)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from results.made_up import content_of
-from running import answer
+from running import answer, metrics
 
 from distillbench.cli.watching import Board
 from distillbench.errors import ConfigError, PluginError
@@ -69,9 +69,9 @@ SCRIPTED = Component("executor", "scripted", Scripted, "somebody", "1")
 def answers(setup: Setup, workplace: Workplace) -> list[RunEvent]:
     path = workplace.results / f"{setup.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    metrics = dict.fromkeys(("gap", "map_at_20", "map", "hit_at_1", "perr"), 0.5)
+    numbers = dict.fromkeys(("gap", "map_at_20", "map", "hit_at_1", "perr"), 0.5)
     files = {"network": "network.safetensors", "predictions": "predictions.safetensors"}
-    content = {"format": 1, **content_of(setup), "metrics": metrics, "files": files}
+    content = {"format": 2, **content_of(setup), "metrics": numbers, "files": files}
     path.write_text(json.dumps(content))
     return [*(PhaseStarted(setup.key, p.name, p.epochs) for p in setup.phases), Finished(setup.key)]
 
@@ -303,5 +303,5 @@ def test_a_sweep_shows_the_best_answer_that_can_be_read(
     results = [make_result(schedule="scratch", seed=seed) for seed in (0, 1)]
     setups = tuple(make_setup("data.train=64", schedule="scratch", seed=seed) for seed in (0, 1))
     results[0].path.write_text("{")
-    board = Board(Plan((), setups, frozenset(), None), tmp_path / "results")
+    board = Board(Plan((), setups, frozenset(), None), tmp_path / "results", metrics())
     assert f"{results[1].content['metrics']['gap']:.4f}" in str(list(board.render().renderables)[-1])

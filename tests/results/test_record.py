@@ -17,6 +17,7 @@ from distillbench.results.answer import Workplace
 from distillbench.results.leaderboard import frame, load, over_seeds, ranked, row, select
 from distillbench.setup import Setup
 from distillbench.storage import load_tensors
+from measuring import measured
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_result_holds_everything_and_can_be_read_again(done: record.Result) ->
     assert content["setup"]["student"]["distribution"] == "distillbench"
     assert content["machine"]["threads"] == 1
     assert set(content["cost"]["latency"]) == {"1", "256"}
-    again = done.predictions().metrics()
+    again = measured(done.predictions())
     assert load_tensors(done.student_path())[0].keys() >= {"encoder.rnn.lower.weight_ih_l0"}
     assert again.gap == content["metrics"]["gap"]
     assert len(done.predictions().ids) == 32

@@ -3,22 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from running import installed
 
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.topk import TopK
-from distillbench.interfaces import Labels
+from distillbench.evaluation.metric_set import installed_metrics
+from distillbench.interfaces import Labels, Predictions
+from distillbench.metrics.topk import TopK
 from distillbench.results.statistics import (
     SeedError,
     Values,
     bootstrap,
     difference_error,
-    gap_influence,
     interval,
-    map_influence,
     resamples,
     seed_error,
 )
 from resampling import Resampler
+
+METRICS = installed_metrics(installed())
 
 
 def made(seed: int, knows: float, videos: int = 80, classes: int = 6) -> tuple[Predictions, Labels]:
@@ -27,9 +28,8 @@ def made(seed: int, knows: float, videos: int = 80, classes: int = 6) -> tuple[P
     kept = TopK(classes)
     kept.update(torch.from_numpy(scores.astype(np.float32)), torch.from_numpy(drawn))
     offsets = torch.from_numpy(np.concatenate([[0], drawn.sum(1).cumsum()]))
-    return kept.predictions([str(v) for v in range(videos)]), Labels(
-        offsets, torch.from_numpy(drawn.nonzero()[1]), classes
-    )
+    labels = Labels(offsets, torch.from_numpy(drawn.nonzero()[1]), classes)
+    return kept.predictions([str(v) for v in range(videos)], labels), labels
 
 
 @pytest.mark.parametrize("metric", ["gap", "map_at_20"])
@@ -38,7 +38,7 @@ def test_influence_is_what_leaving_a_video_out_would_change(metric: str) -> None
     weights = np.vstack([1 - np.eye(200, dtype=np.int64), np.ones((1, 200), dtype=np.int64)])
     values = getattr(Resampler(predictions, labels), metric)(weights)
     left_out = values[200] - values[:200]
-    influence = gap_influence(predictions) if metric == "gap" else map_influence(predictions, labels)
+    influence = METRICS[metric].influence(predictions)
     assert np.corrcoef(left_out, influence)[0, 1] > 0.995
     assert np.linalg.norm(influence) == pytest.approx(np.linalg.norm(left_out), rel=0.05)
     assert abs(influence.sum()) < 1e-9
@@ -46,7 +46,8 @@ def test_influence_is_what_leaving_a_video_out_would_change(metric: str) -> None
 
 def values(*made_by_seed: Predictions) -> Values:
     numbered = dict(enumerate(made_by_seed))
-    return Values({s: p.metrics().gap for s, p in numbered.items()}, {s: gap_influence(p) for s, p in numbered.items()})
+    gap = METRICS["gap"]
+    return Values({s: gap.compute(p) for s, p in numbered.items()}, {s: gap.influence(p) for s, p in numbered.items()})
 
 
 def test_the_interval_is_that_of_metrics_computed_anew_on_resampled_videos() -> None:

@@ -139,7 +139,7 @@ def test_what_a_plugin_prints_is_on_stderr_and_the_answer_alone_on_stdout(target
     ran = in_a_process(target, "run", *tiny, *flags)
     assert ran.returncode == 0, ran.stderr
     assert "NOISE" not in ran.stdout
-    for where in ("import", "hook", "init", "columns", "column", "observer"):
+    for where in ("import", "hook", "init", "metrics", "metric", "observer"):
         for way in ("print", "kept", "descriptor", "library"):
             assert f"NOISE {way} {where}" in ran.stderr
     board = in_a_process(target, "leaderboard", tmp_path, "--format", "json")

@@ -17,20 +17,21 @@ import pytest
 from safetensors.numpy import load_file
 
 HERE = Path(__file__).resolve().parent
-PUBLIC = {"distillbench", "distillbench.interfaces", "distillbench.data", "distillbench.errors"}
+PUBLIC = {"distillbench", "distillbench.interfaces", "distillbench.errors", "distillbench.reports"}
 NOT_REPEATED = {"seconds", "latency", "evaluation_seconds", "peak_memory"}
 
 SMALL = ["--k", "4"]
 for _assignment in (
-    "data.train=64",
-    "data.validation=24",
-    "data.test=32",
-    "data.frames=12",
     "training.epochs=3",
     "training.batch_size=16",
     "training.threads=1",
 ):
     SMALL += ["--set", _assignment]
+DIGITS = [
+    word
+    for name, n in (("train", 64), ("validation", 24), ("test", 32), ("frames", 12))
+    for word in ("--set", f"data.{name}={n}")
+]
 HRNN = ["--set", "teacher.cell_size=8", "--set", "student.cell_size=8"]
 ALONE = ["--schedule", "scratch"]
 
@@ -48,6 +49,8 @@ RUNS = {
     "two-teachers": (8, [*HRNN, "--schedule", "two-teachers"]),
     "netvlad": (5, ["--teacher", "netvlad", "--student", "netvlad"]),
     "crd": (5, [*HRNN, "--loss", "ce,crd"]),
+    "points": (5, [*HRNN, "--data", "points"]),
+    "npy-folder": (5, [*HRNN, "--data", "npy-folder"]),
 }
 """By extension: after how many checkpoints the run is killed, and its flags."""
 
@@ -64,20 +67,28 @@ def fieldwork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def words_of(name: str, arrays: Path) -> list[str]:
+    """The command line of an extension's run."""
+    flags = [*SMALL, *RUNS[name][1]]
+    if name == "npy-folder":
+        return [*flags, "--data-dir", str(arrays)]
+    return flags if name == "points" else [*flags, *DIGITS]
+
+
 @pytest.fixture
 def installed(fieldwork: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(fieldwork))
 
 
 @pytest.fixture(scope="session")
-def killed(fieldwork: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def killed(fieldwork: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of results by extension, in each of which a run was killed by SIGKILL."""
     folder = tmp_path_factory.mktemp("killed")
     path = os.pathsep.join([str(fieldwork), *filter(None, sys.path)])
 
     def kill(name: str) -> None:
-        saves, flags = RUNS[name]
-        words = ["run", *SMALL, *flags, "--results", str(folder / name)]
+        saves = RUNS[name][0]
+        words = ["run", *words_of(name, arrays), "--results", str(folder / name)]
         done = subprocess.run(
             [sys.executable, str(HERE / "killed.py"), str(saves), *words],
             env={**os.environ, "PYTHONPATH": path},
@@ -123,24 +134,97 @@ def test_its_modules_import_public_modules_alone() -> None:
             assert not foreign, f"{path.name} imports {foreign}"
 
 
-def test_it_keeps_the_contract(installed: None, command: Any) -> None:
+def test_it_keeps_the_contract(installed: None, arrays: Path, command: Any) -> None:
     code, out, _ = command("check", "--from", "fieldwork")
     assert code == 0, out
     assert "0 broken" in out
+    code, out, _ = command("check", "npy-folder", "--data-dir", arrays)
+    assert code == 0, out
+    assert "not checked" not in out
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_it_runs_to_a_row_and_a_killed_run_ends_with_the_same_bits(
-    name: str, installed: None, command: Any, killed: dict[str, Path], tmp_path: Path
+    name: str, installed: None, command: Any, killed: dict[str, Path], arrays: Path, tmp_path: Path
 ) -> None:
-    _, flags = RUNS[name]
-    code, _, err = command("run", *SMALL, *flags, "--results", tmp_path)
+    words = words_of(name, arrays)
+    code, _, err = command("run", *words, "--results", tmp_path)
     assert code == 0, err
     assert not list(killed[name].glob("*.json"))
-    code, _, err = command("run", *SMALL, *flags, "--results", killed[name])
+    code, _, err = command("run", *words, "--results", killed[name])
     assert code == 0, err
     assert "going on in phase" in err
     assert numbers(killed[name]) == numbers(tmp_path)
     code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
     assert code == 0
     assert "fieldwork 1.4.0" in out
+
+
+def test_single_label_data_are_trained_judged_and_ranked_by_what_they_name(
+    installed: None, command: Any, tmp_path: Path
+) -> None:
+    code, _, err = command("run", *words_of("points", tmp_path), "--results", tmp_path)
+    assert code == 0, err
+    (path,) = tmp_path.glob("*.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert "margin" in content["setup"]["losses"]
+    assert "ce" not in content["setup"]["losses"]
+    assert content["data"]["metrics"] == ["worst_class", "top_1"]
+    assert content["budget"]["epoch_chosen_by"] == "validation worst class"
+    assert "worst class" in command("leaderboard", tmp_path)[1]
+
+
+def test_its_executor_report_and_exporter_serve_the_command_line(installed: None, command: Any, tmp_path: Path) -> None:
+    words = [*words_of("points", tmp_path), *ALONE, "--seed", "0:2", "--results", tmp_path]
+    code, _, err = command("sweep", *words, "--executor", "one-by-one")
+    assert code == 0, err
+    first, _second = sorted(tmp_path.glob("*.json"))
+    code, out, err = command("report", "bars", "--results", tmp_path, "--out", tmp_path / "figures")
+    assert code == 0, err
+    assert all(Path(line).stat().st_size > 1000 for line in out.splitlines())
+    code, out, err = command("export", first, "--to", "archive", "--out", tmp_path / "network.npz")
+    assert code == 0, err
+    assert "differ by at most 0" in out
+
+
+@pytest.mark.parametrize("name", ["gate", "confident"])
+def test_what_is_a_part_of_the_network_is_exported_and_quantised_with_it(
+    name: str, installed: None, command: Any, tmp_path: Path
+) -> None:
+    assert command("run", *words_of(name, tmp_path), "--results", tmp_path)[0] == 0
+    (path,) = tmp_path.glob("*.json")
+    cost = json.loads(path.read_text(encoding="utf-8"))["cost"]
+    assert cost["frames_read"] == (6.0 if name == "gate" else pytest.approx(2.5, abs=1.0))
+    assert cost["selector_macs"] == (6 * 64 if name == "gate" else 0)
+    out = ["--to", "safetensors-bundle", "--out", tmp_path / "network.safetensors"]
+    code, _, err = command("export", path, *out)
+    assert code == 0, err
+    code, _, err = command("quantize", path.stem, "--results", tmp_path)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--selector", "sampler", "--loss", "ce,crd,policy-gradient:0.1"],
+        ["--schedule", "mean-teacher"],
+    ],
+    ids=["a memory bank and a selector that draws", "an average that teaches"],
+)
+def test_several_processes_find_what_one_finds(
+    flags: list[str], fieldwork: Path, installed: None, command: Any, tmp_path: Path
+) -> None:
+    words = [*SMALL, *HRNN, *DIGITS, *flags]
+    assert command("run", *words, "--results", tmp_path / "one")[0] == 0
+    path = os.pathsep.join([str(fieldwork), *filter(None, sys.path)])
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "distillbench"]
+    done = subprocess.run(
+        [sys.executable, *launch, "run", *words, "--results", str(tmp_path / "two")],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (load_file(next((tmp_path / name).glob("*.network.safetensors"))) for name in ("one", "two"))
+    assert max(float(abs(one[key] - two[key]).max()) for key in one) < 5e-5

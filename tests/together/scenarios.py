@@ -12,6 +12,7 @@ from torch import nn
 
 from distillbench.config import flags
 from distillbench.evaluation.evaluate import evaluate
+from distillbench.evaluation.metric_set import MetricSet, metrics_of
 from distillbench.grid import setups
 from distillbench.interfaces import NO_FRAME, FrameSelector, MatchingLoss, Requirements
 from distillbench.processes import Processes
@@ -84,6 +85,10 @@ def registry() -> Registry:
     return Registry([*known, *ours], [], known.hooks)
 
 
+def metrics_for(parts: Parts) -> MetricSet:
+    return metrics_of(parts.setup.data.component, registry())
+
+
 def parts_of(processes: Processes, *assignments: str, **choices: object) -> Parts:
     torch.set_num_threads(1)
     setup = setups([flags({"k": 4, **choices}, [*SIZES, *assignments])], registry())[0]
@@ -95,7 +100,8 @@ def trained(
 ) -> dict[str, Any]:
     parts = parts_of(processes, *assignments, **choices)
     checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key)
-    history = fit(parts, TeacherStore(folder / "teachers", signals_budget=signals_budget), checkpoints).history
+    teachers = TeacherStore(folder / "teachers", signals_budget=signals_budget)
+    history = fit(parts, metrics_for(parts), teachers, checkpoints).history
     weights = {f"{n}.{name}": t for n, model in parts.models.items() for name, t in model.state_dict().items()}
     for key, loss in parts.losses.items():
         weights |= {f"{key}.{name}": t for name, t in loss.state_dict().items()}
@@ -137,8 +143,13 @@ def evaluated(processes, folder):
     model, view = parts.models["student"], parts.evaluation_views["student"]
     found = []
     for size in (4, 64):
-        done = evaluate(model, parts.splits.test, view, size, CPU, exact=True, processes=processes)
-        kept = {name: torch.from_numpy(value) for name, value in vars(done.predictions.kept).items()}
+        metrics, told = metrics_for(parts), []
+        done = evaluate(
+            model, parts.splits.test, view, size, CPU, metrics, metrics.names, say=told.append, processes=processes
+        )
+        assert told == []
+        arrays = {name: value for name, value in vars(done.predictions).items() if hasattr(value, "dtype")}
+        kept = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         found.append({"metrics": done.metrics, "kept": kept, "frames": done.frames_read})
     return found
 

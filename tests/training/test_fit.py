@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from running import metrics_for
 from torch import Tensor
 
 from distillbench.errors import TrainingError
@@ -29,7 +30,9 @@ def build(setup: Setup) -> Parts:
 
 def train(parts: Parts, folder: Path, observer: Observer | None = None, minutes: float = 5.0) -> list[dict[str, Any]]:
     checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key, minutes)
-    return fit(parts, TeacherStore(folder / "teachers"), checkpoints, observer or Observer()).history
+    return fit(
+        parts, metrics_for(parts), TeacherStore(folder / "teachers"), checkpoints, observer or Observer()
+    ).history
 
 
 def weights(parts: Parts) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 from conftest import TINY
-from running import declared
+from running import declared, metrics_for
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
@@ -284,7 +284,7 @@ def test_in_a_run_only_the_learner_without_a_rate_stands_still(tmp_path) -> None
     setup = declared(NETWORKS, [Phase("p", 1, learners)], "student", SETTINGS)
     parts = assemble(setup, open_data(setup), torch.device("cpu"))
     before = {n: [p.detach().clone() for p in parts.models[n].parameters()] for n in ("student", "peer")}
-    fit(parts, TeacherStore(tmp_path), Checkpoints(None, setup.key))
+    fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, setup.key))
     still = {n: all(map(torch.equal, before[n], parts.models[n].parameters())) for n in before}
     assert still == {"student": False, "peer": True}
 
@@ -318,7 +318,7 @@ def test_a_loss_learns_remembers_and_is_told_of_every_step(tmp_path) -> None:
     phase = Phase("p", 2, {"student": Learner((Term("counting"),))})
     setup = declared(NETWORKS, [phase], "student", SETTINGS, [component], loss="counting")
     parts = assemble(setup, open_data(setup), torch.device("cpu"))
-    fit(parts, TeacherStore(tmp_path), Checkpoints(None, setup.key))
+    fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, setup.key))
     loss = parts.losses[LossKey("student", "counting")]
     assert loss.videos == 64
     assert int(loss.steps) == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from running import metrics_for
 from together.launch import ended, launch
 from together.scenarios import SCENARIOS, parts_of, trained
 
@@ -35,7 +36,7 @@ def leave_a_checkpoint(folder) -> None:
     parts = parts_of(SOLO, loss="rep,ce")
     checkpoints = Checkpoints(folder / "checkpoint.safetensors", parts.setup.key, minutes=0.0)
     with pytest.raises(Killed):
-        fit(parts, TeacherStore(folder / "teachers"), checkpoints, KillAfter(8))
+        fit(parts, metrics_for(parts), TeacherStore(folder / "teachers"), checkpoints, KillAfter(8))
 
 
 @pytest.fixture(scope="module")

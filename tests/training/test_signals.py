@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from running import metrics_for
 from torch import Tensor
 
 from distillbench.data.batches import batches
@@ -105,7 +106,7 @@ def test_the_budget_changes_nothing_of_a_run_but_rounding(make_setup: Callable[.
         setup = make_setup()
         built = assemble(setup, open_data(setup), CPU)
         store = TeacherStore(tmp_path / str(budget), signals_budget=budget)
-        history = fit(built, store, Checkpoints(None, setup.key)).history
+        history = fit(built, metrics_for(built), store, Checkpoints(None, setup.key)).history
         ends.append(history[-1]["networks"]["student"]["terms"])
     for term, live in ends[0].items():
         assert ends[1][term] == pytest.approx(live, rel=1e-3)
@@ -127,7 +128,8 @@ def test_a_student_with_other_frames_finds_what_the_teacher_said(
     heard = [Heard(), Heard()]
     for k, observer in zip((4, 6), heard, strict=True):
         setup = make_setup("training.epochs=1", k=k)
-        fit(assemble(setup, open_data(setup), CPU), TeacherStore(tmp_path), Checkpoints(None, setup.key), observer)
+        built = assemble(setup, open_data(setup), CPU)
+        fit(built, metrics_for(built), TeacherStore(tmp_path), Checkpoints(None, setup.key), observer)
     assert heard[0].tells("asking the teacher once about 64 training videos")
     assert not heard[1].tells("asking")
     assert len(shards(tmp_path / "signals")) == 1
@@ -294,7 +296,7 @@ def test_a_run_killed_with_a_part_of_the_signals_ends_bit_identical(
         built = assemble(setup, open_data(setup), CPU)
         store = TeacherStore(folder)
         store.signals = SignalStore(folder / "signals", 3 * SHARD * WIDTH * 2, SHARD)
-        fit(built, store, Checkpoints(folder / "checkpoint.safetensors", setup.key, 0.0), observer)
+        fit(built, metrics_for(built), store, Checkpoints(folder / "checkpoint.safetensors", setup.key, 0.0), observer)
         return built.models["student"].state_dict()
 
     with pytest.raises(Killed):

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from conftest import TINY
-from running import declared
+from running import declared, metrics_for
 from torch import nn
 
 from distillbench.interfaces import (
@@ -196,7 +196,7 @@ def test_fresh_weights_differ_in_each_phase_and_are_the_same_when_drawn_again() 
 def test_a_run_begins_each_phase_with_the_weights_of_that_phase_alone(tmp_path) -> None:
     setup = born_again("0")
     parts = assemble(setup, open_data(setup), CPU)
-    fit(parts, TeacherStore(tmp_path), Checkpoints(None, setup.key))
+    fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, setup.key))
     first, second = (state(build_network(setup, parts.splits, "student", name)[0]) for name in ("first", "second"))
     assert same(state(parts.models["peer"]), first)
     assert same(state(parts.models["student"]), second)
@@ -209,7 +209,7 @@ def test_an_average_that_a_run_reports_follows_the_student_to_the_end(tmp_path) 
     networks = {name: NetworkSpec("student") for name in ("student", "mean")}
     setup = declared(networks, phases, "mean", TINY)
     parts = assemble(setup, open_data(setup), CPU)
-    history = fit(parts, TeacherStore(tmp_path), Checkpoints(None, setup.key)).history
+    history = fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, setup.key)).history
     assert set(history[-1]["networks"]) == {"student", "mean"}
     assert history[-1]["networks"]["mean"]["terms"] == {}
     assert not same(state(parts.models["mean"]), state(parts.models["student"]))

@@ -1,12 +1,9 @@
 """Prints when it is imported, asked and used."""
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, RunEnded
+from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Metric, Predictions, RunEnded
 from loud_methods.noise import shout
 
 shout("import")
@@ -40,13 +37,19 @@ def run_ended(event: RunEnded) -> None:
     shout("observer")
 
 
-@hookimpl
-def metric_columns() -> dict[str, Callable[[Any], float]]:
-    """Adds `volume`."""
-    shout("columns")
+class Volume(Metric):
+    """How loud it is."""
 
-    def volume(predictions: Any) -> float:
-        shout("column")
+    title = "volume"
+
+    def compute(self, predictions: Predictions) -> float:
+        """Returns 11."""
+        shout("metric")
         return 11.0
 
-    return {"volume": volume}
+
+@hookimpl
+def metrics() -> dict[str, type[Metric]]:
+    """Offers `volume`."""
+    shout("metrics")
+    return {"volume": Volume}

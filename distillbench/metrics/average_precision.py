@@ -18,9 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from distillbench.errors import DataError
-from distillbench.evaluation.batches import Array, positives, reject_nan, unpack
-from distillbench.evaluation.spool import Spool
-from distillbench.processes import SOLO, Processes
+from distillbench.metrics.inputs import Array, positives, reject_nan, unpack
+from distillbench.metrics.score_buffer import ScoreBuffer
 
 _BLOCK_NUMBERS = 1 << 25  # scores in a block: 128 MiB
 _CLASSES_AT_ONCE = 128  # a strip of a block that is turned and sorted while it is in the cache
@@ -38,7 +37,7 @@ class MeanAveragePrecision:
         """classes: C, at least 1. memory: bytes of scores that may be held."""
         self.classes = classes
         self._positives = Positives(classes)
-        self._scores = Spool(classes, memory)
+        self._scores = ScoreBuffer(classes, memory)
 
     def update(self, scores: Array, labels: Array) -> None:
         """Adds a batch: scores (B, C) of any floating type on any device, labels (B, C) of 0 and 1.
@@ -53,18 +52,15 @@ class MeanAveragePrecision:
         for block in other._scores.blocks(_rows_of_a_block(self.classes)):
             self._scores.append(block)
 
-    def compute(self, processes: Processes = SOLO) -> float:
+    def compute(self) -> float:
         """Averages over the classes that have a positive. Raises DataError where none has."""
-        return mean_of(self.average_precisions(processes))
+        return mean_of(self.average_precisions())
 
-    def average_precisions(self, processes: Processes = SOLO) -> NDArray[np.float64]:
-        """Returns each class's average precision (C,), NaN for a class without positive.
-
-        Of all processes' videos, the scores staying where they are: thresholds are gathered and counts are added up.
-        """
-        thresholds = self._positives.gathered(processes).thresholds()
+    def average_precisions(self) -> NDArray[np.float64]:
+        """Returns each class's average precision (C,), NaN for a class without positive."""
+        thresholds = self._positives.thresholds()
         counts = thresholds.count(self._scores.blocks(_rows_of_a_block(self.classes)))
-        return thresholds.average_precisions(processes.sum(torch.from_numpy(counts)).numpy())
+        return thresholds.average_precisions(counts)
 
 
 def mean_average_precision(batches: Callable[[], Iterable[tuple[Array, Array]]], classes: int) -> float:
@@ -113,14 +109,6 @@ class Positives:
         self._videos += other._videos
         self._of.extend(other._of)
         self._scores.extend(other._scores)
-
-    def gathered(self, processes: Processes) -> Positives:
-        """Returns the positives of all processes."""
-        found = Positives(self.classes)
-        found._of = [processes.gather_uneven(torch.from_numpy(np.concatenate(self._of))).numpy()]
-        found._scores = [processes.gather_uneven(torch.from_numpy(np.concatenate(self._scores))).numpy()]
-        found._videos = int(processes.sum(torch.tensor(self._videos)))
-        return found
 
     def thresholds(self) -> Thresholds:
         """Orders what was collected by class and score."""

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillbench.evaluation.batches import Array, positives, reject_nan, unpack
-from distillbench.evaluation.predictions import Predictions
-from distillbench.evaluation.ranking import KEPT, Kept, RankingMetrics, ranking_metrics
+from distillbench.interfaces import BEST, Batches, Labels, Predictions
+from distillbench.metrics.inputs import Array, positives, reject_nan, unpack
 from distillbench.processes import Processes
 
 _BLOCK = 8  # classes that compete before the search for the best; measured best at 3,862 classes
@@ -18,11 +17,11 @@ _ROWS = 1024  # rows that are searched with 64-bit keys at a time
 
 
 class TopK:
-    """Accumulates what GAP@20, mAP@20, Hit@1 and PERR need, never the scores of all videos for all classes.
+    """Accumulates what metrics of the best scores need, never the scores of all videos for all classes.
 
     The state is 148 bytes a video up to 32,768 classes (188 beyond), and 8 bytes a class. Scores are compared as
     float32: give logits, which do not saturate as probabilities do. A score of minus infinity means that the class is
-    not offered, and is never a hit. Ties: see `ranking`.
+    not offered, and is never a hit; its class is then -1. Ties: see `ranking`.
     """
 
     def __init__(self, classes: int) -> None:
@@ -32,9 +31,9 @@ class TopK:
         self._class_positives = torch.zeros(classes, dtype=torch.int64)
         self._videos = 0
         self._chunks: dict[str, list[Tensor]] = {
-            "scores": [torch.empty(0, min(KEPT, classes), dtype=torch.float32)],
-            "classes": [torch.empty(0, min(KEPT, classes), dtype=self._class_dtype)],
-            "hits": [torch.empty(0, min(KEPT, classes), dtype=torch.bool)],
+            "scores": [torch.empty(0, min(BEST, classes), dtype=torch.float32)],
+            "classes": [torch.empty(0, min(BEST, classes), dtype=self._class_dtype)],
+            "hits": [torch.empty(0, min(BEST, classes), dtype=torch.bool)],
             "positives": [torch.empty(0, dtype=torch.int32)],
             "hits_at_positives": [torch.empty(0, dtype=torch.int32)],
         }
@@ -51,8 +50,10 @@ class TopK:
         scores, labels = unpack(scores, labels, self.classes)
         if len(scores) == 0:
             return
-        best, classes = _best(scores, min(KEPT, self.classes), self._videos)
-        hits = labels.gather(1, classes) & (best > -torch.inf)
+        best, classes = _best(scores, min(BEST, self.classes), self._videos)
+        offered = best > -torch.inf
+        hits = labels.gather(1, classes) & offered
+        classes = classes.masked_fill(~offered, -1)
         rows, label_classes = positives(labels)
         counts = torch.from_numpy(np.bincount(rows, minlength=len(scores)))
         self._class_positives += torch.from_numpy(np.bincount(label_classes, minlength=self.classes))
@@ -99,20 +100,17 @@ class TopK:
         accumulator._videos = len(state["positives"])
         return accumulator
 
-    def kept(self) -> Kept:
-        """Returns what was kept of every video, in the order seen."""
-        return Kept(**{name: values.numpy() for name, values in self.state().items()})
+    def predictions(
+        self, ids: Sequence[str], labels: Labels | None = None, batches: Batches | None = None
+    ) -> Predictions:
+        """Returns what was gathered under the videos' names, given in the order they were seen in.
 
-    def compute(self, mean_average_precision: float | None = None) -> RankingMetrics:
-        """Computes the metrics of all videos seen; the untruncated mAP is taken as given.
-
-        Raises DataError where no video has a label.
+        labels, batches: what `Predictions` holds of the same videos beside that.
         """
-        return ranking_metrics(self.kept(), mean_average_precision)
-
-    def predictions(self, ids: Sequence[str]) -> Predictions:
-        """Returns what was kept under the videos' names, given in the order in which they were seen."""
-        return Predictions(tuple(ids), self.kept())
+        arrays = {name: values.numpy() for name, values in self.state().items()}
+        for array in arrays.values():
+            array.flags.writeable = False  # they are shown to the code of strangers
+        return Predictions(ids=tuple(ids), **arrays, labels=labels, batches=batches)
 
 
 def _best(scores: Tensor, k: int, seen: int) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from distillbench.errors import ResultError
 
 
-class Spool:
+class ScoreBuffer:
     """Keeps float32 rows of one width, in order, without rounding them."""
 
     def __init__(self, width: int, memory: int) -> None:
@@ -35,7 +35,7 @@ class Spool:
             self._file.write(np.ascontiguousarray(rows).data)
         except OSError as error:
             raise ResultError(
-                f"scores for the exact mAP do not fit {tempfile.gettempdir()}: {error.strerror}; "
+                f"the scores of all videos do not fit {tempfile.gettempdir()}: {error.strerror}; "
                 "name a larger folder in TMPDIR"
             ) from error
 
@@ -45,5 +45,9 @@ class Spool:
             for start in range(0, len(held), rows):
                 yield held[start : start + rows]
         self._file.seek(0)
-        while content := self._file.read(rows * self._width * 4):
-            yield np.frombuffer(content, dtype=np.float32).reshape(-1, self._width)
+        while True:
+            block = np.empty((rows, self._width), dtype=np.float32)
+            read = self._file.readinto(block.data.cast("B")) // (4 * self._width)
+            if not read:
+                return
+            yield block[:read]

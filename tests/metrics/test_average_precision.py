@@ -11,8 +11,8 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from distillbench.errors import DataError, TrainingError
-from distillbench.evaluation import average_precision
-from distillbench.evaluation.average_precision import MeanAveragePrecision, mean_average_precision
+from distillbench.metrics import average_precision
+from distillbench.metrics.average_precision import MeanAveragePrecision, mean_average_precision
 
 
 def drawn(videos: int, classes: int, seed: int, coarse: bool = False) -> tuple[Tensor, Tensor]:

@@ -20,17 +20,28 @@ BENCHMARKS = ("reading", "lstm", "signals", "inference", "ranking")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(BENCHMARKS), help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument(
+        "names", nargs="*", default=list(BENCHMARKS), help=f"of {', '.join(BENCHMARKS)}"
+    )
     failed = []
     began = time.perf_counter()
     for name in parser.parse_args().names:
         start = time.perf_counter()
         print(f"{name} ...", flush=True)
-        done = subprocess.run([sys.executable, FOLDER / f"{name}.py"], stdout=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            [sys.executable, FOLDER / f"{name}.py"], stdout=subprocess.DEVNULL, check=False
+        )
         failed += [name] if done.returncode else []
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
     print(f"{time.perf_counter() - began:.0f} s in all\n")
-    show([row for name in BENCHMARKS if (FOLDER / f"{name}.csv").exists() for row in read(FOLDER / f"{name}.csv")])
+    show(
+        [
+            row
+            for name in BENCHMARKS
+            if (FOLDER / f"{name}.csv").exists()
+            for row in read(FOLDER / f"{name}.csv")
+        ]
+    )
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

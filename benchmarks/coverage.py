@@ -20,15 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from distillbench.analysis.intervals import Estimate, Values, bootstrap, difference_error, interval
 from distillbench.interfaces import Labels, Predictions
 from distillbench.metrics.topk import TopK
-from distillbench.results.statistics import (
-    Estimate,
-    Values,
-    bootstrap,
-    difference_error,
-    interval,
-)
 from distillbench_plugins.metrics.gap import GlobalAveragePrecision
 from distillbench_plugins.metrics.map_at_20 import MeanAveragePrecisionAt20
 from resampling import Resampler
@@ -60,7 +54,9 @@ WORLDS = (
 def videos(world: World, count: int, generator: np.random.Generator) -> tuple[NDArray, NDArray]:
     """Draws labels (V, C), rare classes included, and what both methods see of a video (V, C)."""
     rates = 3 / world.classes * (1 / np.arange(1, world.classes + 1)) ** 0.7
-    labels = generator.random((count, world.classes)) < np.minimum(0.6, rates / rates.mean() * 3 / world.classes)
+    labels = generator.random((count, world.classes)) < np.minimum(
+        0.6, rates / rates.mean() * 3 / world.classes
+    )
     return labels, generator.standard_normal((count, world.classes))
 
 
@@ -89,7 +85,9 @@ def truth(world: World, generator: np.random.Generator) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def trial(world: World, true: dict[str, float], generator: np.random.Generator, count: int) -> dict[tuple, bool]:
+def trial(
+    world: World, true: dict[str, float], generator: np.random.Generator, count: int
+) -> dict[tuple, bool]:
     """Tells, by way and metric, whether one interval holds the truth."""
     labels, shared = videos(world, world.videos, generator)
     rows = np.concatenate([[0], labels.sum(1).cumsum()])
@@ -111,23 +109,35 @@ def trial(world: World, true: dict[str, float], generator: np.random.Generator, 
         influence = values[0].mean_influence([]) - values[1].mean_influence([])
         found = {
             "compare": bootstrap(*values, 1000, draws),
-            "leaderboard": interval(values[0].mean([]) - values[1].mean([]), influence, difference_error(*values)),
+            "leaderboard": interval(
+                values[0].mean([]) - values[1].mean([]), influence, difference_error(*values)
+            ),
         }
         if count:
-            found["computed anew"] = anew(sides, values, name, known, count, np.random.default_rng(draws))
+            found["computed anew"] = anew(
+                sides, values, name, known, count, np.random.default_rng(draws)
+            )
         for way, estimate in found.items():
             held[way, name] = estimate.low <= true[name] <= estimate.high
     return held
 
 
 def anew(
-    sides: list, values: list[Values], metric: str, labels: Labels, count: int, generator: np.random.Generator
+    sides: list,
+    values: list[Values],
+    metric: str,
+    labels: Labels,
+    count: int,
+    generator: np.random.Generator,
 ) -> Estimate:
     """Computes the metric itself on resampled videos, centred, and adds the same error of the seeds."""
     videos = len(sides[0][0][0].ids)
-    weights = np.stack([np.bincount(generator.integers(0, videos, videos), minlength=videos) for _ in range(count)])
+    weights = np.stack(
+        [np.bincount(generator.integers(0, videos, videos), minlength=videos) for _ in range(count)]
+    )
     means = [
-        np.mean([getattr(Resampler(p, labels), metric)(weights) for p, _ in side.values()], axis=0) for side in sides
+        np.mean([getattr(Resampler(p, labels), metric)(weights) for p, _ in side.values()], axis=0)
+        for side in sides
     ]
     replicates, error = means[0] - means[1], difference_error(*values)
     deviations = (replicates - replicates.mean()) / np.sqrt(count - 1)
@@ -152,7 +162,15 @@ def main() -> None:
         trials = [trial(world, true, generator, asked.resamples) for _ in range(asked.trials)]
         for way, metric in trials[0]:
             coverage = float(np.mean([held[way, metric] for held in trials]))
-            rows.append({**vars(world), "way": way, "metric": metric, "true": true[metric], "coverage": coverage})
+            rows.append(
+                {
+                    **vars(world),
+                    "way": way,
+                    "metric": metric,
+                    "true": true[metric],
+                    "coverage": coverage,
+                }
+            )
             print(f"{world} {way} {metric}: {coverage:.3f}")
         print(f"{time.perf_counter() - began:.0f} s")
     with asked.out.open("w", newline="", encoding="utf-8") as file:

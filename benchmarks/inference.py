@@ -37,7 +37,9 @@ class Plain(nn.Module):
     def forward(self, clips: Clips) -> Tensor:
         """Decodes and scores one video."""
         frames = Codec().decode(clips).frames
-        codes = _final(self.lower(frames.reshape(-1, self.block, WIDTH))[1]).reshape(1, -1, 4 * CELL)
+        codes = _final(self.lower(frames.reshape(-1, self.block, WIDTH))[1]).reshape(
+            1, -1, 4 * CELL
+        )
         logits: Tensor = self.head(_final(self.higher(codes)[1]))
         return logits
 
@@ -55,7 +57,9 @@ def _final(states: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([c[0], h[0], c[1], h[1]], 1)
 
 
-def measured(name: str, k: int, block: int, encoder: nn.Module, head: nn.Module, with_head: str) -> list[Row]:
+def measured(
+    name: str, k: int, block: int, encoder: nn.Module, head: nn.Module, with_head: str
+) -> list[Row]:
     """Returns a row in fp32 and one in int8."""
     frames = torch.randint(0, 256, (1, k, WIDTH), dtype=torch.uint8)
     clips = Clips(frames, torch.tensor([k]), torch.arange(k)[None], k)
@@ -78,7 +82,9 @@ def measured(name: str, k: int, block: int, encoder: nn.Module, head: nn.Module,
             1e3 * medians[precision],
             peer=("nn.LSTM fp32", 1e3 * medians["plain"]),
             limit=("weights read once", 1e3 * weight_bytes(model) / rate),
-            target=TARGETS.get(name, float("nan")) if precision == "fp32" and not with_head else float("nan"),
+            target=TARGETS.get(name, float("nan"))
+            if precision == "fp32" and not with_head
+            else float("nan"),
             runs=REPEATS,
         )
         for precision, model in (("fp32", ours), ("int8", small))

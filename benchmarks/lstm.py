@@ -69,10 +69,14 @@ def measured(name: str, precisions: list[str]) -> list[Row]:
     batch, steps, width, cell, layers, repeats = SIZES[name]
     medians = interleaved(passes(SIZES[name], precisions), repeats)
     rate = batch * steps * width * 4 * cell / medians.pop("product")
-    macs = batch * steps * sum((below + cell) * 4 * cell for below in (width, *[cell] * (layers - 1)))
+    macs = (
+        batch * steps * sum((below + cell) * 4 * cell for below in (width, *[cell] * (layers - 1)))
+    )
     macs -= batch * layers * cell * 4 * cell  # no product with the zero state
     rows = []
-    for mode in [contender.removeprefix("ours ") for contender in medians if contender.startswith("ours")]:
+    for mode in [
+        contender.removeprefix("ours ") for contender in medians if contender.startswith("ours")
+    ]:
         kind, precision = mode.split()
         seconds = macs * (3 if kind == "training" else 1) / rate
         rows.append(
@@ -82,7 +86,9 @@ def measured(name: str, precisions: list[str]) -> list[Row]:
                 1e3 * medians[f"ours {mode}"],
                 peer=("nn.LSTM", 1e3 * medians[f"nn.LSTM {mode}"]),
                 limit=("bare products", 1e3 * seconds) if precision == "fp32" else None,
-                target=TARGETS[precision] if kind == "training" and name.startswith("paper") else float("nan"),
+                target=TARGETS[precision]
+                if kind == "training" and name.startswith("paper")
+                else float("nan"),
                 runs=repeats,
             )
         )
@@ -96,7 +102,10 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     precisions = ["fp32", "bf16"] if has_bf16(torch.device("cpu")) else ["fp32"]
-    keep([row for size in SIZES for row in measured(size, precisions)], Path(__file__).with_suffix(".csv"))
+    keep(
+        [row for size in SIZES for row in measured(size, precisions)],
+        Path(__file__).with_suffix(".csv"),
+    )
 
 
 if __name__ == "__main__":

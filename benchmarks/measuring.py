@@ -56,10 +56,26 @@ def compared(
     name, value = peer or ("", float("nan"))
     what, best = limit or ("", float("nan"))
     threads, load = torch.get_num_threads(), round(os.getloadavg()[0], 1)
-    return Row(stage, unit, ours, name, value, times(value), target, what, best, times(best), runs, threads, load)
+    return Row(
+        stage,
+        unit,
+        ours,
+        name,
+        value,
+        times(value),
+        target,
+        what,
+        best,
+        times(best),
+        runs,
+        threads,
+        load,
+    )
 
 
-def interleaved(runs: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, float]:
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1
+) -> dict[str, float]:
     """Runs everything in turn, again and again; returns the median seconds of each."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats + warm_up):
@@ -76,7 +92,9 @@ def keep(rows: Sequence[Row], path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(Row)])
         writer.writeheader()
-        writer.writerows({name: _shown(value) for name, value in asdict(row).items()} for row in rows)
+        writer.writerows(
+            {name: _shown(value) for name, value in asdict(row).items()} for row in rows
+        )
     show(rows)
 
 
@@ -101,7 +119,9 @@ def show(rows: Sequence[Row]) -> None:
     lines = [heads, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for line in lines:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+        print(
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -119,4 +139,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _shown(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    return "" if value != value else f"{value:,.0f}".replace(",", "") if abs(value) >= 1000 else f"{value:.3g}"
+    return (
+        ""
+        if value != value
+        else f"{value:,.0f}".replace(",", "")
+        if abs(value) >= 1000
+        else f"{value:.3g}"
+    )

@@ -129,7 +129,9 @@ def against_peers(scores: Tensor, labels: Tensor) -> list[Row]:
     theirs: dict[str, float] = {}
     for peer, function in peers().items():
         truth = labels.long()
-        theirs[peer], value = timed(lambda f=function, t=truth: float(f(scores, t, scores.shape[1])))  # type: ignore[misc]
+        theirs[peer], value = timed(
+            lambda f=function, t=truth: float(f(scores, t, scores.shape[1]))
+        )  # type: ignore[misc]
         print(f"{peer}: {theirs[peer]:.1f} s", flush=True)
         for name, run in ours.items():
             seen[name].append(timed(run))
@@ -162,8 +164,16 @@ def streamed(scores: Tensor, labels: Tensor) -> list[Row]:
     seconds, _ = timed(lambda: ranked(kept))
     state = sum(tensor.nbytes for tensor in kept.state().values()) / len(kept)
     return [
-        compared(f"{RANKED}, {len(kept):,} videos", "s", taken + seconds, peer=("allowed", 30.0), target=1.0),
-        compared(f"{RANKED}, state of a video", "bytes", state, peer=("allowed", 160.0), target=1.0),
+        compared(
+            f"{RANKED}, {len(kept):,} videos",
+            "s",
+            taken + seconds,
+            peer=("allowed", 30.0),
+            target=1.0,
+        ),
+        compared(
+            f"{RANKED}, state of a video", "bytes", state, peer=("allowed", 160.0), target=1.0
+        ),
     ]
 
 
@@ -175,10 +185,19 @@ def resampled(scores: Tensor, labels: Tensor) -> Row:
 
     def run() -> float:
         resampler = Resampler(predictions)
-        drawn = (np.bincount(random.integers(videos, size=videos), minlength=videos) for _ in range(RESAMPLES))
-        return float(np.std([resampler.gap(np.stack(list(islice(drawn, 50)))) for _ in range(RESAMPLES // 50)]))
+        drawn = (
+            np.bincount(random.integers(videos, size=videos), minlength=videos)
+            for _ in range(RESAMPLES)
+        )
+        return float(
+            np.std(
+                [resampler.gap(np.stack(list(islice(drawn, 50)))) for _ in range(RESAMPLES // 50)]
+            )
+        )
 
-    return compared(f"bootstrap of GAP@20, {RESAMPLES} resamples, {videos:,} videos", "s", timed(run)[0])
+    return compared(
+        f"bootstrap of GAP@20, {RESAMPLES} resamples, {videos:,} videos", "s", timed(run)[0]
+    )
 
 
 def main() -> None:

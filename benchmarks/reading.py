@@ -27,8 +27,8 @@ from crc32c import crc32c
 
 from distillbench.data import ShardVideos, Video, find_shards, write_shard
 from distillbench.data.batches import View, batches, shuffled
-from distillbench.data.parallel import in_shares
-from distillbench.data.sidecar import shard_indexes
+from distillbench.data.memory.threads import in_shares
+from distillbench.data.tfrecord.index_cache import shard_indexes
 from distillbench_plugins.selectors.all import All
 from distillbench_plugins.selectors.uniform import Uniform
 from measuring import Row, compared, interleaved, keep
@@ -48,7 +48,12 @@ HERE = Path(__file__)
 
 
 def made(
-    folder: Path, count: int, shortest: int, longest: int, widths: Mapping[str, int], shard: int = 1000
+    folder: Path,
+    count: int,
+    shortest: int,
+    longest: int,
+    widths: Mapping[str, int],
+    shard: int = 1000,
 ) -> list[Path]:
     """Writes videos of random bytes."""
     random = np.random.default_rng(0)
@@ -64,7 +69,10 @@ def made(
 
     folder.mkdir()
     for start in range(0, count, shard):
-        write_shard(folder / f"train{start // shard:04d}.tfrecord", some(range(start, min(start + shard, count))))
+        write_shard(
+            folder / f"train{start // shard:04d}.tfrecord",
+            some(range(start, min(start + shard, count))),
+        )
     return find_shards(str(folder))
 
 
@@ -81,15 +89,21 @@ class Warm:
     def __init__(self, videos: ShardVideos, view: View) -> None:
         self.videos, self.view = videos, view
         self.order = shuffled(len(videos), 0, 0)[: len(videos) // BATCH * BATCH]
-        self._indexes = [(which, view.index(videos, which, 0)) for which in torch.split(self.order, BATCH)]
-        self._out = torch.zeros(max(index.numel() for _, index in self._indexes) * videos.width, dtype=torch.uint8)
+        self._indexes = [
+            (which, view.index(videos, which, 0)) for which in torch.split(self.order, BATCH)
+        ]
+        self._out = torch.zeros(
+            max(index.numel() for _, index in self._indexes) * videos.width, dtype=torch.uint8
+        )
         self.bytes = sum(int((index >= 0).sum()) for _, index in self._indexes) * videos.width
 
     def ours(self) -> None:
         """Reads into memory that is used again and again."""
         for which, index in self._indexes:
             shape = (*index.shape, self.videos.width)
-            self.videos.read(which, index, self._out[: index.numel() * self.videos.width].view(shape))
+            self.videos.read(
+                which, index, self._out[: index.numel() * self.videos.width].view(shape)
+            )
 
     def random_pieces(self) -> None:
         """Copies as many bytes in random pieces of 1 KiB, in as many threads."""
@@ -97,7 +111,11 @@ class Warm:
         random = np.random.default_rng(0)
         for count, out in self._chunks():
             chosen = random.integers(0, len(source), count)
-            in_shares(lambda some, at=chosen, to=out: np.take(source, at[some], 0, to[some], "clip"), count, out.nbytes)  # type: ignore[misc]
+            in_shares(
+                lambda some, at=chosen, to=out: np.take(source, at[some], 0, to[some], "clip"),
+                count,
+                out.nbytes,
+            )  # type: ignore[misc]
 
     def pieces_in_order(self) -> None:
         """Copies as many bytes in pieces of 1 KiB that lie behind one another, apart as frames are."""
@@ -106,7 +124,11 @@ class Warm:
         start = 0
         for count, out in self._chunks():
             start = start if start + count <= len(apart) else 0
-            in_shares(lambda some, of=apart[start:], to=out: np.copyto(to[some], of[some]), count, out.nbytes)  # type: ignore[misc]
+            in_shares(
+                lambda some, of=apart[start:], to=out: np.copyto(to[some], of[some]),
+                count,
+                out.nbytes,
+            )  # type: ignore[misc]
             start += count
 
     def _pieces(self) -> np.ndarray:
@@ -137,29 +159,60 @@ def warm(videos: ShardVideos, repeats: int) -> list[Row]:
         runs = Warm(videos, view)
         limit = runs.pieces_in_order if name == "all frames" else runs.random_pieces
         peer = tensorflow and tensorflow.fastest(0 if name == "all frames" else view.slots)
-        jobs: dict[str, Callable[[], object]] = {"ours": runs.ours, "limit": limit, "pipeline": runs.pipeline}
+        jobs: dict[str, Callable[[], object]] = {
+            "ours": runs.ours,
+            "limit": limit,
+            "pipeline": runs.pipeline,
+        }
         jobs |= {"workers": runs.workers} | ({"tf.data": peer} if peer else {})
         seconds = interleaved(jobs, repeats)
         rate = {job: len(runs.order) / taken for job, taken in seconds.items()}
-        bare = ("1 KiB pieces in order" if name == "all frames" else "random 1 KiB pieces", rate["limit"])
+        bare = (
+            "1 KiB pieces in order" if name == "all frames" else "random 1 KiB pieces",
+            rate["limit"],
+        )
         if peer:
-            against, target = ("tf.data", rate["tf.data"] * len(videos) / len(runs.order)), TARGETS[name]
+            against, target = (
+                ("tf.data", rate["tf.data"] * len(videos) / len(runs.order)),
+                TARGETS[name],
+            )
             rows.append(
                 compared(
-                    f"warm, {name}", "videos/s", rate["ours"], peer=against, limit=bare, target=target, runs=repeats
+                    f"warm, {name}",
+                    "videos/s",
+                    rate["ours"],
+                    peer=against,
+                    limit=bare,
+                    target=target,
+                    runs=repeats,
                 )
             )
         else:
-            rows.append(compared(f"warm, {name}", "videos/s", rate["ours"], limit=bare, runs=repeats))
+            rows.append(
+                compared(f"warm, {name}", "videos/s", rate["ours"], limit=bare, runs=repeats)
+            )
         loader = (f"DataLoader, {os.cpu_count()} workers", rate["workers"])
         read = ("reading alone", rate["ours"])
         rows.append(
             compared(
-                f"batches with labels, {name}", "videos/s", rate["pipeline"], peer=loader, limit=read, runs=repeats
+                f"batches with labels, {name}",
+                "videos/s",
+                rate["pipeline"],
+                peer=loader,
+                limit=read,
+                runs=repeats,
             )
         )
         if name == "all frames":
-            rows.append(compared("warm, all frames, share of memcpy", "videos/s", rate["ours"], limit=bare, target=0.6))
+            rows.append(
+                compared(
+                    "warm, all frames, share of memcpy",
+                    "videos/s",
+                    rate["ours"],
+                    limit=bare,
+                    target=0.6,
+                )
+            )
             if installed("tfrecord"):
                 naive = ("tfrecord", tfrecord_package(videos.paths[0]))
                 rows.append(compared("warm, all frames", "videos/s", rate["ours"], peer=naive))
@@ -215,7 +268,9 @@ def direct(paths: list[Path]) -> Callable[[], float]:
         began = time.perf_counter()
         for path in some:
             subprocess.run(
-                ["dd", f"if={path}", "of=/dev/null", "iflag=direct", "bs=4M"], check=True, capture_output=True
+                ["dd", f"if={path}", "of=/dev/null", "iflag=direct", "bs=4M"],
+                check=True,
+                capture_output=True,
             )
         return count / (time.perf_counter() - began)
 
@@ -240,10 +295,20 @@ def cold(paths: list[Path], repeats: int) -> list[Row]:
         bare = limit if name == "all frames" else None
         target = 0.9 if bare else float("nan")
         touched = ("touching the map", rate[f"{name}none"])
-        rows.append(compared(f"cold, {name}", "videos/s", rate[name], peer=touched, limit=bare, runs=repeats))
+        rows.append(
+            compared(
+                f"cold, {name}", "videos/s", rate[name], peer=touched, limit=bare, runs=repeats
+            )
+        )
         if bare:
             rows.append(
-                compared("cold, all frames, share of the disk", "videos/s", rate[name], limit=bare, target=target)
+                compared(
+                    "cold, all frames, share of the disk",
+                    "videos/s",
+                    rate[name],
+                    limit=bare,
+                    target=target,
+                )
             )
     for way in ("spans", "frames"):
         asked = (f"asking for {way} only", rate[f"k = 6{way}"])
@@ -296,11 +361,24 @@ def memory(folder: Path, paths: list[Path], quick: bool) -> list[Row]:
     shard_indexes(tiny)
     rows = []
     for some in (paths, *(tiny[: size // 5_000] for size in sizes)):
-        program = [sys.executable, str(HERE), "--memory-of", str(some[0].parent), "--videos", str(len(some))]
+        program = [
+            sys.executable,
+            str(HERE),
+            "--memory-of",
+            str(some[0].parent),
+            "--videos",
+            str(len(some)),
+        ]
         said = subprocess.run(program, check=True, capture_output=True, text=True).stdout.split()
         allowed = ("allowed", 64 + float(said[2]))
         rows.append(
-            compared(f"memory of a loader, {int(said[0])} videos", "MiB", float(said[1]), peer=allowed, target=1.0)
+            compared(
+                f"memory of a loader, {int(said[0])} videos",
+                "MiB",
+                float(said[1]),
+                peer=allowed,
+                target=1.0,
+            )
         )
     return rows
 
@@ -337,7 +415,9 @@ def memory_of(folder: Path, shards: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=4000)
-    parser.add_argument("--quick", action="store_true", help="few videos and one run each, to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="few videos and one run each, to see that it works"
+    )
     parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

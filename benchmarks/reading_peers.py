@@ -47,13 +47,19 @@ class TensorFlow:
     def fastest(self, k: int) -> Callable[[], int]:
         """Tries every pipeline for `k` frames (0: all) and returns the one that took least."""
         taken = {}
-        for name in ("a video at a time", "16 at a time", "a batch at a time") if k else ("a video at a time",):
+        for name in (
+            ("a video at a time", "16 at a time", "a batch at a time")
+            if k
+            else ("a video at a time",)
+        ):
             pipeline = self._pipeline(name, k)
             for _ in range(2):  # the first fills the cache and lets it tune itself
                 began = time.perf_counter()
                 _count(pipeline)
                 taken[name] = time.perf_counter() - began, pipeline
-            print(f"tf.data, {k or 'all'} frames, parsing {name}: {taken[name][0]:.2f} s", flush=True)
+            print(
+                f"tf.data, {k or 'all'} frames, parsing {name}: {taken[name][0]:.2f} s", flush=True
+            )
         best = min(taken.values(), key=lambda each: each[0])[1]
         return lambda: _count(best)
 
@@ -62,10 +68,16 @@ class TensorFlow:
         records = self._records.shuffle(512)
         if name == "a video at a time":
             parsed = records.map(lambda record: self._one(record, k), auto, deterministic=False)
-            batches = parsed.batch(self._batch, num_parallel_calls=auto) if k else parsed.padded_batch(self._batch)
+            batches = (
+                parsed.batch(self._batch, num_parallel_calls=auto)
+                if k
+                else parsed.padded_batch(self._batch)
+            )
         else:
             together = 16 if name == "16 at a time" else self._batch
-            batches = records.batch(together).map(lambda some: self._many(some, k), auto, deterministic=False)
+            batches = records.batch(together).map(
+                lambda some: self._many(some, k), auto, deterministic=False
+            )
             batches = batches.rebatch(self._batch) if together < self._batch else batches
         return batches.prefetch(auto)
 
@@ -78,7 +90,10 @@ class TensorFlow:
         if k:
             at = tf.range(k) * tf.shape(lists["rgb"])[0] // k
             lists = {name: tf.gather(each, at) for name, each in lists.items()}
-        decoded = [tf.reshape(tf.io.decode_raw(lists[name], tf.uint8), [-1, width]) for name, width in _WIDTHS.items()]
+        decoded = [
+            tf.reshape(tf.io.decode_raw(lists[name], tf.uint8), [-1, width])
+            for name, width in _WIDTHS.items()
+        ]
         return tf.concat(decoded, 1)
 
     def _many(self, records: Any, k: int) -> Any:
@@ -103,15 +118,21 @@ class _Batches(Dataset[Tensor]):
         return self._videos.read(which, self._view.index(self._videos, which, 0))
 
 
-def data_loader(videos: ShardVideos, order: Tensor, size: int, view: View, workers: int) -> Iterator[Tensor]:
+def data_loader(
+    videos: ShardVideos, order: Tensor, size: int, view: View, workers: int
+) -> Iterator[Tensor]:
     """Reads with worker processes that hand whole batches over in shared memory."""
     groups: Any = list(torch.split(order, size))
-    return iter(DataLoader(_Batches(videos, view), batch_size=None, sampler=groups, num_workers=workers))
+    return iter(
+        DataLoader(_Batches(videos, view), batch_size=None, sampler=groups, num_workers=workers)
+    )
 
 
 def tfrecord_package(shard: Path) -> float:
     """Returns how many videos a second the `tfrecord` package reads from one shard, in a process of its own."""
-    said = subprocess.run([sys.executable, __file__, str(shard)], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, __file__, str(shard)], capture_output=True, text=True, check=True
+    )
     return float(said.stdout.split()[-1])
 
 

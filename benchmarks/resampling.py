@@ -36,7 +36,11 @@ class Resampler:
 
         def one(row: NDArray[np.integer], harmonic: NDArray[np.float64]) -> float:
             total = row.astype(np.float64) @ self._positives  # of two floating types, or no BLAS
-            return float(self._pool.precision_sums(row, harmonic)[0] / total) if total else float("nan")
+            return (
+                float(self._pool.precision_sums(row, harmonic)[0] / total)
+                if total
+                else float("nan")
+            )
 
         return self._each(one, weights)
 
@@ -46,7 +50,9 @@ class Resampler:
         Raises ValueError where no labels were given.
         """
         if self._labels is None or self._by_class is None:
-            raise ValueError("mAP@20 of a resample needs the labels of all videos: Resampler(predictions, labels)")
+            raise ValueError(
+                "mAP@20 of a resample needs the labels of all videos: Resampler(predictions, labels)"
+            )
         lists, classes = self._by_class, self._labels.classes.numpy()
         videos = np.repeat(np.arange(len(self._positives)), np.diff(self._labels.offsets.numpy()))
 
@@ -91,7 +97,9 @@ class _Ranked:
     starts: NDArray[np.int64]
     hit_starts: NDArray[np.int64]
 
-    def precision_sums(self, weights: NDArray[np.integer], harmonic: NDArray[np.float64]) -> NDArray[np.float64]:
+    def precision_sums(
+        self, weights: NDArray[np.integer], harmonic: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Sums the precision at every hit of each list (L,); harmonic: 1 + 1/2 + ... + 1/n for n = 0, 1, ....
 
         For a group of m pairs, h of them hits, after n pairs with p hits, the mean over all orders of the sum of
@@ -110,14 +118,18 @@ class _Ranked:
             slope = np.where(size == 1, 1.0, (hits - 1) / np.maximum(size - 1, 1))
             scale = (hits_before[mixed] + 1 - slope * (before[mixed] + 1)) * steps[mixed]
             sums[mixed] = hits / np.maximum(size, 1) * (scale + slope * size)
-        return np.bincount(self.list_of, weights=sums, minlength=len(self.starts)).astype(np.float64, copy=False)
+        return np.bincount(self.list_of, weights=sums, minlength=len(self.starts)).astype(
+            np.float64, copy=False
+        )
 
 
 def _ranked(kept: Predictions, *, by_class: bool) -> _Ranked:
     keys, rows = rank_keys(kept, by_class=by_class)
     order = np.argsort(keys)
     keys, rows = keys[order], rows[order]
-    changes = np.concatenate([[0], np.flatnonzero(np.diff(keys >> 1)) + 1, [len(keys)]]).astype(np.int64)
+    changes = np.concatenate([[0], np.flatnonzero(np.diff(keys >> 1)) + 1, [len(keys)]]).astype(
+        np.int64
+    )
     begins, ends = changes[:-1], changes[1:]
     with_hit = (keys[begins] & 1) == 0 if len(keys) else np.zeros(1, dtype=bool)
     begins, ends = begins[with_hit], ends[with_hit]

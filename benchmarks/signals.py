@@ -2,7 +2,7 @@
 
 One training step of a student at the paper's size (300 frames of 1152, cells of 1024 in two layers, 3,862 classes, batch
 256, Adam included), from reading to the moved weights. Ours reads the teacher's encodings from shards; the peers are the
-same step with the teacher live (`--signals-budget 0`), and what one writes first: `nn.LSTM` over all frames as teacher,
+same step with the teacher live (`--cache-budget 0`), and what one writes first: `nn.LSTM` over all frames as teacher,
 `nn.LSTM` as student, Adam as it comes. The limit is our step without any teacher. Precision is bf16 where the processor
 multiplies it, else fp32; the naive loop is fp32.
 """
@@ -22,22 +22,30 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from distillbench.config import flags
+from distillbench.config.layers import flags
+from distillbench.config.resolve import specs
+from distillbench.config.run_spec import RunSpec
 from distillbench.data.batches import Batch, Reads, batches
-from distillbench.grid import setups
 from distillbench.interfaces import Clips, Encoding, LabelLoss, Learner, LossBatch, Output
 from distillbench.networks import has_bf16
-from distillbench.registry import discover
-from distillbench.setup import Setup
-from distillbench.training import transitions
-from distillbench.training.assemble import Parts, assemble, key_of, open_data
+from distillbench.registry.discovery import discover
+from distillbench.training import phase_starts
+from distillbench.training.build import Experiment, assemble, key_of, open_data
 from distillbench.training.objective import Objective
-from distillbench.training.optimiser import Optimiser
-from distillbench.training.signal_store import SignalStore
+from distillbench.training.optimizer import Optimizer
+from distillbench.training.output_cache import OutputCache
 from measuring import Row, compared, interleaved, keep
 
 CPU = torch.device("cpu")
-DATA = ("videos=100", "rgb=1024", "audio=128", "classes=3862", "shortest=300", "longest=300", "shards=1")
+DATA = (
+    "videos=100",
+    "rgb=1024",
+    "audio=128",
+    "classes=3862",
+    "shortest=300",
+    "longest=300",
+    "shards=1",
+)
 TARGETS = {(6, "live"): 10.0, (6, "naive"): 25.0, (30, "live"): 3.0}
 PEERS = {"live": "live teacher", "naive": "naive nn.LSTM loop"}
 STEPS = {6: 3, 30: 1}
@@ -46,25 +54,34 @@ STEPS = {6: 3, 30: 1}
 Step = Callable[[], None]
 
 
-def paper_size(k: int, batch: int) -> Setup:
+def paper_size(k: int, batch: int) -> RunSpec:
     """Returns a serial student of k frames with the paper's settings, and a head of one product (62 M weights in all)."""
     precision = "bf16" if has_bf16(CPU) else "fp32"
-    chosen = {"data": "synthetic", "preset": "paper", "head": "logistic", "schedule": "serial", "k": k}
+    chosen = {
+        "data": "synthetic",
+        "preset": "paper",
+        "head": "logistic",
+        "schedule": "serial",
+        "k": k,
+    }
     made = (f"data.{knob}" for knob in DATA)
-    return setups(
-        [flags(chosen, [*made, f"training.batch_size={batch}", f"training.precision={precision}"])], discover()
+    return specs(
+        [flags(chosen, [*made, f"training.batch_size={batch}", f"training.precision={precision}"])],
+        discover(),
     )[0]
 
 
-def endless(parts: Parts, views: Mapping[str, Reads]) -> Iterator[Batch]:
+def endless(experiment: Experiment, views: Mapping[str, Reads]) -> Iterator[Batch]:
     """Reads batch after batch; a video may come more than once in one, which no step is faster for."""
-    train, size = parts.splits.train, parts.setup.training.batch_size
+    train, size = experiment.splits.train, experiment.spec.training.batch_size
     for epoch in itertools.count():
-        order = torch.randint(len(train), (8 * size,), generator=torch.Generator().manual_seed(epoch))
+        order = torch.randint(
+            len(train), (8 * size,), generator=torch.Generator().manual_seed(epoch)
+        )
         yield from batches(train, order, size, views, epoch=epoch)
 
 
-class Watched:
+class ViewedNetwork:
     """A step that notes how much of its time it waited for frames."""
 
     def __init__(self, read: Iterator[Batch], train: Callable[[Batch], None]) -> None:
@@ -80,33 +97,38 @@ class Watched:
         self.taken += time.perf_counter() - began
 
 
-def ours(parts: Parts, folder: Path) -> dict[str, Watched]:
+def ours(experiment: Experiment, folder: Path) -> dict[str, ViewedNetwork]:
     """Returns our steps of one student, by where the teacher's output comes from; they move the same weights."""
-    phase = parts.setup.phases[1]
-    transitions.set_modes(phase, parts.models)
-    student = parts.models["student"]
-    optimiser = Optimiser(transitions.learning_parameters(phase, parts.models), [], parts.setup.training)
+    phase = experiment.spec.phases[1]
+    phase_starts.set_modes(phase, experiment.models)
+    student = experiment.models["student"]
+    optimizer = Optimizer(
+        phase_starts.learning_parameters(phase, experiment.models), [], experiment.spec.training
+    )
     student.train()
 
-    def stepping(objective: Objective) -> Watched:
-        return Watched(endless(parts, objective.views), lambda batch: optimiser.step(objective(batch, {}, 0.0), 0))
+    def stepping(objective: Objective) -> ViewedNetwork:
+        return ViewedNetwork(
+            endless(experiment, objective.views),
+            lambda batch: optimizer.step(objective(batch, {}, 0.0), 0),
+        )
 
     labels = tuple(term for term in phase.learners["student"].terms if term.teacher is None)
     alone = replace(phase, learners={"student": Learner(labels)})
     return {
-        "stored": stepping(Objective(parts, phase, SignalStore(folder))),
-        "live": stepping(Objective(parts, phase, SignalStore(folder, budget=0))),
-        "none": stepping(Objective(parts, alone, SignalStore(folder))),
+        "stored": stepping(Objective(experiment, phase, OutputCache(folder))),
+        "live": stepping(Objective(experiment, phase, OutputCache(folder, budget=0))),
+        "none": stepping(Objective(experiment, alone, OutputCache(folder))),
     }
 
 
 class Plain(nn.Module):
     """`nn.LSTM` over all frames it is given, and a head."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, experiment: Experiment) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(parts.splits.train.width, 1024, 2, batch_first=True)
-        self.head = copy.deepcopy(parts.models["student"].head)
+        self.lstm = nn.LSTM(experiment.splits.train.width, 1024, 2, batch_first=True)
+        self.head = copy.deepcopy(experiment.models["student"].head)
 
     def forward(self, clips: Clips) -> Output:
         """Joins the last states of both layers, as the paper does."""
@@ -115,25 +137,31 @@ class Plain(nn.Module):
         return Output(Encoding(summary), self.head(summary))
 
 
-def naive(parts: Parts, teacher: Plain, student: Plain) -> Step:
+def naive(experiment: Experiment, teacher: Plain, student: Plain) -> Step:
     """Returns the step of a loop that asks its teacher every time."""
     adam = torch.optim.Adam(student.parameters(), lr=1e-3)
-    terms = parts.setup.phases[1].learners["student"].terms
-    codec = parts.splits.train.codec
+    terms = experiment.spec.phases[1].learners["student"].terms
+    codec = experiment.splits.train.codec
     read = endless(
-        parts, {"teacher": parts.evaluation_views["teacher"], "student": parts.view("student", training=True)}
+        experiment,
+        {
+            "teacher": experiment.evaluation_views["teacher"],
+            "student": experiment.view("student", training=True),
+        },
     )
 
     def step() -> None:
         batch = next(read)
         with torch.no_grad():
-            guide = teacher(codec.decode(batch.clips["teacher"]))
+            target = teacher(codec.decode(batch.clips["teacher"]))
         output = student(codec.decode(batch.clips["student"]))
         known = LossBatch(batch.labels, batch.videos)
         total = torch.zeros(())
         for term in terms:
-            loss = parts.losses[key_of("student", term)]
-            value = loss(output, known) if isinstance(loss, LabelLoss) else loss(output, guide, known)
+            loss = experiment.losses[key_of("student", term)]
+            value = (
+                loss(output, known) if isinstance(loss, LabelLoss) else loss(output, target, known)
+            )
             total = total + term.weight * value
         adam.zero_grad()
         total.backward()
@@ -148,15 +176,17 @@ def measured(batch: int, repeats: int, folder: Path) -> list[Row]:
     rows: list[Row] = []
     plain: tuple[Plain, Plain] | None = None
     for k, in_a_row in STEPS.items():
-        setup = paper_size(k, batch)
-        parts = assemble(setup, open_data(setup), CPU)
-        plain = plain or (Plain(parts), Plain(parts))
-        watched = ours(parts, folder)
+        spec = paper_size(k, batch)
+        experiment = assemble(spec, open_data(spec), CPU)
+        plain = plain or (Plain(experiment), Plain(experiment))
+        watched = ours(experiment, folder)
         watched["stored"]()  # the first step also makes Adam's state, and maps the shards
         watched["stored"].waited = watched["stored"].taken = 0.0
-        steps: dict[str, Step] = {**watched, "naive": naive(parts, *plain)}
+        steps: dict[str, Step] = {**watched, "naive": naive(experiment, *plain)}
         for peer, described in PEERS.items():
-            runs = {name: repeated(steps[name], in_a_row) for name in ("stored", "none")} | {peer: steps[peer]}
+            runs = {name: repeated(steps[name], in_a_row) for name in ("stored", "none")} | {
+                peer: steps[peer]
+            }
             seconds = interleaved(runs, repeats, warm_up=0)
             rows.append(
                 compared(
@@ -194,7 +224,10 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        keep(measured(arguments.batch, arguments.repeats, Path(folder)), Path(__file__).with_suffix(".csv"))
+        keep(
+            measured(arguments.batch, arguments.repeats, Path(folder)),
+            Path(__file__).with_suffix(".csv"),
+        )
 
 
 if __name__ == "__main__":

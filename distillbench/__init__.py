@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from distillbench.api import Failure, Run, compare, leaderboard, load, network_from, predict, run, sweep
+    from distillbench.api import (
+        Failure,
+        Run,
+        compare,
+        leaderboard,
+        load,
+        network_from,
+        predict,
+        run,
+        sweep,
+    )
 
 __version__ = "0.1.0"
 
 hookimpl = pluggy.HookimplMarker("distillbench")
-"""Marks a plugin's functions as implementations of the hooks in `distillbench.hookspecs`."""
+"""Marks a plugin's functions as implementations of the hooks in `distillbench.registry.hookspecs`."""
 
 __all__ = [
     "Failure",

@@ -17,36 +17,37 @@ import pandas as pd
 import torch
 from torch import nn
 
-from distillbench import registry as installed
-from distillbench.choices import all_setups, layers, one_setup
-from distillbench.data.given import GivenVideos
-from distillbench.descriptions import network_from
+from distillbench.analysis import comparison
+from distillbench.analysis import leaderboard as rows_of
+from distillbench.analysis.comparison import Comparison, Side
+from distillbench.analysis.metric_columns import columns_in, ranking_column
+from distillbench.analysis.significance import with_intervals
+from distillbench.config.grid import all_specs, layers, one_spec
+from distillbench.config.run_spec import RunSpec
+from distillbench.data.in_memory import InMemoryVideos
+from distillbench.distributed.processes import SINGLE, Processes
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.metric_set import installed_metrics
 from distillbench.evaluation.quantization import quantized
 from distillbench.evaluation.scores import Scores, scores_of
+from distillbench.experiments.executor import CheckedExecutor, usual_executor
+from distillbench.experiments.executor import executor as built_executor
+from distillbench.experiments.network_description import network_from
+from distillbench.experiments.observers import check_observers
+from distillbench.experiments.plan import Plan, plan
+from distillbench.experiments.restore import RestoredRun, restore
+from distillbench.experiments.run import RunContext, dry_run, find_device, run_experiment
+from distillbench.experiments.sweep import Sweep, Watcher
 from distillbench.interfaces import Metric, Predictions, Videos
 from distillbench.networks import Model
-from distillbench.processes import SOLO, Processes
-from distillbench.registry import Registry
-from distillbench.results import comparison, failures, record
-from distillbench.results import leaderboard as rows_of
-from distillbench.results.answer import Workplace, answer, find_device, rehearse
-from distillbench.results.comparison import Comparison, Side
-from distillbench.results.executing import CheckedExecutor, usual_executor
-from distillbench.results.executing import executor as built_executor
+from distillbench.registry import discovery as installed
+from distillbench.registry.discovery import Registry
+from distillbench.results import failures, store
 from distillbench.results.failures import Failure
-from distillbench.results.metric_columns import columns_in, ranking_column
-from distillbench.results.observing import check_observers
-from distillbench.results.planning import Plan, plan
-from distillbench.results.rebuild import Rebuilt, rebuild
-from distillbench.results.record import Result
-from distillbench.results.significance import with_intervals
-from distillbench.results.sweeping import Sweep, Watcher
-from distillbench.setup import Setup
-from distillbench.training.assemble import Parts
-from distillbench.training.observer import SILENT, Observer
-from distillbench.training.signal_store import BUDGET
+from distillbench.results.store import Result
+from distillbench.training.build import Experiment
+from distillbench.training.callbacks import SILENT, Observer
+from distillbench.training.output_cache import BUDGET
 
 __all__ = [
     "Failure",
@@ -67,7 +68,7 @@ __all__ = [
 PathLike: TypeAlias = str | Path
 Folders: TypeAlias = PathLike | Sequence[PathLike]
 Requested: TypeAlias = PathLike | Mapping[str, object] | None
-Say: TypeAlias = Callable[[str], object]
+Warn: TypeAlias = Callable[[str], object]
 
 _EXECUTOR = "executor."
 
@@ -110,15 +111,15 @@ class Run:
 
         It is built anew, for which the run's data set is opened.
         """
-        return _network(self._rebuilt, self.result)
+        return _network(self._restored, self.result)
 
     @cached_property
-    def _rebuilt(self) -> Rebuilt:
-        return rebuild(self.stored, installed.discover())
+    def _restored(self) -> RestoredRun:
+        return restore(self.stored, installed.discover())
 
 
-def _network(found: Rebuilt, content: Mapping[str, Any]) -> Model:
-    model = found.parts.models[found.parts.setup.reports]
+def _network(found: RestoredRun, content: Mapping[str, Any]) -> Model:
+    model = found.experiment.models[found.experiment.spec.reports]
     return quantized(model) if content.get("quantized_from") else model
 
 
@@ -126,8 +127,8 @@ def _network(found: Rebuilt, content: Mapping[str, Any]) -> Model:
 class RunRequest:
     """A run that can be made: nothing was written yet."""
 
-    setup: Setup
-    place: Workplace
+    spec: RunSpec
+    place: RunContext
     registry: Registry
 
     @property
@@ -135,21 +136,21 @@ class RunRequest:
         """The installed metrics, by name."""
         return installed_metrics(self.registry)
 
-    def rehearse(self) -> Parts:
+    def dry_run(self) -> Experiment:
         """Checks everything that a run checks before it trains, and returns what it would train with."""
-        return rehearse(self.setup, self.place)
+        return dry_run(self.spec, self.place)
 
     def make(self, observer: Observer = SILENT) -> Run:
         """Makes the run, or finds that it was made before."""
-        return Run(answer(self.setup, self.place, self.registry, observer))
+        return Run(run_experiment(self.spec, self.place, self.registry, observer))
 
 
 @dataclass(frozen=True)
 class SweepRequest:
     """Runs that can be made: nothing was written yet. plan: which of them are left, and what they cost."""
 
-    setups: Sequence[Setup]
-    place: Workplace
+    specs: Sequence[RunSpec]
+    place: RunContext
     executor: CheckedExecutor
     plan: Plan
     metrics: Mapping[str, Metric]
@@ -158,12 +159,12 @@ class SweepRequest:
         """Makes every run that is left; returns all, in the order of the grid, those without a result with a reason."""
         results = self.place.results
         if self.plan.jobs:
-            record.prepare(results)
+            store.prepare(results)
             Sweep(self.plan, self.place, self.executor, watcher or Watcher()).run()
         failed = {failure.id: failure for failure in failures.load(results)[0]}
         return [
-            failed.get(setup.key) or Run(record.read(results / f"{setup.key}.json", self.metrics))
-            for setup in self.setups
+            failed.get(spec.key) or Run(store.read(results / f"{spec.key}.json", self.metrics))
+            for spec in self.specs
         ]
 
 
@@ -176,26 +177,26 @@ def request_run(
     retrain: bool = False,
     again: bool = False,
     observe: Sequence[str] = (),
-    signals_budget: int = BUDGET,
-    processes: Processes = SOLO,
+    cache_budget: int = BUDGET,
+    processes: Processes = SINGLE,
     **choices: object,
 ) -> RunRequest:
     """Resolves and checks what is requested, as `run` takes it, and makes nothing."""
     registry = installed.discover()
     file, given = _settings(requested, settings, choices)
-    setup = one_setup(registry, layers(registry, file, given, ()))
+    spec = one_spec(registry, layers(registry, file, given, ()))
     check_observers(observe, registry)
     find_device(device)
-    place = Workplace(
+    place = RunContext(
         Path(results),
         device,
         retrain,
         again,
         observers=tuple(observe),
         processes=processes,
-        signals_budget=signals_budget,
+        cache_budget=cache_budget,
     )
-    return RunRequest(setup, place, registry)
+    return RunRequest(spec, place, registry)
 
 
 def run(requested: Requested = None, *, observer: Observer = SILENT, **how: Any) -> Run:
@@ -218,7 +219,7 @@ def request_sweep(
     retrain: bool = False,
     again: bool = False,
     observe: Sequence[str] = (),
-    signals_budget: int = BUDGET,
+    cache_budget: int = BUDGET,
     executor: str | None = None,
     workers: int | str | None = None,
     **choices: object,
@@ -229,19 +230,19 @@ def request_sweep(
     knobs = {n.removeprefix(_EXECUTOR): v for n, v in given.items() if n.startswith(_EXECUTOR)}
     knobs |= {} if workers is None else {"workers": workers}
     asked = {name: value for name, value in given.items() if not name.startswith(_EXECUTOR)}
-    setups = all_setups(registry, file, asked, ())
+    specs = all_specs(registry, file, asked, ())
     check_observers(observe, registry)
     on = find_device(device).type
-    chosen = built_executor(registry, executor or usual_executor(registry), knobs, setups, on)
-    place = Workplace(
+    chosen = built_executor(registry, executor or usual_executor(registry), knobs, specs, on)
+    place = RunContext(
         Path(results),
         device,
         retrain,
         again,
         observers=tuple(observe),
-        signals_budget=signals_budget,
+        cache_budget=cache_budget,
     )
-    return SweepRequest(setups, place, chosen, plan(setups, place), installed_metrics(registry))
+    return SweepRequest(specs, place, chosen, plan(specs, place), installed_metrics(registry))
 
 
 def sweep(
@@ -268,11 +269,12 @@ def _settings(
     file, given = (None, requested) if isinstance(requested, Mapping) else (requested, {})
     joined = {**given, **(settings or {}), **choices}
     return None if file is None else Path(file), {
-        name: list(value) if isinstance(value, (tuple, range)) else value for name, value in joined.items()
+        name: list(value) if isinstance(value, (tuple, range)) else value
+        for name, value in joined.items()
     }
 
 
-def load(run: PathLike | Run, results: Folders = "results", *, say: Say = warnings.warn) -> Run:
+def load(run: PathLike | Run, results: Folders = "results", *, warn: Warn = warnings.warn) -> Run:
     """Finds a run by its key, the beginning of it, or its file.
 
     results: folders to look in. say: is told of files that are damaged.
@@ -285,8 +287,8 @@ def load(run: PathLike | Run, results: Folders = "results", *, say: Say = warnin
     if path.suffix == ".json":
         if not path.is_file():
             raise ResultError(f"there is no result '{path}'")
-        return Run(record.read(path, installed_metrics(installed.discover())))
-    found = _some(results, say)
+        return Run(store.read(path, installed_metrics(installed.discover())))
+    found = _some(results, warn)
     return Run(comparison.chosen(found, str(run)).results[0])
 
 
@@ -298,7 +300,7 @@ def leaderboard(
     top: int | None = None,
     group_by: str | None = None,
     each: bool = False,
-    say: Say = warnings.warn,
+    warn: Warn = warnings.warn,
 ) -> pd.DataFrame:
     """Returns quality, cost and time of every run, best first; runs that differ in their seed alone share a row.
 
@@ -306,27 +308,29 @@ def leaderboard(
     sort: by default the metric that the data is judged by first. `attrs["metrics"]` of the table describes its metrics.
     each: one row a run. say: is told of damaged files, of rows without an interval, and why there is no row at all.
     """
-    found = _loaded(results, say)
+    found = _loaded(results, warn)
     if not found.results:
         for failure in found.failures:
-            say(f"{failure.id} {failure.status}: {failure.reason}")
-        say("no results yet; distillbench run makes the first")
+            warn(f"{failure.id} {failure.status}: {failure.reason}")
+        warn("no results yet; distillbench run makes the first")
         return pd.DataFrame()
     rows = rows_of.select(rows_of.frame(found.results, found.failures), where)
     if rows.empty:
-        say(f"none of {len(found.results)} results meets: {', '.join(where)}")
+        warn(f"none of {len(found.results)} results meets: {', '.join(where)}")
         return pd.DataFrame()
     rows = rows.reset_index(drop=True) if each else rows_of.over_seeds(rows)
-    ranked_by = ranking_column(rows if rows["metrics"].map(bool).any() else rows_of.frame(found.results))
+    ranked_by = ranking_column(
+        rows if rows["metrics"].map(bool).any() else rows_of.frame(found.results)
+    )
     by = rows_of.column_of(sort or ranked_by, rows, "--sort")
     group = None if group_by is None else rows_of.column_of(group_by, rows, "--group-by")
     shown = rows_of.ranked(rows, by, top, group).index
     damage: list[str] = []
     compared = {column.name for column in columns_in(rows) if column.has_interval}
     metric = by if by in compared else ranked_by
-    rows = with_intervals(rows, found.results, metric, shown, group=group, say=damage.append)
+    rows = with_intervals(rows, found.results, metric, shown, group=group, warn=damage.append)
     for reason in dict.fromkeys(damage):
-        say(f"no interval: {reason}")
+        warn(f"no interval: {reason}")
     columns = columns_in(rows)
     chosen = rows.loc[shown].drop(columns=[*rows_of.INTERNAL, "metrics"])
     chosen.attrs["metrics"] = columns
@@ -344,14 +348,14 @@ def compare(
     results: Folders = "results",
     resamples: int = 2000,
     names: tuple[str, str] = ("a", "b"),
-    say: Say = warnings.warn,
+    warn: Warn = warnings.warn,
 ) -> Comparison:
     """Finds by how much two methods differ, paired by video and by seed, with 95 % intervals and p-values.
 
     a, b: a run or its key, or what the method's runs have in common: `{"schedule": "serial"}`, or conditions
     `COLUMN=VALUE`. where: conditions that both meet. names: what a message calls the two.
     """
-    found = [] if isinstance(a, Run) and isinstance(b, Run) else _some(results, say)
+    found = [] if isinstance(a, Run) and isinstance(b, Run) else _some(results, warn)
     sides = [_side(method, where, found, name) for method, name in ((a, names[0]), (b, names[1]))]
     return comparison.compare(sides[0], sides[1], resamples)
 
@@ -375,34 +379,34 @@ def predict(run: PathLike | Run, videos: Any = "test", *, results: Folders = "re
     Raises `ConfigError` where videos are neither, `DataError` where frames are not like those of its data.
     """
     found = load(run, results)
-    parts, model = found._rebuilt.parts, found.network
+    experiment, model = found._restored.experiment, found.network
     assert isinstance(model, Model)
     model_device = next(iter(model.parameters()), torch.empty(0)).device
-    split = _videos(videos, parts)
-    view = parts.evaluation_views[parts.setup.reports]
-    return scores_of(model, split, view, parts.setup.training.batch_size, model_device)
+    split = _videos(videos, experiment)
+    view = experiment.evaluation_views[experiment.spec.reports]
+    return scores_of(model, split, view, experiment.spec.training.batch_size, model_device)
 
 
-def _videos(videos: Any, parts: Parts) -> Videos:
-    names = [field.name for field in dataclasses.fields(parts.splits)]
+def _videos(videos: Any, experiment: Experiment) -> Videos:
+    names = [field.name for field in dataclasses.fields(experiment.splits)]
     if isinstance(videos, str):
         if videos not in names:
             raise ConfigError([f"no split is called '{videos}'; there are: {', '.join(names)}"])
-        split: Videos = getattr(parts.splits, videos)
+        split: Videos = getattr(experiment.splits, videos)
         return split
-    return GivenVideos(videos, parts.splits.test)
+    return InMemoryVideos(videos, experiment.splits.test)
 
 
-def _loaded(results: Folders, say: Say) -> rows_of.Loaded:
+def _loaded(results: Folders, warn: Warn) -> rows_of.Loaded:
     found = rows_of.load(_folders(results), installed_metrics(installed.discover()))
     for reason in found.skipped:
-        say(f"skipped: {reason}")
+        warn(f"skipped: {reason}")
     return found
 
 
-def _some(results: Folders, say: Say) -> Sequence[Result]:
+def _some(results: Folders, warn: Warn) -> Sequence[Result]:
     """Reads results; raises `ConfigError` where there is none."""
-    found = _loaded(results, say)
+    found = _loaded(results, warn)
     if not found.results:
         raise ConfigError([rows_of.why_none(found, _folders(results))])
     return found.results

@@ -89,7 +89,9 @@ class Model(nn.Module):
         kept = self.codec.decode(clips.take(selection.index))
         if selection.weights is None:
             return kept
-        return replace(kept, frames=kept.frames * selection.weights[:, :, None].to(kept.frames.dtype))
+        return replace(
+            kept, frames=kept.frames * selection.weights[:, :, None].to(kept.frames.dtype)
+        )
 
     def exits(self, frames: int) -> list[int]:
         """Lists after how many of so many frames the network may stop; the last are all of them."""
@@ -100,7 +102,9 @@ class Model(nn.Module):
         """Encodes decoded clips up to an exit, or to the end: the encoding and its logits (B, C)."""
         with self.autocast(decoded.frames.device):
             stops = frames < decoded.frames.shape[1]
-            encoding = encoded_up_to(self.encoder, decoded, frames) if stops else self.encoder(decoded)
+            encoding = (
+                encoded_up_to(self.encoder, decoded, frames) if stops else self.encoder(decoded)
+            )
             logits = self.head(encoding.summary)
         return _in_float(encoding), logits.float()
 
@@ -158,7 +162,9 @@ def _keys(clips: Clips) -> Tensor:
 
 def encoded_up_to(encoder: nn.Module, clips: Clips, frames: int) -> Encoding:
     """Encodes decoded clips up to an exit, where the encoder has exits; else to the end."""
-    encoding: Encoding = encoder.up_to(clips, frames) if isinstance(encoder, EarlyExit) else encoder(clips)
+    encoding: Encoding = (
+        encoder.up_to(clips, frames) if isinstance(encoder, EarlyExit) else encoder(clips)
+    )
     return encoding
 
 

@@ -1,4 +1,4 @@
-"""Keeps what a stranger's code prints out of what a command answers, however it is printed."""
+"""Keeps what third-party code prints out of what a command answers, however it is printed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def _duplicate(descriptor: int) -> int | None:
 
 def _flush(current: TextIO | None) -> None:
     for stream in (current, sys.__stdout__):
-        with suppress(AttributeError, OSError, ValueError):  # there is none, nobody reads it, it is closed
+        with suppress(
+            AttributeError, OSError, ValueError
+        ):  # there is none, nobody reads it, it is closed
             stream.flush()  # type: ignore[union-attr]
     with suppress(AttributeError, OSError, TypeError):  # a platform whose C library is not found so
         ctypes.CDLL(None).fflush(None)

@@ -146,7 +146,9 @@ def _reasons(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ResultError(f"'{path}' cannot be written: {reason}; nothing there was changed") from error
+        raise ResultError(
+            f"'{path}' cannot be written: {reason}; nothing there was changed"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -154,10 +156,14 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> None:
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
+) -> None:
     """Writes tensors and what is to be known about them (JSON) as one safetensors file, whole or not at all."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, {"about": json.dumps(about or {})}))
+    write_atomically(
+        path, lambda temporary: save_file(plain, temporary, {"about": json.dumps(about or {})})
+    )
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -15,12 +15,13 @@ from pathlib import Path
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from distillbench.checks import CHECKS, Check
 from distillbench.cli.app import app
-from distillbench.hookspecs import OBSERVER_HOOKS
 from distillbench.interfaces import Requirements
-from distillbench.kinds import KINDS
+from distillbench.registry.hookspecs import OBSERVER_HOOKS
+from distillbench.registry.kinds import KINDS
 from distillbench.scaffold import PROJECTS, example
+from distillbench.testing.promises import Check
+from distillbench.testing.runner import CHECKS
 
 HERE = Path(__file__).resolve().parent
 PAGES = (HERE.parent / "README.md", HERE / "writing-a-plugin.md", HERE / "tutorial.md")
@@ -40,7 +41,9 @@ def documents() -> dict[Path, str]:
 def made(name: str) -> str:
     """Makes the marked part of that name: `commands`, `hooks`, or `example KIND`."""
     if name == "commands":
-        return "".join(f"- `{path}`: {_first_line(command.__doc__)}\n" for path, command in _commands())
+        return "".join(
+            f"- `{path}`: {_first_line(command.__doc__)}\n" for path, command in _commands()
+        )
     if name == "hooks":
         return _hooks()
     kind = name.removeprefix("example ")
@@ -51,7 +54,9 @@ def made(name: str) -> str:
 
 def contract() -> str:
     """Makes the page of promises."""
-    common = [check for check in CHECKS["preset"] if all(check in checks for checks in CHECKS.values())]
+    common = [
+        check for check in CHECKS["preset"] if all(check in checks for checks in CHECKS.values())
+    ]
     parts = [_CONTRACT, "## Every kind\n\n", *map(_promise, common)]
     for kind in {kind.checks: kind for kind in KINDS.values()}.values():
         own = [check for check in CHECKS[kind.name] if check not in common]
@@ -66,9 +71,11 @@ def _promise(check: Check) -> str:
 
 def _hooks() -> str:
     lines = ["| kind | hook | a class derived from |", "|---|---|---|"]
-    lines += [f"| {kind.name} | `{kind.hook}` | `{kind.base.__name__}` |" for kind in KINDS.values()]
+    lines += [
+        f"| {kind.name} | `{kind.hook}` | `{kind.base.__name__}` |" for kind in KINDS.values()
+    ]
     lines += [f"| observer | {', '.join(f'`{hook}`' for hook in OBSERVER_HOOKS)} | functions |"]
-    return "\n".join([*lines, "| questions | `questions` | paths of TOML files |"]) + "\n"
+    return "\n".join([*lines, "| sweep files | `sweep_files` | paths of TOML files |"]) + "\n"
 
 
 def command_line() -> str:
@@ -76,10 +83,15 @@ def command_line() -> str:
     return _COMMAND_LINE + "\n".join(_section(path, command) for path, command in _commands())
 
 
-def _commands(typer_app: typer.Typer = app, path: str = "distillbench") -> Iterator[tuple[str, Callable[..., object]]]:
+def _commands(
+    typer_app: typer.Typer = app, path: str = "distillbench"
+) -> Iterator[tuple[str, Callable[..., object]]]:
     for command in typer_app.registered_commands:
         if command.callback is not None:
-            yield f"{path} {command.name or command.callback.__name__.replace('_', '-')}", command.callback
+            yield (
+                f"{path} {command.name or command.callback.__name__.replace('_', '-')}",
+                command.callback,
+            )
     for group in typer_app.registered_groups:
         if group.typer_instance is not None:
             yield from _commands(group.typer_instance, f"{path} {group.name}")
@@ -90,14 +102,26 @@ def _section(path: str, command: Callable[..., object]) -> str:
     arguments = [p for p in parameters if isinstance(_info(p), ArgumentInfo)]
     rows = [_row(parameter) for parameter in parameters]
     table = ["| | | default |", "|---|---|---|", *rows] if rows else []
-    usage = " ".join([path, *map(_word, arguments), *(["[OPTIONS]"] if len(arguments) < len(rows) else [])])
+    usage = " ".join(
+        [path, *map(_word, arguments), *(["[OPTIONS]"] if len(arguments) < len(rows) else [])]
+    )
     return "\n".join(
-        [f"## {path}\n", f"```text\n{usage}\n```\n", f"{inspect.cleandoc(command.__doc__ or '')}\n", *table, ""]
+        [
+            f"## {path}\n",
+            f"```text\n{usage}\n```\n",
+            f"{inspect.cleandoc(command.__doc__ or '')}\n",
+            *table,
+            "",
+        ]
     )
 
 
 def _info(parameter: inspect.Parameter) -> ArgumentInfo | OptionInfo:
-    found = [part for part in typing.get_args(parameter.annotation)[1:] if isinstance(part, ArgumentInfo | OptionInfo)]
+    found = [
+        part
+        for part in typing.get_args(parameter.annotation)[1:]
+        if isinstance(part, ArgumentInfo | OptionInfo)
+    ]
     return found[0] if found else parameter.default
 
 
@@ -112,10 +136,16 @@ def _row(parameter: inspect.Parameter) -> str:
     if isinstance(info, ArgumentInfo):
         flags = _word(parameter)
     else:
-        names = [str(name) for name in (info.default, *(info.param_decls or ())) if str(name).startswith("-")]
+        names = [
+            str(name)
+            for name in (info.default, *(info.param_decls or ()))
+            if str(name).startswith("-")
+        ]
         names = names or [f"--{parameter.name.replace('_', '-')}"]
         flags = ", ".join(names) + ("" if _type(parameter) == "bool" else f" {_takes(parameter)}")
-    known = parameter.default if parameter.default not in (None, False, inspect.Parameter.empty) else ""
+    known = (
+        parameter.default if parameter.default not in (None, False, inspect.Parameter.empty) else ""
+    )
     shown = f"`{getattr(known, 'value', known)}`" if known != "" else ""
     text = (info.help or "").replace("|", "\\|")
     return f"| `{flags}` | {text} | {shown} |".replace("`` ", "")
@@ -143,7 +173,7 @@ def _first_line(text: str | None) -> str:
 
 _CONTRACT = """# The contract
 
-*Made from the code by `make docs`: each line is the docstring of a check in `distillbench/checks/`.*
+*Made from the code by `make docs`: each line is the docstring of a check in `distillbench/testing/`.*
 
 What a component of each kind promises. `distillbench check NAME` tests every promise of one component, `--from
 DISTRIBUTION` of all that a distribution offers; in an author's own suite

@@ -12,11 +12,11 @@ import pytest
 from results.made_up import write_result
 
 from distillbench.cli import main
-from distillbench.config import flags
-from distillbench.grid import setups
-from distillbench.registry import Registry, discover
-from distillbench.results.record import Result
-from distillbench.setup import Setup
+from distillbench.config.layers import flags
+from distillbench.config.resolve import specs
+from distillbench.config.run_spec import RunSpec
+from distillbench.registry.discovery import Registry, discover
+from distillbench.results.store import Result
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -50,28 +50,36 @@ def registry() -> Registry:
 
 
 @pytest.fixture(scope="session")
-def make_setup(registry: Registry) -> Callable[..., Setup]:
+def make_spec(registry: Registry) -> Callable[..., RunSpec]:
     """Makes a tiny setup on digits: `make_setup("training.epochs=3", k=4, schedule="parallel")`."""
 
-    def make(*assignments: str, **choices: object) -> Setup:
-        return setups([flags({"k": 4, **choices}, [*TINY, *assignments])], registry)[0]
+    def make(*assignments: str, **choices: object) -> RunSpec:
+        return specs([flags({"k": 4, **choices}, [*TINY, *assignments])], registry)[0]
 
     return make
 
 
 @pytest.fixture
-def make_result(tmp_path: Path, make_setup: Callable[..., Setup]) -> Callable[..., Result]:
+def make_result(tmp_path: Path, make_spec: Callable[..., RunSpec]) -> Callable[..., Result]:
     """Writes the result of a run that never was: `make_result("schedule.head=tied", knows=2.0, schedule="serial")`."""
 
-    def make(*assignments: str, knows: float = 1.0, train: int = 64, folder: str = "results", **choices: Any) -> Result:
-        setup = make_setup(*assignments, f"data.train={train}", **choices)
-        return write_result(tmp_path / folder, setup, knows, train)
+    def make(
+        *assignments: str,
+        knows: float = 1.0,
+        train: int = 64,
+        folder: str = "results",
+        **choices: Any,
+    ) -> Result:
+        spec = make_spec(*assignments, f"data.train={train}", **choices)
+        return write_result(tmp_path / folder, spec, knows, train)
 
     return make
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line in this process: (exit code, standard output, standard error)."""
 
     def call(*arguments: object) -> tuple[int, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
-HEAD = '''"""A plugin that was written by a stranger."""
+HEAD = '''"""A plugin that was written by a third party."""
 
 import os
 import sys
@@ -227,7 +227,9 @@ def module(
     )
 
 
-def install(folder: Path, modules: dict[str, str], name: str = "hostile-methods", version: str = "6.6") -> Path:
+def install(
+    folder: Path, modules: dict[str, str], name: str = "hostile-methods", version: str = "6.6"
+) -> Path:
     """Lays a distribution out in a folder that belongs on `sys.path`: its modules, and an entry point for each."""
     for module_name, text in modules.items():
         (folder / f"{module_name}.py").write_text(text, encoding="utf-8")

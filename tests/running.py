@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillbench import choices
-from distillbench.config import flags as flagged
+from distillbench.config import grid
+from distillbench.config.layers import flags as flagged
+from distillbench.config.resolve import specs
+from distillbench.config.run_spec import RunSpec
 from distillbench.evaluation.metric_set import MetricSet, installed_metrics, metrics_of
-from distillbench.grid import setups
+from distillbench.experiments import run as running
+from distillbench.experiments.run import RunContext
 from distillbench.interfaces import Metric, NetworkSpec, Phase, TrainingSchedule
-from distillbench.knobs import grouped
-from distillbench.registry import Component, Registry, discover
-from distillbench.results import answer as running
-from distillbench.results.answer import Workplace
-from distillbench.results.record import Result
-from distillbench.setup import Setup
-from distillbench.training.assemble import Parts
-from distillbench.training.observer import SILENT, Observer
+from distillbench.registry.discovery import Component, Registry, discover
+from distillbench.registry.knobs import grouped
+from distillbench.results.store import Result
+from distillbench.training.build import Experiment
+from distillbench.training.callbacks import SILENT, Observer
 
 
 @functools.cache
@@ -32,16 +32,20 @@ def metrics() -> Mapping[str, Metric]:
     return installed_metrics(installed())
 
 
-def metrics_for(parts: Parts) -> MetricSet:
-    return metrics_of(parts.setup.data.component, installed())
+def metrics_for(experiment: Experiment) -> MetricSet:
+    return metrics_of(experiment.spec.data.component, installed())
 
 
-def answer(setup: Setup, place: Workplace, observer: Observer = SILENT, **more: Any) -> Result:
-    return running.answer(setup, place, installed(), observer, **more)
+def run_experiment(
+    spec: RunSpec, place: RunContext, observer: Observer = SILENT, **more: Any
+) -> Result:
+    return running.run_experiment(spec, place, installed(), observer, **more)
 
 
-def all_setups(question: Path | None, flags: Mapping[str, object], assignments: Sequence[str]) -> list[Setup]:
-    return choices.all_setups(installed(), question, flags, assignments)
+def all_specs(
+    question: Path | None, flags: Mapping[str, object], assignments: Sequence[str]
+) -> list[RunSpec]:
+    return grid.all_specs(installed(), question, flags, assignments)
 
 
 def declared(
@@ -51,7 +55,7 @@ def declared(
     assignments: Sequence[str],
     components: Sequence[Component] = (),
     **chosen: object,
-) -> Setup:
+) -> RunSpec:
     """Makes the setup of a schedule that declares just this; components are installed beside ours."""
 
     class Declared(TrainingSchedule):
@@ -70,8 +74,10 @@ def declared(
     known = installed()
     ours = [Component("schedule", "declared", Declared, "tests", "1"), *components]
     registry = Registry([*known, *ours], [], known.hooks)
-    (setup,) = setups([flagged({"k": 4, "schedule": "declared", **chosen}, list(assignments))], registry)
-    return setup
+    (spec,) = specs(
+        [flagged({"k": 4, "schedule": "declared", **chosen}, list(assignments))], registry
+    )
+    return spec
 
 
 def built(component: type, *given: object, **knobs: object) -> Any:

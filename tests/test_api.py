@@ -21,7 +21,7 @@ from running import installed
 import distillbench
 from distillbench import Failure, Run
 from distillbench.errors import ConfigError, DataError, DistillbenchError, ResultError
-from distillbench.results.quantizing import quantize
+from distillbench.experiments.quantize import quantize
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -52,11 +52,13 @@ def copied(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "copied"))
 
 
-def test_a_run_is_the_one_that_the_command_makes(run: Run, folder: Path, command: Command, tiny: list[str]) -> None:
+def test_a_run_is_the_one_that_the_command_makes(
+    run: Run, folder: Path, command: Command, tiny: list[str]
+) -> None:
     flags = ["--schedule", "serial", "--threads", "1", "--device", "cpu", "--results", folder]
     code, out, err = command("run", *tiny, *flags)
     assert code == 0, err
-    assert "answered before" in err
+    assert "stored already" in err
     assert str(run.path) in out
     assert run.result == json.loads(run.path.read_text())
     assert run.metrics["gap"] == run.result["metrics"]["gap"]
@@ -64,16 +66,21 @@ def test_a_run_is_the_one_that_the_command_makes(run: Run, folder: Path, command
     assert len(run.predictions.ids) == 32
 
 
-def test_settings_may_come_first_by_name_and_by_keyword_and_the_keyword_wins(folder: Path, run: Run) -> None:
+def test_settings_may_come_first_by_name_and_by_keyword_and_the_keyword_wins(
+    folder: Path, run: Run
+) -> None:
     first = {"k": 9, "seed": 1, "schedule": "scratch"}
-    found = distillbench.run(first, settings={**SMALL, "seed": 0}, schedule="serial", k="4", results=str(folder))
+    found = distillbench.run(
+        first, settings={**SMALL, "seed": 0}, schedule="serial", k="4", results=str(folder)
+    )
     assert found.key == run.key
 
 
 def test_a_question_may_be_a_file(folder: Path, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "question.toml"
     file.write_text(
-        'k = 4\nschedule = "serial"\n' + "".join(f"set.{name} = {value}\n" for name, value in SMALL.items())
+        'k = 4\nschedule = "serial"\n'
+        + "".join(f"set.{name} = {value}\n" for name, value in SMALL.items())
     )
     assert distillbench.run(file, results=folder).key == run.key
 
@@ -88,15 +95,21 @@ def test_a_question_may_be_a_file(folder: Path, run: Run, tmp_path: Path) -> Non
         ({"device": "tpu"}, "--device takes auto, cpu or cuda"),
     ],
 )
-def test_what_cannot_be_is_a_distillbench_error(choices: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_a_distillbench_error(
+    choices: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(DistillbenchError) as told:
         distillbench.run(results=tmp_path / "results", **choices)
     assert said in str(told.value)
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("flags", [[], ["--each"], ["--where", "schedule=serial"], ["--sort", "macs", "--top", "1"]])
-def test_the_leaderboard_has_the_rows_of_the_command(flags: list[str], folder: Path, command: Command) -> None:
+@pytest.mark.parametrize(
+    "flags", [[], ["--each"], ["--where", "schedule=serial"], ["--sort", "macs", "--top", "1"]]
+)
+def test_the_leaderboard_has_the_rows_of_the_command(
+    flags: list[str], folder: Path, command: Command
+) -> None:
     code, out, err = command("leaderboard", folder, "--format", "csv", *flags)
     assert code == 0, err
     given: dict[str, Any] = {"each": "--each" in flags}
@@ -108,14 +121,21 @@ def test_the_leaderboard_has_the_rows_of_the_command(flags: list[str], folder: P
     assert len(rows) == len(printed) == (4 if given["each"] else 1 if flags else 2)
     for name in ("run", "schedule", "gap", "gap_low", "map_at_20", "macs", "latency"):
         theirs = printed[name].tolist()
-        assert rows[name].tolist() == pytest.approx(theirs) if name not in ("run", "schedule") else theirs
+        assert (
+            rows[name].tolist() == pytest.approx(theirs)
+            if name not in ("run", "schedule")
+            else theirs
+        )
 
 
 def test_an_empty_leaderboard_says_why(folder: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    assert distillbench.leaderboard(tmp_path, say=said.append).empty
-    assert distillbench.leaderboard(folder, where=["k=5"], say=said.append).empty
-    assert said == ["no results yet; distillbench run makes the first", "none of 4 results meets: k=5"]
+    assert distillbench.leaderboard(tmp_path, warn=said.append).empty
+    assert distillbench.leaderboard(folder, where=["k=5"], warn=said.append).empty
+    assert said == [
+        "no results yet; distillbench run makes the first",
+        "none of 4 results meets: k=5",
+    ]
 
 
 def test_a_damaged_file_is_warned_of(copied: Path, run: Run) -> None:
@@ -127,13 +147,19 @@ def test_a_damaged_file_is_warned_of(copied: Path, run: Run) -> None:
         assert distillbench.load(run.key, copied).metrics == run.metrics
 
 
-def test_a_comparison_is_the_one_that_the_command_prints(folder: Path, run: Run, command: Command) -> None:
+def test_a_comparison_is_the_one_that_the_command_prints(
+    folder: Path, run: Run, command: Command
+) -> None:
     asked = ["--a", "schedule=serial", "--b", "schedule=scratch", "--where", "k=4"]
     code, out, err = command("compare", *asked, "--results", folder, "--format", "json")
     assert code == 0, err
-    found = distillbench.compare({"schedule": "serial"}, ["schedule=scratch"], where=["k=4"], results=folder)
+    found = distillbench.compare(
+        {"schedule": "serial"}, ["schedule=scratch"], where=["k=4"], results=folder
+    )
     printed = json.loads(out)
-    assert {n: dataclasses.asdict(d) for n, d in found.differences.items()} == printed["differences"]
+    assert {n: dataclasses.asdict(d) for n, d in found.differences.items()} == printed[
+        "differences"
+    ]
     other = next(run.path.parent.glob("[!t]*.json"))
     by_key = distillbench.compare(run.key, other.stem, results=folder)
     by_run = distillbench.compare(run, distillbench.load(other))
@@ -155,7 +181,7 @@ def test_a_run_is_found_by_its_key_its_beginning_or_its_file(folder: Path, run: 
 
 
 def test_the_network_is_the_one_that_was_evaluated(run: Run) -> None:
-    network, test = run.network, run._rebuilt.parts.splits.test
+    network, test = run.network, run._restored.experiment.splits.test
     assert network is run.network, "built once"
     assert not any(module.training for module in network.modules())
     scores = distillbench.predict(run)
@@ -167,7 +193,7 @@ def test_the_network_is_the_one_that_was_evaluated(run: Run) -> None:
 
 
 def test_frames_that_were_given_are_scored_as_those_of_the_data(run: Run) -> None:
-    test = run._rebuilt.parts.splits.test
+    test = run._restored.experiment.splits.test
     which = torch.arange(len(test))
     whole = test.read(which, torch.arange(int(test.lengths.max())).expand(len(test), -1))
     frames = [whole[video, : test.lengths[video]].numpy() for video in range(len(test))]
@@ -185,7 +211,11 @@ def test_frames_that_were_given_are_scored_as_those_of_the_data(run: Run) -> Non
         ("tests", ConfigError, "no split is called 'tests'; there are: train, validation, test"),
         (7, ConfigError, "found int"),
         ([], DataError, "no video was given"),
-        ([np.zeros((3, 9), np.uint8)], DataError, "video 0 .* shape \\(3, 9\\); frames are \\(T, 64\\)"),
+        (
+            [np.zeros((3, 9), np.uint8)],
+            DataError,
+            "video 0 .* shape \\(3, 9\\); frames are \\(T, 64\\)",
+        ),
         ([np.zeros((0, 64), np.uint8)], DataError, "T at least 1"),
         ([np.zeros((3, 64), np.int64)], DataError, "frames of int64"),
         ([np.zeros((3, 64), np.uint8), np.zeros((3, 64))], DataError, "give all alike"),
@@ -203,13 +233,19 @@ def test_the_network_of_a_row_in_8_bits_is_in_8_bits(run: Run, copied: Path) -> 
     made = Run(quantize(distillbench.load(run.key, copied).stored, installed()))
     assert "Linear" in {type(module).__name__ for module in made.network.modules()}
     assert not np.array_equal(distillbench.predict(made).values, distillbench.predict(run).values)
-    assert np.allclose(distillbench.predict(made).values, distillbench.predict(run).values, atol=0.1)
+    assert np.allclose(
+        distillbench.predict(made).values, distillbench.predict(run).values, atol=0.1
+    )
 
 
-def test_a_sweep_returns_every_run_in_the_grids_order_and_why_some_have_none(copied: Path, run: Run) -> None:
+def test_a_sweep_returns_every_run_in_the_grids_order_and_why_some_have_none(
+    copied: Path, run: Run
+) -> None:
     grid = {**SMALL, "training.learning_rate": [0.003, 1e30], "executor.workers": 1}
     for _ in range(2):
-        found = distillbench.sweep(grid, schedule=("serial",), seed=range(1), k=4, results=copied, device="cpu")
+        found = distillbench.sweep(
+            grid, schedule=("serial",), seed=range(1), k=4, results=copied, device="cpu"
+        )
         good, bad = found
         assert isinstance(good, Run)
         assert good.key == run.key
@@ -222,7 +258,9 @@ def test_a_sweep_returns_every_run_in_the_grids_order_and_why_some_have_none(cop
         distillbench.sweep("tabel1", results=copied)
 
 
-def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_the_examples_of_the_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) >= 5

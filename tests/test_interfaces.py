@@ -13,7 +13,9 @@ def clips(lengths: list[int], width: int = 3) -> Clips:
     longest = max(lengths)
     times = torch.arange(longest).expand(len(lengths), -1)
     real = times < torch.tensor(lengths)[:, None]
-    frames = torch.randint(0, 256, (len(lengths), longest, width), dtype=torch.uint8) * real[:, :, None]
+    frames = (
+        torch.randint(0, 256, (len(lengths), longest, width), dtype=torch.uint8) * real[:, :, None]
+    )
     return Clips(frames, torch.tensor(lengths), times.masked_fill(~real, NO_FRAME), longest)
 
 
@@ -32,7 +34,12 @@ def test_the_mask_tells_frames_from_padding() -> None:
 
 
 def test_decoding_follows_googles_decoder_bias_included() -> None:
-    stored = Clips(torch.tensor([[[0, 128, 255]]], dtype=torch.uint8), torch.tensor([1]), torch.tensor([[0]]), 1)
+    stored = Clips(
+        torch.tensor([[[0, 128, 255]]], dtype=torch.uint8),
+        torch.tensor([1]),
+        torch.tensor([[0]]),
+        1,
+    )
     decoded = Codec(normalise="none").decode(stored).frames[0, 0]
     expected = torch.tensor([0.0, 128.0, 255.0]) * 4 / 255 + 4 / 512 - 2
     assert torch.allclose(decoded, expected, atol=1e-6)
@@ -44,7 +51,10 @@ def test_decoded_frames_have_unit_norm_and_decoded_padding_is_zero() -> None:
     assert not decoded[1, 2:].any()
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=6, unique=True), st.integers(1, 9))
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=6, unique=True),
+    st.integers(1, 9),
+)
 def test_a_clips_draws_do_not_depend_on_its_batch(keys: list[int], count: int) -> None:
     together = ClipGenerator(torch.tensor(keys)).rand(count)
     alone = torch.cat([ClipGenerator(torch.tensor([key])).rand(count) for key in keys])
@@ -63,9 +73,13 @@ def test_draws_are_uniform_and_never_repeated() -> None:
 
 
 @given(st.lists(st.sets(st.integers(0, 6)), min_size=1, max_size=8), st.data())
-def test_dense_labels_are_those_of_the_videos_asked_for(labels: list[set[int]], data: st.DataObject) -> None:
+def test_dense_labels_are_those_of_the_videos_asked_for(
+    labels: list[set[int]], data: st.DataObject
+) -> None:
     which = data.draw(st.lists(st.integers(0, len(labels) - 1), min_size=1, max_size=9))
     flat = [c for each in labels for c in sorted(each)]
     offsets = torch.tensor([0, *torch.tensor([len(each) for each in labels]).cumsum(0).tolist()])
     dense = Labels(offsets, torch.tensor(flat, dtype=torch.int64), 7).dense(torch.tensor(which))
-    assert [set(row.nonzero().flatten().tolist()) for row in dense] == [labels[video] for video in which]
+    assert [set(row.nonzero().flatten().tolist()) for row in dense] == [
+        labels[video] for video in which
+    ]

@@ -16,7 +16,13 @@ import pytest
 import distillbench
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC = ["distillbench", "distillbench.interfaces", "distillbench.data", "distillbench.errors", "distillbench.testing"]
+PUBLIC = [
+    "distillbench",
+    "distillbench.interfaces",
+    "distillbench.data",
+    "distillbench.errors",
+    "distillbench.testing",
+]
 NAMES = {
     "distillbench": "Failure Run __version__ compare hookimpl leaderboard load network_from predict run sweep",
     "distillbench.interfaces": (
@@ -51,7 +57,11 @@ def imported(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path} imports relatively"
             yield str(node.module)
-            found = importlib.import_module(str(node.module)) if str(node.module).startswith("distillbench") else None
+            found = (
+                importlib.import_module(str(node.module))
+                if str(node.module).startswith("distillbench")
+                else None
+            )
             yield from (
                 f"{node.module}.{name.name}"
                 for name in node.names
@@ -59,9 +69,15 @@ def imported(path: Path) -> Iterator[str]:
             )
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda path: path.stem
+)
 def test_a_plugin_imports_nothing_of_distillbench_but_what_is_public(path: Path) -> None:
-    used = {name for name in imported(path) if name == "distillbench" or name.startswith("distillbench.")}
+    used = {
+        name
+        for name in imported(path)
+        if name == "distillbench" or name.startswith("distillbench.")
+    }
     assert used <= {*PUBLIC, "distillbench.metrics", "distillbench.reports"}
 
 
@@ -75,10 +91,16 @@ def test_the_public_names_are_the_ones_that_were_decided_on_in_order(module: str
 
 
 def test_the_page_of_the_python_api_names_what_is_public() -> None:
-    page = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8").partition("## What is public")[2]
+    page = (
+        (ROOT / "docs" / "python-api.md")
+        .read_text(encoding="utf-8")
+        .partition("## What is public")[2]
+    )
     rows = {row[0]: row[1] for row in re.findall(r"^\| `([\w.]+)` \| (.*) \|$", page, re.M)}
     assert list(rows) == PUBLIC
-    assert re.findall(r"`(\w+)`", rows["distillbench"]) == [n for n in distillbench.__all__ if n != "__version__"]
+    assert re.findall(r"`(\w+)`", rows["distillbench"]) == [
+        n for n in distillbench.__all__ if n != "__version__"
+    ]
 
 
 def test_importing_distillbench_imports_no_torch() -> None:

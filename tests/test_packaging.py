@@ -19,7 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    ]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = folder.glob("*.whl")
@@ -27,9 +36,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_the_wheel_holds_every_question_that_can_be_asked_by_name(wheel: zipfile.ZipFile) -> None:
-    questions = ROOT / "plugins" / "distillbench_plugins" / "questions"
-    held = {name.rpartition("/")[2] for name in wheel.namelist() if name.startswith("distillbench_plugins/questions/")}
-    assert held == {path.name for path in questions.glob("*.toml")}
+    sweep_files = ROOT / "plugins" / "distillbench_plugins" / "sweeps"
+    held = {
+        name.rpartition("/")[2]
+        for name in wheel.namelist()
+        if name.startswith("distillbench_plugins/sweeps/")
+    }
+    assert held == {path.name for path in sweep_files.glob("*.toml")}
     assert "table1.toml" in held
 
 
@@ -45,7 +58,9 @@ def test_every_pin_is_of_a_package_that_the_project_needs() -> None:
     if absent:
         pytest.skip(f"not installed, so what they need is not known: {', '.join(sorted(absent))}")
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if not line.startswith("#")}
+    pinned = {
+        canonicalize_name(line.partition("==")[0]) for line in lines if not line.startswith("#")
+    }
     assert sorted(pinned - needed) == []
 
 
@@ -53,7 +68,10 @@ def _needed(extras: list[str]) -> tuple[set[str], set[str]]:
     """Lists what is needed, directly or not, where CI runs; and what of it is not installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     listed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    waiting = [*listed, *(each for extra in extras for each in project["project"]["optional-dependencies"][extra])]
+    waiting = [
+        *listed,
+        *(each for extra in extras for each in project["project"]["optional-dependencies"][extra]),
+    ]
     seen: set[tuple[str, str]] = set()
     absent: set[str] = set()
     while waiting:
@@ -62,7 +80,9 @@ def _needed(extras: list[str]) -> tuple[set[str], set[str]]:
         for extra in {"", *needed.extras} - {known for other, known in seen if other == name}:
             seen.add((name, extra))
             try:
-                waiting += [each for each in requires(name) or [] if _applies(Requirement(each), extra)]
+                waiting += [
+                    each for each in requires(name) or [] if _applies(Requirement(each), extra)
+                ]
             except PackageNotFoundError:
                 absent.add(name)
     return {name for name, _ in seen}, absent

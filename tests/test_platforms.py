@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from distillbench import machine, storage
-from distillbench.data import Recipe, ShardSource, libc, readahead, spill, write_synthetic
-from distillbench.data.parallel import in_shares
+from distillbench.data import Recipe, ShardSource, write_synthetic
+from distillbench.data.memory import libc, prefetch, scratch_arrays
+from distillbench.data.memory.threads import in_shares
 from distillbench.errors import DataError
 from distillbench.storage import remove_drafts, replacing, write_text
 
@@ -54,7 +55,9 @@ def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardSource:
 
 
 def test_every_module_can_be_imported_where_there_is_nothing_of_unix() -> None:
-    subprocess.run([sys.executable, "-c", _IMPORTS], check=True, env={**os.environ, "PYTHONPATH": _path()})
+    subprocess.run(
+        [sys.executable, "-c", _IMPORTS], check=True, env={**os.environ, "PYTHONPATH": _path()}
+    )
 
 
 def _path() -> str:
@@ -69,13 +72,17 @@ def test_without_linuxs_own_calls_shards_are_read_all_the_same(
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
     monkeypatch.delattr("os.posix_fallocate", raising=False)
     monkeypatch.delattr("resource.RUSAGE_THREAD", raising=False)
-    monkeypatch.setattr(spill, "_LARGE", 1)
+    monkeypatch.setattr(scratch_arrays, "_LARGE", 1)
     assert torch.equal(shards.splits().train.read(videos, frames), before)
 
 
-def test_where_files_cannot_be_mapped_the_user_is_told(shards: ShardSource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_files_cannot_be_mapped_the_user_is_told(
+    shards: ShardSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(libc, "_library", lambda: None)
-    with pytest.raises(DataError, match="cannot map files into memory as reading shards needs; use Linux or macOS"):
+    with pytest.raises(
+        DataError, match="cannot map files into memory as reading shards needs; use Linux or macOS"
+    ):
         shards.splits()
 
 
@@ -84,7 +91,7 @@ def test_without_a_call_that_reserves_the_disk_a_large_array_is_kept_in_a_file(
 ) -> None:
     monkeypatch.setenv("DISTILLBENCH_CACHE", str(tmp_path))
     monkeypatch.delattr("os.posix_fallocate", raising=False)
-    kept = spill.room(3_000_001, np.uint8)
+    kept = scratch_arrays.room(3_000_001, np.uint8)
     assert not kept.flags.owndata
     assert not kept.any()
     kept[:] = 7
@@ -98,22 +105,28 @@ def test_without_a_call_that_reserves_the_disk_a_full_one_is_noticed_at_once(
     monkeypatch.delattr("os.posix_fallocate", raising=False)
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))  # a write beyond it fails, as on a full disk
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (1 << 20, before[1])
+    )  # a write beyond it fails, as on a full disk
     try:
-        kept = spill.room(3_000_001, np.uint8)
+        kept = scratch_arrays.room(3_000_001, np.uint8)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert kept.flags.owndata, "it stays in memory"
 
 
-def test_blocks_that_were_read_are_counted_as_well_as_the_system_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_that_were_read_are_counted_as_well_as_the_system_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr("resource.RUSAGE_THREAD", raising=False)
-    assert readahead._blocks_read() >= 0
-    monkeypatch.setattr(readahead, "resource", None)
-    assert readahead._blocks_read() == 0
+    assert prefetch._blocks_read() >= 0
+    monkeypatch.setattr(prefetch, "resource", None)
+    assert prefetch._blocks_read() == 0
 
 
-def test_where_a_process_cannot_be_tied_to_cores_all_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_process_cannot_be_tied_to_cores_all_may_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     assert machine.cores() == 3
@@ -124,7 +137,9 @@ def test_where_a_process_cannot_be_tied_to_cores_all_may_be_used(monkeypatch: py
     assert machine.cores() == 1
 
 
-def test_without_locks_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_files_are_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(storage, "fcntl", None)
     write_text(tmp_path / "a.json", "old")
 

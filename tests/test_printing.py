@@ -1,4 +1,4 @@
-"""What a stranger's code prints is kept out of answers, and everything is put back."""
+"""What third-party code prints is kept out of answers, and everything is put back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def test_every_way_of_printing_goes_to_stderr_and_back(capfd: pytest.CaptureFixt
     ctypes.CDLL(None).fflush(None)
     out, err = capfd.readouterr()
     ways = ("print", "descriptor", "library")
-    assert sorted(out.splitlines()) == sorted(f"{way} {when}" for way in ways for when in ("before", "after"))
+    assert sorted(out.splitlines()) == sorted(
+        f"{way} {when}" for way in ways for when in ("before", "after")
+    )
     assert sorted(err.splitlines()) == sorted(f"{way} within" for way in ways)
 
 
@@ -62,7 +64,9 @@ def test_stdout_is_put_back_whatever_happened_to_it(capfd: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-", ""])
-@pytest.mark.parametrize("prepare", ["", "sys.stdout.close()", "sys.stdout = None", "sys.stderr = None"])
+@pytest.mark.parametrize(
+    "prepare", ["", "sys.stdout.close()", "sys.stdout = None", "sys.stderr = None"]
+)
 def test_nothing_breaks_where_there_is_no_stdout_or_stderr(closed: str, prepare: str) -> None:
     program = (
         "import os, sys\n"
@@ -72,12 +76,20 @@ def test_nothing_breaks_where_there_is_no_stdout_or_stderr(closed: str, prepare:
         "os._exit(7)\n"
     )
     command = f'"{sys.executable}" -c "$PROGRAM" {closed}'
-    done = subprocess.run(command, shell=True, env={**os.environ, "PROGRAM": program}, capture_output=True, check=False)
+    done = subprocess.run(
+        command,
+        shell=True,
+        env={**os.environ, "PROGRAM": program},
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 7, done.stderr
     assert b"NOISE" not in done.stdout
 
 
-def test_threads_that_divert_at_once_leave_standard_output_where_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+def test_threads_that_divert_at_once_leave_standard_output_where_it_was(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     entered, left = threading.Event(), threading.Event()
 
     def other() -> None:

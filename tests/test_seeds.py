@@ -34,12 +34,17 @@ def test_it_draws_what_python_reckons(seeds: list[int], steps: list[int]) -> Non
     assert drawn.tolist() == [[reference(seed, step) for step in steps] for seed in seeds]
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5), st.lists(st.integers(0, 4), max_size=3))
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5), st.lists(st.integers(0, 4), max_size=3)
+)
 def test_a_clips_numbers_are_drawn_from_its_key(keys: list[int], counts: list[int]) -> None:
     generator = ClipGenerator(torch.tensor(keys, dtype=torch.int64))
     drawn = torch.cat([torch.zeros(len(keys), 0), *(generator.rand(count) for count in counts)], 1)
     numbers = [
-        [(reference(reference(key & LOW, 0), step) >> 11) * 2.0**-53 for step in range(1, sum(counts) + 1)]
+        [
+            (reference(reference(key & LOW, 0), step) >> 11) * 2.0**-53
+            for step in range(1, sum(counts) + 1)
+        ]
         for key in keys
     ]
     assert drawn.tolist() == numbers

@@ -13,8 +13,14 @@ import pytest
 import torch
 
 from distillbench.errors import ResultError
-from distillbench.results.record import prepare
-from distillbench.storage import check_writable, load_tensors, remove_drafts, replacing, save_tensors
+from distillbench.results.store import prepare
+from distillbench.storage import (
+    check_writable,
+    load_tensors,
+    remove_drafts,
+    replacing,
+    save_tensors,
+)
 
 _WRITER = """
 import sys, time
@@ -31,7 +37,9 @@ with replacing(Path(sys.argv[1])) as draft:
 @contextmanager
 def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
     """A process in the middle of writing a file."""
-    process = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
@@ -72,7 +80,9 @@ def test_drafts_of_earlier_versions_are_removed_after_a_day(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_without_locks_a_draft_is_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_a_draft_is_removed_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unsupported(*_: object) -> None:
         raise OSError("no locks here")
 

@@ -33,7 +33,9 @@ def main() -> None:
     except Interrupted as stopped:
         sys.exit(_stopped(str(stopped)))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what is left in the buffer goes nowhere
         sys.exit(0)
     except Exception as error:
         if show_traceback:
@@ -46,7 +48,7 @@ def main() -> None:
 
 def _stopped(text: str) -> int:
     """Says what the user stopped; returns the exit code."""
-    from distillbench.cli.terminal import echo
+    from distillbench.cli.render.terminal import echo
 
     echo(f"\n{text}", err=True)
     return _INTERRUPTED
@@ -74,8 +76,8 @@ def _explained(error: Exception) -> int:
 
 
 def _complain(problems: Sequence[str], hint: str = "") -> None:
-    from distillbench.cli.escaping import one_line
-    from distillbench.cli.terminal import TextConsole, styled
+    from distillbench.cli.render.escaping import one_line
+    from distillbench.cli.render.terminal import TextConsole, styled
 
     out = TextConsole(stderr=True)
     if len(problems) == 1:

@@ -76,17 +76,21 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """Compare distillation methods for efficient video classification."""
     if context.invoked_subcommand is None:
         _begin(context)
-    if context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ:  # importing torch would delay --help
+    if (
+        context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ
+    ):  # importing torch would delay --help
         _refuse_several_processes(str(context.invoked_subcommand))
 
 
 def _refuse_several_processes(command: str) -> None:
-    from distillbench.processes import launched
+    from distillbench.distributed.processes import launched
 
     if launched() == 1:
         return

@@ -8,18 +8,23 @@ import typer
 
 
 def check(
-    name: Annotated[str | None, typer.Argument(help="Check the components of this name alone.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Check the components of this name alone.")
+    ] = None,
     distribution: Annotated[
         str | None,
-        typer.Option("--from", help="Check what this installed distribution offers.", metavar="DISTRIBUTION"),
+        typer.Option(
+            "--from", help="Check what this installed distribution offers.", metavar="DISTRIBUTION"
+        ),
     ] = None,
     data_dir: Annotated[
-        str | None, typer.Option(help="Folder to check the data set with: its knob `dir`.", metavar="FOLDER")
+        str | None,
+        typer.Option(help="Folder to check the data set with: its knob `dir`.", metavar="FOLDER"),
     ] = None,
 ) -> None:
     """Test every promise of every installed component; exit with 1 where one is broken or a plugin cannot be loaded."""
-    from distillbench.cli import verdicts
-    from distillbench.registry import discover
+    from distillbench.cli.render import verdicts
+    from distillbench.registry.discovery import discover
 
     registry = discover()
     components, failures = verdicts.asked_for(registry, name, distribution)

@@ -16,7 +16,7 @@ def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of 
 
     Exit with 1 where a record is bad.
     """
-    from distillbench.cli import inspection
+    from distillbench.cli.render import inspection
     from distillbench.data import inspect
 
     found = inspect(path)
@@ -27,23 +27,29 @@ def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of 
 
 @data.command()
 def split(
-    to: Annotated[Path, typer.Option(help="Folder for train.txt, validation.txt and test.txt, an id a line.")],
+    to: Annotated[
+        Path, typer.Option(help="Folder for train.txt, validation.txt and test.txt, an id a line.")
+    ],
     name: Annotated[str | None, typer.Option("--data", help="Data set.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the data set's shards.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Any knob: data.KNOB=VALUE.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any knob: data.KNOB=VALUE.")
+    ] = None,
 ) -> None:
     """Save a data set's split as lists of ids; shards are split the same way again by --set data.ids=FOLDER."""
-    from distillbench import choices
-    from distillbench.cli.terminal import echo
+    from distillbench.cli.render.terminal import echo
+    from distillbench.config import grid
     from distillbench.data import save_ids
-    from distillbench.registry import discover
-    from distillbench.training.assemble import open_data
+    from distillbench.registry.discovery import discover
+    from distillbench.training.build import open_data
 
     registry = discover()
-    asked = choices.layers(registry, None, {"data": name, "data.dir": data_dir}, settings or [])
-    splits = open_data(choices.one_setup(registry, asked))
+    asked = grid.layers(registry, None, {"data": name, "data.dir": data_dir}, settings or [])
+    splits = open_data(grid.one_spec(registry, asked))
     save_ids(splits, to)
-    counts = ", ".join(f"{len(getattr(splits, part)):,} {part}" for part in ("train", "validation", "test"))
+    counts = ", ".join(
+        f"{len(getattr(splits, part)):,} {part}" for part in ("train", "validation", "test")
+    )
     echo(f"{counts} ids in {to}")
 
 

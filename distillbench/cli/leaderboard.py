@@ -20,30 +20,41 @@ class Format(StrEnum):
 
 def leaderboard(
     folders: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of results, any number.", show_default="results")
+        list[Path] | None,
+        typer.Argument(help="Folders of results, any number.", show_default="results"),
     ] = None,
     sort: Annotated[
         str | None,
-        typer.Option(help="A metric, macs, latency or any other column.", show_default="the data's first metric"),
+        typer.Option(
+            help="A metric, macs, latency or any other column.",
+            show_default="the data's first metric",
+        ),
     ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="Keep rows with COLUMN=VALUE, such as k=15 or loss=ce|rep.")
+        list[str] | None,
+        typer.Option(help="Keep rows with COLUMN=VALUE, such as k=15 or loss=ce|rep."),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many rows.")] = None,
     group_by: Annotated[
-        str | None, typer.Option(help="Rank within groups: budget (epochs of teacher and student), k or any column.")
+        str | None,
+        typer.Option(
+            help="Rank within groups: budget (epochs of teacher and student), k or any column."
+        ),
     ] = None,
-    each: Annotated[bool, typer.Option("--each", help="One row a run instead of means over seeds.")] = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="One row a run instead of means over seeds.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
     width: Annotated[
-        int | None, typer.Option(min=20, help="Columns of the table.", show_default="the terminal's")
+        int | None,
+        typer.Option(min=20, help="Columns of the table.", show_default="the terminal's"),
     ] = None,
 ) -> None:
     """Print quality, cost and time of every run, best first; runs that differ in their seed alone share a row."""
     from distillbench import api
-    from distillbench.cli import table
-    from distillbench.cli.loading import complain
-    from distillbench.results.leaderboard import column_of
+    from distillbench.analysis.leaderboard import column_of
+    from distillbench.cli.render import table
+    from distillbench.cli.render.terminal import complain
 
     rows = api.leaderboard(
         folders or "results",
@@ -52,7 +63,7 @@ def leaderboard(
         top=top,
         group_by=group_by,
         each=each,
-        say=complain,
+        warn=complain,
     )
     if not rows.empty:
         group = None if group_by is None else column_of(group_by, rows, "--group-by")

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from distillbench.cli.terminal import echo
+from distillbench.analysis import leaderboard
+from distillbench.analysis.leaderboard import Loaded
+from distillbench.cli.render.terminal import complain
 from distillbench.errors import ConfigError
 from distillbench.evaluation.metric_set import installed_metrics
-from distillbench.registry import Registry
-from distillbench.results import leaderboard
-from distillbench.results.leaderboard import Loaded
-
-
-def complain(text: str) -> None:
-    """Prints a line on standard error."""
-    echo(text, err=True)
+from distillbench.registry.discovery import Registry
 
 
 def loaded(folders: Sequence[Path] | None, registry: Registry) -> Loaded:

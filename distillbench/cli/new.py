@@ -21,12 +21,14 @@ def new(
     to: Annotated[Path, typer.Option(help="The folder that the project is made in.")] = Path("."),
 ) -> None:
     """Write a project for a new plugin, ready to install, that keeps the promises of its kind."""
-    from distillbench.cli.terminal import echo
-    from distillbench.registry import discover
+    from distillbench.cli.render.terminal import echo
+    from distillbench.registry.discovery import discover
     from distillbench.scaffold import write_project
 
     registry = discover()
-    project = write_project(kind, name, to, {component.name for component in registry} | set(registry.observers()))
+    project = write_project(
+        kind, name, to, {component.name for component in registry} | set(registry.observers())
+    )
     echo(f"{project.folder} is ready. Next:")
     echo(f"  pip install --editable '{project.folder}[test]'")
     echo(f"  distillbench check --from {name}")

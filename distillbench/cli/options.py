@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
-class Said:
+class RunOptions:
     """What a user said of a question: a file, choices by setting, and `--set` assignments."""
 
     question: Path | None
@@ -29,7 +29,7 @@ class Said:
     @property
     def settings(self) -> Mapping[str, object]:
         """What was said by flags, by name; raises `ConfigError` for an assignment that is none."""
-        from distillbench.config import flags
+        from distillbench.config.layers import flags
 
         return flags(self.choices, self.assignments).settings
 
@@ -44,56 +44,91 @@ def _declared(
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data set.", rich_help_panel=_COMPONENT)] = None,
     data_dir: Annotated[
-        str | None, typer.Option(help="Folder of the data set's shards.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(help="Folder of the data set's shards.", rich_help_panel=_COMPONENT),
     ] = None,
-    teacher: Annotated[str | None, typer.Option(help="Teacher encoder.", rich_help_panel=_COMPONENT)] = None,
-    student: Annotated[str | None, typer.Option(help="Student encoder.", rich_help_panel=_COMPONENT)] = None,
-    head: Annotated[str | None, typer.Option(help="Output layer.", rich_help_panel=_COMPONENT)] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Teacher encoder.", rich_help_panel=_COMPONENT)
+    ] = None,
+    student: Annotated[
+        str | None, typer.Option(help="Student encoder.", rich_help_panel=_COMPONENT)
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Output layer.", rich_help_panel=_COMPONENT)
+    ] = None,
     selector: Annotated[
         str | None, typer.Option(help="Frame selector of the student.", rich_help_panel=_COMPONENT)
     ] = None,
     train_selector: Annotated[
-        str | None, typer.Option(help="Another selector for training alone.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(help="Another selector for training alone.", rich_help_panel=_COMPONENT),
     ] = None,
     teacher_selector: Annotated[
         str | None, typer.Option(help="Frame selector of the teacher.", rich_help_panel=_COMPONENT)
     ] = None,
     k: Annotated[
-        str | None, typer.Option("--k", "-k", help="Frames the student sees.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option("--k", "-k", help="Frames the student sees.", rich_help_panel=_COMPONENT),
     ] = None,
     loss: Annotated[
-        str | None, typer.Option(help="Losses and weights, such as rep:0.1,ce,pred.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(
+            help="Losses and weights, such as rep:0.1,ce,pred.", rich_help_panel=_COMPONENT
+        ),
     ] = None,
-    schedule: Annotated[str | None, typer.Option(help="Training schedule.", rich_help_panel=_COMPONENT)] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Training schedule.", rich_help_panel=_COMPONENT)
+    ] = None,
     exit_policy: Annotated[
-        str | None, typer.Option(help="When an encoder with exits stops early.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(help="When an encoder with exits stops early.", rich_help_panel=_COMPONENT),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Many settings at once: paper, released-code.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(
+            help="Many settings at once: paper, released-code.", rich_help_panel=_COMPONENT
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Any knob: SECTION.KNOB=VALUE, such as student.cell_size=256.", rich_help_panel=_COMPONENT
+            "--set",
+            help="Any knob: SECTION.KNOB=VALUE, such as student.cell_size=256.",
+            rich_help_panel=_COMPONENT,
         ),
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="Seed of everything drawn.", rich_help_panel=_TRAINING)] = None,
-    epochs: Annotated[str | None, typer.Option(help="Epochs a phase.", rich_help_panel=_TRAINING)] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Videos a step.", rich_help_panel=_TRAINING)] = None,
-    learning_rate: Annotated[str | None, typer.Option(help="Adam's learning rate.", rich_help_panel=_TRAINING)] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_TRAINING)] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="Seed of everything drawn.", rich_help_panel=_TRAINING)
+    ] = None,
+    epochs: Annotated[
+        str | None, typer.Option(help="Epochs a phase.", rich_help_panel=_TRAINING)
+    ] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Videos a step.", rich_help_panel=_TRAINING)
+    ] = None,
+    learning_rate: Annotated[
+        str | None, typer.Option(help="Adam's learning rate.", rich_help_panel=_TRAINING)
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_TRAINING)
+    ] = None,
     threads: Annotated[
         str | None,
         typer.Option(
-            help="Processor threads of a run, all its processes together; 0: one a core.", rich_help_panel=_TRAINING
+            help="Processor threads of a run, all its processes together; 0: one a core.",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     skip_bad_records: Annotated[
         bool,
-        typer.Option("--skip-bad-records", help="Leave out, count and report damaged records.", rich_help_panel=PLACE),
+        typer.Option(
+            "--skip-bad-records",
+            help="Leave out, count and report damaged records.",
+            rich_help_panel=PLACE,
+        ),
     ] = False,
-) -> Said:
-    return Said(
+) -> RunOptions:
+    return RunOptions(
         question,
         {
             "data": data,
@@ -121,7 +156,7 @@ def _declared(
     )
 
 
-def asks(command: Callable[Concatenate[Said, P], None]) -> Callable[..., None]:
+def takes_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
     """Gives a command, whose first parameter is what was `Said`, the flags that say it."""
     declared = inspect.signature(_declared, eval_str=True).parameters
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
@@ -139,8 +174,10 @@ def asks(command: Callable[Concatenate[Said, P], None]) -> Callable[..., None]:
 
 Results = Annotated[Path, typer.Option(help="Folder of results.", rich_help_panel=PLACE)]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=PLACE)]
-Retrain = Annotated[bool, typer.Option("--retrain", help="Train the teacher again.", rich_help_panel=PLACE)]
-SignalsBudget = Annotated[
+Retrain = Annotated[
+    bool, typer.Option("--retrain", help="Train the teacher again.", rich_help_panel=PLACE)
+]
+CacheBudget = Annotated[
     str,
     typer.Option(
         help="Disk for what a trained teacher says of the training videos, such as 500MB or 0; the rest is asked again "
@@ -151,7 +188,11 @@ SignalsBudget = Annotated[
 Observe = Annotated[
     list[str] | None,
     typer.Option(
-        help="Tell an observer how it goes, such as csv-log.", envvar="DISTILLBENCH_OBSERVE", rich_help_panel=PLACE
+        help="Tell an observer how it goes, such as csv-log.",
+        envvar="DISTILLBENCH_OBSERVE",
+        rich_help_panel=PLACE,
     ),
 ]
-Again = Annotated[bool, typer.Option("--again", help="Run what was answered before again.", rich_help_panel=PLACE)]
+Again = Annotated[
+    bool, typer.Option("--again", help="Run again what is stored already.", rich_help_panel=PLACE)
+]

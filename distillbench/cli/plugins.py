@@ -8,11 +8,13 @@ import typer
 
 
 def plugins(
-    name: Annotated[str | None, typer.Argument(help="Show one component: its documentation and knobs.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show one component: its documentation and knobs.")
+    ] = None,
 ) -> None:
     """List every component by kind, with its distribution, and every plugin that failed to load."""
-    from distillbench.cli import listing
-    from distillbench.registry import discover
+    from distillbench.cli.render import listing
+    from distillbench.registry.discovery import discover
 
     registry = discover()
     if name is None:

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from distillbench.interfaces import Figure, Table
-    from distillbench.registry import Component
+    from distillbench.registry.discovery import Component
 
 
 class TableForm(StrEnum):
@@ -30,14 +30,22 @@ class Columns(StrEnum):
 
 
 def report(
-    name: Annotated[str | None, typer.Argument(help="The report to make; without a name all are listed.")] = None,
-    results: Annotated[list[Path] | None, typer.Option(help="Folders of results.", show_default="results")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The report to make; without a name all are listed.")
+    ] = None,
+    results: Annotated[
+        list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
+    ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(help="Keep runs with COLUMN=VALUE or SETTING=VALUE, such as data=digits."),
     ] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A knob of the report: KNOB=VALUE.")] = None,
-    paper: Annotated[bool, typer.Option("--paper", help="Put published digits beside ours.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A knob of the report: KNOB=VALUE.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Put published digits beside ours.")
+    ] = False,
     format: Annotated[TableForm, typer.Option(help="How a table is written.")] = TableForm.rich,
     out: Annotated[
         Path | None,
@@ -50,10 +58,11 @@ def report(
     ] = Columns.two,
 ) -> None:
     """Make a table or figure of stored results; without a name, list every report that is installed."""
-    from distillbench.cli import listing, loading, tables
-    from distillbench.cli.terminal import echo
+    from distillbench.cli import loading
+    from distillbench.cli.render import listing, tables
+    from distillbench.cli.render.terminal import echo
     from distillbench.errors import ConfigError
-    from distillbench.registry import discover
+    from distillbench.registry.discovery import discover
 
     registry = discover()
     if name is None:
@@ -65,7 +74,7 @@ def report(
     knobs = _knobs(component, settings or [])
     found = loading.some(results, registry).results
     from distillbench.interfaces import Figure
-    from distillbench.reports.stored import StoredRuns, networks_with
+    from distillbench.reports.runs import StoredRuns, networks_with
 
     runs = StoredRuns(found, networks_with(registry), where or [])
     made = _made(component, knobs, runs)
@@ -86,7 +95,7 @@ def report(
 def _knobs(component: Component, assignments: list[str]) -> dict[str, object]:
     """Reads `KNOB=VALUE` and fills the rest with defaults."""
     from distillbench.errors import ConfigError
-    from distillbench.knobs import bind
+    from distillbench.registry.knobs import bind
 
     given: dict[str, object] = {}
     for assignment in assignments:
@@ -108,9 +117,9 @@ def _knobs(component: Component, assignments: list[str]) -> dict[str, object]:
 def _made(component: Component, knobs: dict[str, object], runs: Any) -> Table | Figure:
     """Makes a report, and refuses what is neither a table nor a figure."""
     from distillbench.errors import PluginError
-    from distillbench.vetting import wrong_report
+    from distillbench.registry.vetting import wrong_report
 
-    with component.answering():
+    with component.guarded():
         made: Table | Figure = component.cls(**knobs).make(runs)
     wrong = wrong_report(made)
     if wrong:
@@ -121,12 +130,12 @@ def _made(component: Component, knobs: dict[str, object], runs: Any) -> Table | 
 def _draw(component: Component, figure: Figure, data: str, folder: Path, columns: int) -> None:
     import re
 
-    from distillbench.cli.terminal import echo
-    from distillbench.reports.drawing import save
+    from distillbench.cli.render.terminal import echo
+    from distillbench.reports.figure import save
 
     safe = re.sub(r"[^\w.-]", "_", data)  # the name comes from a file of results
     paths = [folder / f"{component.name}-{safe}.{suffix}" for suffix in ("png", "svg")]
-    with component.answering():
+    with component.guarded():
         save(figure, paths, columns)
     for path in paths:
         echo(str(path))

@@ -12,14 +12,16 @@ from distillbench.cli.options import Device
 
 def reproduce(
     run: Annotated[str, typer.Argument(help="A run's key, the beginning of it, or its file.")],
-    results: Annotated[list[Path] | None, typer.Option(help="Folders of results.", show_default="results")] = None,
+    results: Annotated[
+        list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Train and evaluate a row again, teacher included, and say whether every number agrees."""
-    from distillbench.cli import rows
-    from distillbench.cli.progress import progress
-    from distillbench.registry import discover
-    from distillbench.results.reproduction import reproduce as run_again
+    from distillbench.cli.render import rows
+    from distillbench.cli.render.progress import progress
+    from distillbench.experiments.reproduce import reproduce as run_again
+    from distillbench.registry.discovery import discover
 
     registry = discover()
     result = rows.find(run, results, registry)

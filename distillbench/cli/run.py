@@ -10,37 +10,39 @@ import typer
 from distillbench.cli.options import (
     PLACE,
     Again,
+    CacheBudget,
     Device,
     Observe,
     Results,
     Retrain,
-    Said,
-    SignalsBudget,
-    asks,
+    RunOptions,
+    takes_run_options,
 )
 
 
-@asks
+@takes_run_options
 def run(
-    said: Said,
+    said: RunOptions,
     results: Results = Path("results"),
     device: Device = "auto",
     retrain: Retrain = False,
     again: Again = False,
     observe: Observe = None,
-    signals_budget: SignalsBudget = "20GB",
-    plan: Annotated[bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=PLACE)] = False,
+    cache_budget: CacheBudget = "20GB",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=PLACE)
+    ] = False,
 ) -> None:
     """Train and evaluate one student, and put its row on the leaderboard.
 
     Under torchrun (torchrun --nproc-per-node 2 -m distillbench run ...) several processes make the run together.
     """
     from distillbench import api
-    from distillbench.cli import display
-    from distillbench.cli.progress import progress
-    from distillbench.cli.sizes import bytes_of
-    from distillbench.processes import joined
-    from distillbench.results.answer import find_device
+    from distillbench.cli.render import display
+    from distillbench.cli.render.progress import progress
+    from distillbench.cli.render.sizes import bytes_of
+    from distillbench.distributed.processes import joined
+    from distillbench.experiments.run import find_device
 
     with joined(find_device(device)) as processes:
         request = api.request_run(
@@ -51,16 +53,16 @@ def run(
             retrain=retrain,
             again=again,
             observe=observe or (),
-            signals_budget=bytes_of(signals_budget, "--signals-budget"),
+            cache_budget=bytes_of(cache_budget, "--cache-budget"),
             processes=processes,
         )
-        if not processes.is_writer:
+        if not processes.is_main:
             if not plan:
                 request.make()
             return
-        display.plan(request.setup)
+        display.plan(request.spec)
         if plan:
-            display.advice(request.rehearse())
+            display.advice(request.dry_run())
             return
         with progress(request.metrics) as observer:
             made = request.make(observer)

@@ -19,11 +19,15 @@ class Kind(StrEnum):
 
 
 def score(
-    predictions: Annotated[Path, typer.Argument(help="Scores: .parquet, .npz (ids, scores) or Kaggle's .csv.")],
+    predictions: Annotated[
+        Path, typer.Argument(help="Scores: .parquet, .npz (ids, scores) or Kaggle's .csv.")
+    ],
     labels: Annotated[Path, typer.Argument(help="Labels: .parquet, .npz (ids, labels) or .csv.")],
     label_kind: Annotated[
         Kind | None,
-        typer.Option(help="How many labels a video has.", show_default="single-label if each has one"),
+        typer.Option(
+            help="How many labels a video has.", show_default="single-label if each has one"
+        ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
 ) -> None:
@@ -32,11 +36,13 @@ def score(
     Scores are ranked, so probabilities do as well as logits, except for a calibration error, which
     takes the softmax of logits.
     """
-    from distillbench.cli import scores
-    from distillbench.cli.terminal import echo
-    from distillbench.evaluation.scoring import score_files
-    from distillbench.registry import discover
+    from distillbench.cli.render import scores
+    from distillbench.cli.render.terminal import echo
+    from distillbench.evaluation.score_files import score_files
+    from distillbench.registry.discovery import discover
 
     kind: Any = None if label_kind is None else label_kind.value
-    found = score_files(predictions, labels, discover(), kind, say=lambda text: echo(text, err=True))
+    found = score_files(
+        predictions, labels, discover(), kind, warn=lambda text: echo(text, err=True)
+    )
     echo(scores.render(found, format.value), end="")

@@ -10,19 +10,19 @@ import typer
 from distillbench.cli.options import (
     PLACE,
     Again,
+    CacheBudget,
     Device,
     Observe,
     Results,
     Retrain,
-    Said,
-    SignalsBudget,
-    asks,
+    RunOptions,
+    takes_run_options,
 )
 
 
-@asks
+@takes_run_options
 def sweep(
-    said: Said,
+    said: RunOptions,
     results: Results = Path("results"),
     executor: Annotated[
         str | None,
@@ -42,19 +42,22 @@ def sweep(
     retrain: Retrain = False,
     again: Again = False,
     observe: Observe = None,
-    signals_budget: SignalsBudget = "20GB",
+    cache_budget: CacheBudget = "20GB",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost and stop.", rich_help_panel=PLACE)
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the plan and its cost and stop.", rich_help_panel=PLACE
+        ),
     ] = False,
 ) -> None:
     """Train and evaluate every student of a grid: settings may be lists.
 
     Flags: --k 6,10,15 --selector uniform,random --seed 0:5; --loss and --set take ; between values. A file: k = [6, 10],
-    and several [[grid]] tables. The same command goes on after a stop and skips what is answered.
+    and several [[grid]] tables. The same command goes on after a stop and skips what is stored.
     """
     from distillbench import api
-    from distillbench.cli import watching
-    from distillbench.cli.sizes import bytes_of
+    from distillbench.cli.render import watching
+    from distillbench.cli.render.sizes import bytes_of
 
     request = api.request_sweep(
         said.question,
@@ -66,7 +69,7 @@ def sweep(
         retrain=retrain,
         again=again,
         observe=observe or (),
-        signals_budget=bytes_of(signals_budget, "--signals-budget"),
+        cache_budget=bytes_of(cache_budget, "--cache-budget"),
     )
     watching.plan(request.plan, request.executor.free)
     if dry_run or not request.plan.jobs:

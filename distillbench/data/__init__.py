@@ -11,12 +11,26 @@ from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.ids import Ids
 from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
-from distillbench.data.shards import ShardVideos, find_shards
-from distillbench.data.sidecar import indexing_progress
-from distillbench.data.source import ShardSource
-from distillbench.data.splits import Subset, load_ids, nested_fraction, save_ids, split_by_hash, splits_of
+from distillbench.data.shard_source import ShardSource
+from distillbench.data.splits import (
+    Subset,
+    load_ids,
+    nested_fraction,
+    save_ids,
+    split_by_hash,
+    splits_of,
+)
+from distillbench.data.tfrecord.index_cache import indexing_progress
+from distillbench.data.tfrecord.reader import ShardVideos, find_shards
+from distillbench.data.tfrecord.writer import (
+    Recipe,
+    Video,
+    encode,
+    synthetic_videos,
+    write_shard,
+    write_synthetic,
+)
 from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
-from distillbench.data.writer import Recipe, Video, encode, synthetic_videos, write_shard, write_synthetic
 
 __all__ = [
     "LARGEST_SEED",

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillbench.data.recycling import Recycler
-from distillbench.data.spill import room
+from distillbench.data.memory.buffer_pool import BufferPool
+from distillbench.data.memory.scratch_arrays import room
+from distillbench.distributed.processes import SINGLE, Processes, Share
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
-from distillbench.processes import SOLO, Processes, Share
 from distillbench.seeds import clip_keys, derive
 
 _AHEAD = 2  # batches that are read while one is used
@@ -79,7 +79,9 @@ class View:
         """Chooses frames of the videos `which` (B,): (B, S) int64, `NO_FRAME` at a row's end."""
         lengths = videos.lengths[which]
         purpose = ("train", epoch) if self.training else ("evaluate",)
-        generator = ClipGenerator(clip_keys([videos.ids[i] for i in which.tolist()], self.seed, "frames", *purpose))
+        generator = ClipGenerator(
+            clip_keys([videos.ids[i] for i in which.tolist()], self.seed, "frames", *purpose)
+        )
         scanned = None
         if self.selector.scan_stride:
             scan = every(lengths, self.selector.scan_stride)
@@ -132,7 +134,9 @@ def clips_at(videos: Videos, which: Tensor, index: Tensor, slots: int) -> Clips:
 def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
     """Orders a whole split for one epoch: a permutation that can be made again."""
     order = torch.from_numpy(room(videos, np.int64))
-    return torch.randperm(videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)), out=order)
+    return torch.randperm(
+        videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)), out=order
+    )
 
 
 def batches(
@@ -143,7 +147,7 @@ def batches(
     *,
     epoch: int = 0,
     skip: int = 0,
-    processes: Processes = SOLO,
+    processes: Processes = SINGLE,
     device: torch.device = _CPU,
 ) -> Iterator[Batch]:
     """Yields batches of `size` videos in the given order, the last one smaller, each network's frames beside each other.
@@ -169,11 +173,17 @@ class _Reader:
     """Makes the batch of some videos, in memory that earlier batches left."""
 
     def __init__(
-        self, videos: Videos, views: Mapping[str, Reads], epoch: int, processes: Processes, *, pinned: bool
+        self,
+        videos: Videos,
+        views: Mapping[str, Reads],
+        epoch: int,
+        processes: Processes,
+        *,
+        pinned: bool,
     ) -> None:
         self._videos, self._views, self._epoch, self._processes = videos, views, epoch, processes
         self._pinned = pinned
-        self._memory = {name: Recycler(pinned) for name in views}
+        self._memory = {name: BufferPool(pinned) for name in views}
         self._dtype: torch.dtype | None = None
 
     def __call__(self, which: Tensor) -> Batch:

@@ -19,5 +19,11 @@ def require_bounds(whose: str, bounds: Mapping[str, tuple[float, float, float]])
     for name, (value, least, most) in bounds.items():
         if least <= value <= most:
             continue
-        must = f"at least {least:,}" if value < least else f"at most {most:,}" if value > most else "a number"
+        must = (
+            f"at least {least:,}"
+            if value < least
+            else f"at most {most:,}"
+            if value > most
+            else "a number"
+        )
         raise DataError(f"{whose}: {name} is {shortened(str(value))} and must be {must}")

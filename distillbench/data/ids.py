@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.spill import joined, steps, taken
+from distillbench.data.memory.scratch_arrays import joined, steps, taken
 from distillbench.seeds import splitmix64
 
 _FIRST = np.ones(1, np.uint64)
@@ -17,7 +17,9 @@ _FIRST = np.ones(1, np.uint64)
 class Ids(Sequence[str]):
     """V ids, read-only; id v is the UTF-8 text that begins at byte starts[v] of `text`."""
 
-    def __init__(self, text: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int32]) -> None:
+    def __init__(
+        self, text: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int32]
+    ) -> None:
         self._text, self._starts, self._sizes = text, starts, sizes
 
     @classmethod
@@ -30,7 +32,10 @@ class Ids(Sequence[str]):
             joined(
                 count,
                 np.int64,
-                (np.concatenate([[0], ends])[:-1] + at for at, (_, ends) in zip(before, parts, strict=False)),
+                (
+                    np.concatenate([[0], ends])[:-1] + at
+                    for at, (_, ends) in zip(before, parts, strict=False)
+                ),
             ),
             joined(count, np.int32, (np.diff(ends, prepend=0) for _, ends in parts)),
         )
@@ -64,10 +69,14 @@ class Ids(Sequence[str]):
 
         FNV-1a over the bytes of the id, mixed with the seed by splitmix64.
         """
-        pieces = (self._hashed(self._starts[step], self._sizes[step], seed) for step in steps(len(self)))
+        pieces = (
+            self._hashed(self._starts[step], self._sizes[step], seed) for step in steps(len(self))
+        )
         return joined(len(self), np.uint64, pieces)
 
-    def _hashed(self, starts: NDArray[np.int64], sizes: NDArray[np.int32], seed: int) -> NDArray[np.uint64]:
+    def _hashed(
+        self, starts: NDArray[np.int64], sizes: NDArray[np.int32], seed: int
+    ) -> NDArray[np.uint64]:
         with np.errstate(over="ignore"):
             value = np.full(len(starts), 0xCBF29CE484222325, np.uint64)
             for place in range(int(sizes.max(initial=0))):

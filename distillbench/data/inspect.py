@@ -14,16 +14,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.index import ShardIndex
 from distillbench.data.naming import enumerated
-from distillbench.data.sequence_example import VIDEO_LEVEL, Fault
-from distillbench.data.sidecar import shard_index
-from distillbench.data.tfrecord import NO_TFRECORD
+from distillbench.data.tfrecord.framing import NO_TFRECORD
+from distillbench.data.tfrecord.index import ShardIndex
+from distillbench.data.tfrecord.index_cache import shard_index
+from distillbench.data.tfrecord.sequence_example import VIDEO_LEVEL, Fault
 from distillbench.errors import DataError
 
 _MOST_LACKING = 3
 _NUMBER = re.compile(r"\d+|…")  # … stands for numbers that differ
-Kind = Literal["frame-level", "video-level", "not a TFRecord", "unusable", "unreadable", "not a shard"]
+Kind = Literal[
+    "frame-level", "video-level", "not a TFRecord", "unusable", "unreadable", "not a shard"
+]
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,15 @@ class Inspection:
 def inspect(path: Path) -> Inspection:
     """Inspects a shard, or every file under a folder; reports bad files. Raises `DataError` if there is none."""
     try:
-        found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _shown(each, path))
+        found = (
+            [path]
+            if path.is_file()
+            else sorted(each for each in path.rglob("*") if _shown(each, path))
+        )
         if not found:
-            raise DataError(f"{path}: {'the folder holds no file' if path.is_dir() else 'no such file or folder'}")
+            raise DataError(
+                f"{path}: {'the folder holds no file' if path.is_dir() else 'no such file or folder'}"
+            )
     except OSError as error:
         raise DataError(f"{path}: cannot be looked into: {error.strerror or error}") from error
     with ThreadPoolExecutor() as pool:
@@ -100,7 +108,9 @@ def _look(path: Path, asked: bool) -> tuple[FileReport, ShardIndex | None]:
     try:
         index = shard_index(path)
     except DataError as error:
-        return FileReport(path, "unreadable", size, bad={str(error).removeprefix(f"{path}: "): 1}), None
+        return FileReport(
+            path, "unreadable", size, bad={str(error).removeprefix(f"{path}: "): 1}
+        ), None
     bad = Counter(each.reason for each in index.bad)
     if len(index):
         return _summary(path, "frame-level", size, [index], bad + _faults(index)), index
@@ -112,15 +122,22 @@ def _look(path: Path, asked: bool) -> tuple[FileReport, ShardIndex | None]:
     return FileReport(path, kind, size, bad=_grouped(bad)), None
 
 
-def _summary(path: Path, kind: Kind, size: int, indexes: Sequence[ShardIndex], bad: Counter[str]) -> FileReport:
+def _summary(
+    path: Path, kind: Kind, size: int, indexes: Sequence[ShardIndex], bad: Counter[str]
+) -> FileReport:
     if not indexes:
         return FileReport(path, kind, size, bad=_grouped(bad))
     labels = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
-    longest = [np.max([column.count for column in index.columns.values()], axis=0, initial=0) for index in indexes]
+    longest = [
+        np.max([column.count for column in index.columns.values()], axis=0, initial=0)
+        for index in indexes
+    ]
     widths: dict[str, set[int]] = {}
     for index in indexes:
         for name, column in index.columns.items():
-            widths.setdefault(name, set()).update(np.unique(column.width[column.count > 0]).tolist())
+            widths.setdefault(name, set()).update(
+                np.unique(column.width[column.count > 0]).tolist()
+            )
     return FileReport(
         path,
         kind,
@@ -162,7 +179,9 @@ def _grouped(reasons: Mapping[str, int]) -> dict[str, int]:
     alike: dict[tuple[str, ...], list[str]] = {}
     for reason in reasons:
         alike.setdefault(tuple(_NUMBER.split(reason)), []).append(reason)
-    counts = {_common(words, same): sum(reasons[each] for each in same) for words, same in alike.items()}
+    counts = {
+        _common(words, same): sum(reasons[each] for each in same) for words, same in alike.items()
+    }
     return dict(sorted(counts.items(), key=lambda each: -each[1]))
 
 
@@ -174,4 +193,6 @@ def _common(words: Sequence[str], reasons: Sequence[str]) -> str:
 
 
 def _spread(counts: NDArray[Any]) -> Spread:
-    return Spread(int(counts.min()), float(np.median(counts)), float(counts.mean()), int(counts.max()))
+    return Spread(
+        int(counts.min()), float(np.median(counts)), float(counts.mean()), int(counts.max())
+    )

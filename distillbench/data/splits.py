@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distillbench.data.cache import written_whole
 from distillbench.data.ids import Ids
-from distillbench.data.spill import joined, running_sums, steps, taken
+from distillbench.data.memory.scratch_arrays import joined, running_sums, steps, taken
 from distillbench.errors import DataError
 from distillbench.interfaces import Labels, Splits, Videos
 
@@ -28,11 +28,19 @@ class Subset(Videos):
         """which: (V,) int64, numbers of videos."""
         numbers = which.numpy()
         self._videos, self._which = videos, which
-        self.ids = videos.ids.take(numbers) if isinstance(videos.ids, Ids) else [videos.ids[i] for i in numbers]
+        self.ids = (
+            videos.ids.take(numbers)
+            if isinstance(videos.ids, Ids)
+            else [videos.ids[i] for i in numbers]
+        )
         self.lengths = torch.from_numpy(taken(videos.lengths.numpy(), numbers))
         self.labels = _rows(videos.labels, which)
         self.skipped: Mapping[str, int] = getattr(videos, "skipped", {})
-        self.features, self.codec, self.class_names = videos.features, videos.codec, videos.class_names
+        self.features, self.codec, self.class_names = (
+            videos.features,
+            videos.codec,
+            videos.class_names,
+        )
         digest = blake2b(videos.fingerprint.encode(), digest_size=16)
         digest.update(np.ascontiguousarray(numbers).data)
         self.fingerprint = digest.hexdigest()
@@ -43,7 +51,12 @@ class Subset(Videos):
 
 
 def split_by_hash(
-    ids: Sequence[str], validation_share: float, test_share: float, *, seed: int = 0, which: Tensor | None = None
+    ids: Sequence[str],
+    validation_share: float,
+    test_share: float,
+    *,
+    seed: int = 0,
+    which: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shares videos out by a hash of the id alone, so that a video stays where it is when others come or go.
 
@@ -67,7 +80,9 @@ def check_shares(validation_share: float, test_share: float) -> None:
 def check_fraction(fraction: float) -> None:
     """Raises `DataError` for a fraction of the training videos that is none."""
     if not 0 < fraction <= 1:
-        raise DataError(f"a training fraction of {fraction} was asked for; it must be above 0 and at most 1")
+        raise DataError(
+            f"a training fraction of {fraction} was asked for; it must be above 0 and at most 1"
+        )
 
 
 def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
@@ -83,7 +98,9 @@ def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -
     parts = dict(zip(NAMES, (train, validation, test), strict=True))
     for name, part in parts.items():
         if not len(part):
-            raise DataError(f"the {name} split has no video (of {len(videos)} in all): give more data or other shares")
+            raise DataError(
+                f"the {name} split has no video (of {len(videos)} in all): give more data or other shares"
+            )
     seen = torch.zeros(len(videos), dtype=torch.uint8)
     for step in (part[step] for part in parts.values() for step in steps(len(part))):
         seen.index_add_(0, step, torch.ones(len(step), dtype=torch.uint8))
@@ -104,7 +121,11 @@ def save_ids(splits: Splits, folder: Path) -> None:
             with written_whole(folder / f"{name}.txt") as file:
                 file.write("".join(f"{each}\n" for each in getattr(splits, name).ids).encode())
     except OSError as error:
-        reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror or error
+        reason = (
+            "a file is in the way"
+            if isinstance(error, FileExistsError)
+            else error.strerror or error
+        )
         raise DataError(
             f"{folder}: the lists of ids cannot be written there ({reason}); name a folder that can be made or written to"
         ) from error
@@ -122,7 +143,9 @@ def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
             raise DataError(f"{path}: this list of ids cannot be read: {error}") from error
         unknown = [each for each in wanted if each not in numbers]
         if unknown:
-            raise DataError(f"{path}: {len(unknown)} of its {len(wanted)} ids are no video here, {unknown[0]!r} first")
+            raise DataError(
+                f"{path}: {len(unknown)} of its {len(wanted)} ids are no video here, {unknown[0]!r} first"
+            )
         found.append(torch.tensor([numbers[each] for each in wanted], dtype=torch.int64))
     return found[0], found[1], found[2]
 

@@ -19,7 +19,9 @@ def read_vocabulary(path: Path) -> list[str]:
     """
     names = _names(path)
     if names is None:
-        raise DataError(f"{path}: no vocabulary; it needs a column 'index' and one called 'name' or 'display_name'")
+        raise DataError(
+            f"{path}: no vocabulary; it needs a column 'index' and one called 'name' or 'display_name'"
+        )
     return names
 
 
@@ -28,7 +30,9 @@ def find_vocabulary(folders: Iterable[Path]) -> list[str] | None:
     files = sorted({path for folder in folders for path in folder.glob("*.csv")})
     found = {path: names for path in files if (names := _names(path)) is not None}
     if len(found) > 1:
-        raise DataError(f"several vocabularies: {', '.join(map(str, found))}; set data.vocabulary to the right one")
+        raise DataError(
+            f"several vocabularies: {', '.join(map(str, found))}; set data.vocabulary to the right one"
+        )
     return next(iter(found.values()), None)
 
 

@@ -114,7 +114,9 @@ def count_macs(
     return round(of_encoder), round(of_head), ""
 
 
-def _macs_of_selector(model: Model, videos: Videos, frames: int, slots: int) -> tuple[int | None, str]:
+def _macs_of_selector(
+    model: Model, videos: Videos, frames: int, slots: int
+) -> tuple[int | None, str]:
     """Counts what a learned selector computes to choose among so many frames; 0 where there is none."""
     if model.selector is None:
         return 0, ""
@@ -138,7 +140,9 @@ def _uncountable(error: Exception) -> str:
     return f"not countable on the meta device: {str(error).partition(chr(10))[0]}"
 
 
-def peak_memory(model: Model, videos: Videos, view: Measured, device: torch.device, batch: int) -> int:
+def peak_memory(
+    model: Model, videos: Videos, view: Measured, device: torch.device, batch: int
+) -> int:
     """Measures bytes of weights plus the most bytes of tensors alive at once while a batch is classified."""
     which = torch.arange(batch)
     clips = clips_at(videos, which, view.index(videos, which, 0), view.slots)
@@ -165,9 +169,16 @@ class _AliveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        known = {t.untyped_storage().data_ptr() for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        known = {
+            t.untyped_storage().data_ptr()
+            for t in tree_leaves((args, kwargs))
+            if isinstance(t, torch.Tensor)
+        }
         for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in known:
+            if (
+                isinstance(tensor, torch.Tensor)
+                and tensor.untyped_storage().data_ptr() not in known
+            ):
                 self._follow(tensor.untyped_storage())
         return made
 

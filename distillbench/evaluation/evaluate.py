@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from distillbench.data.batches import Measured, batches
+from distillbench.distributed.processes import SINGLE, Processes
 from distillbench.errors import DataError, TrainingError
-from distillbench.evaluation.every_score import EveryScore
-from distillbench.evaluation.metric_set import MetricSet, Say
+from distillbench.evaluation.all_scores import AllScores
+from distillbench.evaluation.metric_set import MetricSet, Warn
 from distillbench.interfaces import Clips, Output, Predictions, Videos
 from distillbench.metrics.topk import TopK
 from distillbench.networks import Model, columns_of, evaluating
-from distillbench.processes import SOLO, Processes
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def evaluate(
     metrics: MetricSet,
     names: Sequence[str],
     *,
-    say: Say,
-    processes: Processes = SOLO,
+    warn: Warn,
+    processes: Processes = SINGLE,
 ) -> Evaluation:
     """Scores every video of a split in order; the network is then in the mode that it was in.
 
@@ -63,7 +63,7 @@ def evaluate(
     Raises `TrainingError` where a score is no number, `DataError` where no video has a label.
     """
     kept = TopK(videos.labels.count)
-    every = EveryScore(videos.labels) if metrics.need_all_scores(names) else None
+    every = AllScores(videos.labels) if metrics.need_all_scores(names) else None
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
     read = torch.zeros(2, dtype=torch.int64)  # frames, and numbers of the features
     used: list[Tensor] = []
@@ -95,11 +95,13 @@ def evaluate(
             seconds["metric"] += time.perf_counter() - began
     began = time.perf_counter()
     kept, every = kept.gathered(processes), every.gathered(processes) if every is not None else None
-    predictions = kept.predictions(videos.ids, videos.labels, None if every is None else every.batches)
+    predictions = kept.predictions(
+        videos.ids, videos.labels, None if every is None else every.batches
+    )
     if not predictions.class_positives.any():
         raise DataError(f"metrics need labels: none of the {len(videos)} videos has any")
-    # A stranger's code runs in one process alone, so that all go on with the same numbers.
-    found = processes.decide(lambda: metrics.compute(names, predictions, say))
+    # Third-party code runs in one process alone, so that all go on with the same numbers.
+    found = processes.broadcast(lambda: metrics.compute(names, predictions, warn))
     seconds["metric"] += time.perf_counter() - began
     frames, numbers = processes.sum(read).tolist()
     mean = frames / len(videos)
@@ -117,7 +119,9 @@ def evaluate(
     )
 
 
-def _consumed(model: Model, videos: Videos, shown: Tensor, clips: Clips, output: Output) -> tuple[int, int]:
+def _consumed(
+    model: Model, videos: Videos, shown: Tensor, clips: Clips, output: Output
+) -> tuple[int, int]:
     """Counts the frames of a batch that were consumed, and the numbers of the features in them.
 
     shown: (B,) frames read for each video. A network that stops early consumes what it looked at. A learned

@@ -70,10 +70,14 @@ def measure(
     shares = [stop.share for stop in exits] or [1.0]
     median, p95 = (sum(s * f[n] for s, f in zip(shares, found, strict=True)) for n in range(2))
     counts = [(runs, rounds) for _, _, runs, rounds in found]
-    return Latency(batch, median, p95, min(c[0] for c in counts), max(c[1] for c in counts), _load())
+    return Latency(
+        batch, median, p95, min(c[0] for c in counts), max(c[1] for c in counts), _load()
+    )
 
 
-def _timed(run: Callable[[], Tensor], videos: Videos, view: Measured, which: Tensor) -> tuple[float, float, int, int]:
+def _timed(
+    run: Callable[[], Tensor], videos: Videos, view: Measured, which: Tensor
+) -> tuple[float, float, int, int]:
     """Returns median and 95th percentile in seconds, of how many runs, and after how many rounds."""
 
     def once() -> float:

@@ -8,9 +8,9 @@ from typing import Any
 
 from distillbench.errors import ConfigError, DistillbenchError
 from distillbench.interfaces import LabelKind, Metric, Predictions
-from distillbench.registry import Component, Registry
+from distillbench.registry.discovery import Component, Registry
 
-Say = Callable[[str], object]
+Warn = Callable[[str], object]
 OURS = "distillbench"
 
 
@@ -57,21 +57,23 @@ class MetricSet:
         """Tells whether some of these metrics need every score."""
         return any(self._class(name).needs == "all" for name in names)
 
-    def compute(self, names: Iterable[str], predictions: Predictions, say: Say = _silent) -> dict[str, float | None]:
+    def compute(
+        self, names: Iterable[str], predictions: Predictions, warn: Warn = _silent
+    ) -> dict[str, float | None]:
         """Computes these metrics; one that fails is None, and `say` is told why, once."""
-        return {name: self._computed(name, predictions, say) for name in names}
+        return {name: self._computed(name, predictions, warn) for name in names}
 
-    def _computed(self, name: str, predictions: Predictions, say: Say) -> float | None:
+    def _computed(self, name: str, predictions: Predictions, warn: Warn) -> float | None:
         component = self._components[name]
         try:
-            with component.answering():
+            with component.guarded():
                 found = component.cls().compute(predictions)
                 value = None if found is None else float(found)
         except DistillbenchError as error:
             if name not in self._failed:
                 self._failed.add(name)
                 told = str(error)
-                say(told if component.title in told else f"{component.title} failed: {told}")
+                warn(told if component.title in told else f"{component.title} failed: {told}")
             return None
         return value if value is not None and math.isfinite(value) else None
 
@@ -102,10 +104,14 @@ def metrics_of(data: Component, registry: Registry) -> MetricSet:
             told = registry.missing("metric", name)
             raise ConfigError([f"{data.title} is judged by the metric '{name}', and {told}"])
         if name not in valid:
-            raise ConfigError([f"{data.title} has {kind} labels, and its metric '{name}' is not for these"])
+            raise ConfigError(
+                [f"{data.title} has {kind} labels, and its metric '{name}' is not for these"]
+            )
     judged_by = named or default_names(kind, registry)
     if not judged_by:
-        raise ConfigError([f"no metric is installed that {kind} data is judged by; {data.title} names none"])
+        raise ConfigError(
+            [f"no metric is installed that {kind} data is judged by; {data.title} names none"]
+        )
     return MetricSet(valid.values(), judged_by)
 
 
@@ -136,7 +142,7 @@ def installed_metrics(registry: Registry) -> dict[str, Metric]:
     for component in registry:
         if component.kind == "metric":
             try:
-                with component.answering():
+                with component.guarded():
                     built[component.name] = component.cls()
             except DistillbenchError:  # what it says is told where it is asked to compute
                 continue

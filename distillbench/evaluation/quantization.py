@@ -35,7 +35,9 @@ def quantized(model: Model) -> Model:
         torch.ao.quantization.quantize_dynamic(made, kinds, inplace=True)  # type: ignore[no-untyped-call]
     if not any(isinstance(module, _QUANTIZED) for module in made.modules()):
         raise NotApplicableError(
-            ["the network has no nn.Linear, nn.LSTM or nn.GRU, and no module with with_linears(): nothing to quantise"]
+            [
+                "the network has no nn.Linear, nn.LSTM or nn.GRU, and no module with with_linears(): nothing to quantise"
+            ]
         )
     return made
 
@@ -52,7 +54,11 @@ _QUANTIZED = (Int8Linear, Int8RNN)
 
 def _packed_bytes(module: Any) -> int:
     rnn = hasattr(module, "get_weight")
-    held = [*module.get_weight().values(), *module.get_bias().values()] if rnn else [module.weight(), module.bias()]
+    held = (
+        [*module.get_weight().values(), *module.get_bias().values()]
+        if rnn
+        else [module.weight(), module.bias()]
+    )
     return sum(t.numel() * t.element_size() for t in held if t is not None)
 
 

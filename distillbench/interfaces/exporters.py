@@ -21,7 +21,9 @@ class Exporter(ABC):
     suffix: ClassVar[str]
 
     @abstractmethod
-    def export(self, network: nn.Module, example: Clips, about: Mapping[str, Any], path: Path) -> None:
+    def export(
+        self, network: nn.Module, example: Clips, about: Mapping[str, Any], path: Path
+    ) -> None:
         """Writes the network to the path.
 
         network: in evaluation mode, on the CPU; `network(clips).logits` are (B, C) for clips as they are stored.

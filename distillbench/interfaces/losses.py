@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from distillbench.interfaces.datasets import LabelKind
 from distillbench.interfaces.networks import Output, Shapes
 
-Need = Literal["labels", "logits", "summary", "states", "exits", "selection", "equal-widths", "batch"]
+Need = Literal[
+    "labels", "logits", "summary", "states", "exits", "selection", "equal-widths", "batch"
+]
 Claim = Literal["batch-mean", "least-at-match", "any-width"]
 
 

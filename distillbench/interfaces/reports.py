@@ -156,7 +156,7 @@ class Runs(ABC):
         """
 
     @abstractmethod
-    def rebuild(self, run: str) -> Networks:
+    def restore(self, run: str) -> Networks:
         """Builds a run's networks again; raises `ConfigError` or `ResultError` where it cannot."""
 
 

@@ -205,7 +205,10 @@ class Objective:
 
     def against(self, teacher: Teacher | str) -> tuple[Term, ...]:
         """Returns all of the user's losses, the matching ones against a teacher."""
-        return tuple(Term(name, w, teacher if name in self.compares else None) for name, w in self.weights.items())
+        return tuple(
+            Term(name, w, teacher if name in self.compares else None)
+            for name, w in self.weights.items()
+        )
 
 
 class TrainingSchedule(ABC):

@@ -26,7 +26,9 @@ class FrameSelector(ABC):
     keeps: ClassVar[Keeps] = "k"
 
     @abstractmethod
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns the numbers of the frames to keep: (B, S) int64, strictly ascending, `NO_FRAME` at a row's end.
 
         lengths: (B,) int64, the frames each video has. scanned: decoded, every `scan_stride`-th frame; None where that

@@ -63,7 +63,9 @@ class MeanAveragePrecision:
         return thresholds.average_precisions(counts)
 
 
-def mean_average_precision(batches: Callable[[], Iterable[tuple[Array, Array]]], classes: int) -> float:
+def mean_average_precision(
+    batches: Callable[[], Iterable[tuple[Array, Array]]], classes: int
+) -> float:
     """Computes the exact mAP in two walks over the same batches of scores (B, C) and labels (B, C), keeping none.
 
     Memory: 12 bytes a positive, and a few strips of a batch. Raises TrainingError where a score is NaN, DataError where
@@ -74,7 +76,9 @@ def mean_average_precision(batches: Callable[[], Iterable[tuple[Array, Array]]],
         found.add(scores, labels)
     thresholds = found.thresholds()
     blocks = (unpack(scores, labels, classes)[0].cpu().numpy() for scores, labels in batches())
-    return mean_of(thresholds.average_precisions(thresholds.count(_split(blocks, _rows_of_a_block(classes)))))
+    return mean_of(
+        thresholds.average_precisions(thresholds.count(_split(blocks, _rows_of_a_block(classes))))
+    )
 
 
 def mean_of(average_precisions: NDArray[np.float64]) -> float:
@@ -133,11 +137,15 @@ class Thresholds:
         strips = range(0, len(self.offsets) - 1, _CLASSES_AT_ONCE)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for block in blocks:
-                for _ in pool.map(lambda first, block=block: self._count_strip(first, block, counts), strips):
+                for _ in pool.map(
+                    lambda first, block=block: self._count_strip(first, block, counts), strips
+                ):
                     pass
         return counts
 
-    def _count_strip(self, first: int, block: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
+    def _count_strip(
+        self, first: int, block: NDArray[np.float32], counts: NDArray[np.int64]
+    ) -> None:
         ascending = _turned(block[:, first : first + _CLASSES_AT_ONCE])
         ascending.sort(axis=1)
         bounds = self.offsets[first : first + len(ascending) + 1].tolist()

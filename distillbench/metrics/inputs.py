@@ -20,7 +20,9 @@ def unpack(scores: Array, labels: Array, classes: int) -> tuple[Tensor, Tensor]:
 
     Raises ValueError where either is not (B, `classes`) or the two differ.
     """
-    with warnings.catch_warnings():  # torch warns of arrays that must not be written to, which nobody does
+    with (
+        warnings.catch_warnings()
+    ):  # torch warns of arrays that must not be written to, which nobody does
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         scores, labels = torch.as_tensor(scores), torch.as_tensor(labels)
     if scores.dim() != 2 or scores.shape != labels.shape or scores.shape[1] != classes:

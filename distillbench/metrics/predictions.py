@@ -46,7 +46,11 @@ def load(path: Path) -> Predictions:
 def _ids(written: NDArray[np.generic]) -> tuple[str, ...]:
     """Reads the videos' names; raises ValueError where they are no unique strings."""
     ids = json.loads(written.tobytes())
-    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids) or len(set(ids)) < len(ids):
+    if (
+        not isinstance(ids, list)
+        or not all(isinstance(name, str) for name in ids)
+        or len(set(ids)) < len(ids)
+    ):
         raise ValueError("the videos' ids are no unique strings")
     return tuple(ids)
 
@@ -69,9 +73,13 @@ def _problem(videos: int, kept: SimpleNamespace) -> str | None:
     told = {
         "scores are not finite": not (np.isfinite(kept.scores) | (kept.scores == -np.inf)).all(),
         "scores are not best first": not (kept.scores[:, 1:] <= kept.scores[:, :-1]).all(),
-        "classes are out of range": not (~offered | ((kept.classes >= 0) & (kept.classes < classes))).all(),
+        "classes are out of range": not (
+            ~offered | ((kept.classes >= 0) & (kept.classes < classes))
+        ).all(),
         "hits are no truth values, or of classes that were not offered": (found > offered).any(),
-        "positives are out of range": not ((kept.positives >= 0) & (kept.positives <= classes)).all(),
+        "positives are out of range": not (
+            (kept.positives >= 0) & (kept.positives <= classes)
+        ).all(),
         "hits are more than positives": (found.sum(1) > kept.positives).any(),
         "hits at positives are out of range": not (
             (kept.hits_at_positives >= 0) & (kept.hits_at_positives <= kept.positives)

@@ -34,7 +34,9 @@ def counts_of(predictions: Predictions) -> dict[str, int]:
     return dict(zip(COUNTS, counted, strict=True))
 
 
-def rank_keys(predictions: Predictions, *, by_class: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def rank_keys(
+    predictions: Predictions, *, by_class: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Makes the key by which each kept pair is ranked, and says whose it is: (N,) and (N,).
 
     A key is the class (or 0), then the score, then whether it misses: of equal scores the hits come first. Pairs that
@@ -73,7 +75,9 @@ def precision_sums(predictions: Predictions, *, by_class: bool) -> tuple[NDArray
     list_of = keys[hits] >> SCORE_BITS
     precisions = (np.arange(1, len(hits) + 1) - hits_before[list_of]) / (hits + 1 - starts[list_of])
     ties = _average_over_ties(keys, hits, starts, hits_before, precisions)
-    return np.bincount(list_of, weights=precisions, minlength=lists).astype(np.float64, copy=False), ties
+    return np.bincount(list_of, weights=precisions, minlength=lists).astype(
+        np.float64, copy=False
+    ), ties
 
 
 def _average_over_ties(
@@ -88,7 +92,9 @@ def _average_over_ties(
     Of m tied pairs, h of them hits, the j-th is a hit with probability h / m, and then (j - 1) (h - 1) / (m - 1) of
     those before it are expected to be.
     """
-    last_hits = np.flatnonzero((keys[1:] ^ keys[:-1]) == 1)  # within a group of ties the hits come first
+    last_hits = np.flatnonzero(
+        (keys[1:] ^ keys[:-1]) == 1
+    )  # within a group of ties the hits come first
     if len(last_hits) == 0:
         return 0
     begin = np.searchsorted(keys, keys[last_hits], side="left")
@@ -131,7 +137,9 @@ def precision_derivatives(
     ranks = np.arange(1, len(keys) + 1) - starts[of]
     running = np.append(0, np.cumsum(hit))
     hits = running[1:] - running[starts[of]]
-    inverse, square = (np.append(0.0, np.cumsum(np.where(hit, v, 0.0))) for v in (1 / ranks, hits / ranks**2))
+    inverse, square = (
+        np.append(0.0, np.cumsum(np.where(hit, v, 0.0))) for v in (1 / ranks, hits / ranks**2)
+    )
     ends = starts[of + 1]
     later, later_square = inverse[ends] - inverse[:-1], square[ends] - square[:-1]
     return rows, np.where(hit, hits / ranks + later, 0.0) - later_square, of

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillbench.distributed.processes import Processes
 from distillbench.interfaces import BEST, Batches, Labels, Predictions
 from distillbench.metrics.inputs import Array, positives, reject_nan, unpack
-from distillbench.processes import Processes
 
 _BLOCK = 8  # classes that compete before the search for the best; measured best at 3,862 classes
 _ROWS = 1024  # rows that are searched with 64-bit keys at a time
@@ -56,7 +56,9 @@ class TopK:
         classes = classes.masked_fill(~offered, -1)
         rows, label_classes = positives(labels)
         counts = torch.from_numpy(np.bincount(rows, minlength=len(scores)))
-        self._class_positives += torch.from_numpy(np.bincount(label_classes, minlength=self.classes))
+        self._class_positives += torch.from_numpy(
+            np.bincount(label_classes, minlength=self.classes)
+        )
         self._videos += len(scores)
         hits = hits.cpu()
         batch = {
@@ -72,7 +74,9 @@ class TopK:
     def merge(self, other: TopK) -> None:
         """Adds the videos of another accumulator after one's own, as if one had seen them all."""
         if other.classes != self.classes:
-            raise ValueError(f"cannot merge accumulators of {self.classes} and {other.classes} classes")
+            raise ValueError(
+                f"cannot merge accumulators of {self.classes} and {other.classes} classes"
+            )
         for name, chunks in other._chunks.items():
             self._chunks[name].extend(chunks)
         self._class_positives += other._class_positives
@@ -89,7 +93,9 @@ class TopK:
         """Returns all that was gathered as tensors on the CPU, to be sent to another process."""
         for name, chunks in self._chunks.items():
             self._chunks[name] = [torch.cat(chunks)]
-        return {name: chunks[0] for name, chunks in self._chunks.items()} | {"class_positives": self._class_positives}
+        return {name: chunks[0] for name, chunks in self._chunks.items()} | {
+            "class_positives": self._class_positives
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> TopK:
@@ -109,7 +115,7 @@ class TopK:
         """
         arrays = {name: values.numpy() for name, values in self.state().items()}
         for array in arrays.values():
-            array.flags.writeable = False  # they are shown to the code of strangers
+            array.flags.writeable = False  # they are shown to third-party code
         return Predictions(ids=tuple(ids), **arrays, labels=labels, batches=batches)
 
 
@@ -122,7 +128,9 @@ def _best(scores: Tensor, k: int, seen: int) -> tuple[Tensor, Tensor]:
     values, classes = values[:, :k].contiguous(), classes[:, :k].contiguous()
     swapped = equal[:, : k - 1].any(1).nonzero()[:, 0]
     values[swapped], classes[swapped] = _by_class(values[swapped], classes[swapped])
-    cut = equal[:, k - 1 :].any(1).nonzero()[:, 0]  # the last kept equals one left out, perhaps of a lower class
+    cut = (
+        equal[:, k - 1 :].any(1).nonzero()[:, 0]
+    )  # the last kept equals one left out, perhaps of a lower class
     for start in range(0, len(cut), _ROWS):
         rows = cut[start : start + _ROWS]
         classes[rows] = _best_by_key(scores[rows], k)
@@ -149,7 +157,9 @@ def _some_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     blocks = scores[:, : width * _BLOCK].reshape(-1, _BLOCK, width)
     best = blocks.amax(1).topk(k, dim=1, sorted=False).indices[:, None].expand(-1, _BLOCK, -1)
     members = best + torch.arange(_BLOCK, device=scores.device)[:, None] * width
-    rest = torch.arange(width * _BLOCK, scores.shape[1], device=scores.device).expand(len(scores), -1)
+    rest = torch.arange(width * _BLOCK, scores.shape[1], device=scores.device).expand(
+        len(scores), -1
+    )
     classes = torch.cat([members.flatten(1), rest], dim=1)
     values, places = scores.gather(1, classes).topk(k, dim=1)
     return values, classes.gather(1, places)

@@ -6,9 +6,9 @@ nothing but the rows.
 
 from distillbench.reports.cells import cell, cells, seeds_note
 from distillbench.reports.curves import OTHERS, Curve, curves, metric_of
-from distillbench.reports.drawing import INCHES, STYLE, legend, plain_words
-from distillbench.reports.looks import LINES, MARKERS, PALETTE, Look, looks
+from distillbench.reports.figure import INCHES, STYLE, legend, plain_words
 from distillbench.reports.rows import frames, having, picked, records
+from distillbench.reports.style import LINES, MARKERS, PALETTE, Look, looks
 
 __all__ = [
     "INCHES",

@@ -33,7 +33,9 @@ def cell(
     )
 
 
-def cells(runs: Runs, rows: pd.DataFrame, metrics: Iterable[str], published: Mapping[str, float]) -> tuple[Cell, ...]:
+def cells(
+    runs: Runs, rows: pd.DataFrame, metrics: Iterable[str], published: Mapping[str, float]
+) -> tuple[Cell, ...]:
     """Makes a cell a metric of the runs of one method, one for each seed.
 
     published: what is published of them, by metric. Raises `ConfigError` where the rows are of
@@ -42,7 +44,9 @@ def cells(runs: Runs, rows: pd.DataFrame, metrics: Iterable[str], published: Map
     if rows["question"].nunique() > 1:
         found = runs.differing(rows).items()
         several = "; ".join(f"{name} = {' or '.join(values)}" for name, values in found)
-        raise ConfigError([f"one cell of the table has runs of several methods: {several}; choose with --where"])
+        raise ConfigError(
+            [f"one cell of the table has runs of several methods: {several}; choose with --where"]
+        )
     improving = int(rows["still_improving"].sum())
     return tuple(
         cell(
@@ -54,7 +58,9 @@ def cells(runs: Runs, rows: pd.DataFrame, metrics: Iterable[str], published: Map
     )
 
 
-def seeds_note(rows: Iterable[Row], columns: Sequence[tuple[str, str]], unnamed: Collection[str] = ()) -> str:
+def seeds_note(
+    rows: Iterable[Row], columns: Sequence[tuple[str, str]], unnamed: Collection[str] = ()
+) -> str:
     """Says over how many seeds cells are means: the commonest number, and where it is another.
 
     Rows are named by their words, cells by their row and their column's heading, but for the

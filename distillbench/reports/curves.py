@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Runs
-from distillbench.reports.looks import Look, looks
+from distillbench.reports.style import Look, looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,8 @@ def curves(runs: Runs, rows: pd.DataFrame, metric: str, most: int) -> list[Curve
         found.append((str(method), joined.drop(columns="_order")))
     found.sort(key=lambda pair: (-float(pair[1][metric].iloc[-1]), pair[0]))
     return [
-        Curve(method, joined, given[method] if place < most else None) for place, (method, joined) in enumerate(found)
+        Curve(method, joined, given[method] if place < most else None)
+        for place, (method, joined) in enumerate(found)
     ]
 
 

@@ -29,19 +29,25 @@ def method_names(rows: pd.DataFrame) -> list[str]:
 
 
 def _titles(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{row['schedule']} {row['selector']} " + re.sub(r":[^,\s]+", "", str(row["loss"])) for row in rows]
+    return [
+        f"{row['schedule']} {row['selector']} " + re.sub(r":[^,\s]+", "", str(row["loss"]))
+        for row in rows
+    ]
 
 
 def _are_methods(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
     """Tells whether runs of one name and one k differ in nothing but their seed."""
     found: dict[tuple[str, str, int], str] = {}
     return all(
-        found.setdefault((name, str(row["k"]), row["train_videos"]), row["question"]) == row["question"]
+        found.setdefault((name, str(row["k"]), row["train_videos"]), row["question"])
+        == row["question"]
         for name, row in zip(names, rows, strict=True)
     )
 
 
-def _with_settings(rows: Sequence[Mapping[str, Any]], titles: Sequence[str], *, every: bool) -> list[str]:
+def _with_settings(
+    rows: Sequence[Mapping[str, Any]], titles: Sequence[str], *, every: bool
+) -> list[str]:
     """Adds to titles the settings that tell rows of the same title apart; every: all that differ."""
     names = list(titles)
     groups: dict[tuple[str, int], list[int]] = {}
@@ -68,7 +74,9 @@ def _settings(row: Mapping[str, Any], every: bool) -> dict[str, str]:
     return {
         name: value
         for name, value in settings.items()
-        if name not in _APART and not name.startswith(left_out) and (every or not name.endswith(".distribution"))
+        if name not in _APART
+        and not name.startswith(left_out)
+        and (every or not name.endswith(".distribution"))
     }
 
 

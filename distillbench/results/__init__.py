@@ -1,1 +1,1 @@
-"""Results: one JSON file a run, written whole or not at all, and the leaderboard made from any number of them."""
+"""Results on disk: a JSON file for each run, written completely or not at all."""

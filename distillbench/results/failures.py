@@ -1,4 +1,7 @@
-"""Runs without an answer, and why: one small JSON file each, beside the results, until the run succeeds."""
+"""Runs without a result, and why.
+
+Each is a small JSON file beside the results, which is removed once the run succeeds.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from distillbench.config.run_spec import RunSpec
 from distillbench.interfaces import RunStatus
-from distillbench.results import schema
+from distillbench.results import parsing
 from distillbench.results.format1 import upgraded
-from distillbench.setup import Setup
+from distillbench.results.schema import StoredFailure
 from distillbench.storage import write_text
 
 _FOLDER = "failures"
@@ -20,65 +25,80 @@ _FOLDER = "failures"
 
 @dataclass(frozen=True)
 class Failure:
-    """A run without an answer.
+    """A run without a result.
 
-    status: `failed`, or `not applicable` where what was chosen does not go together. attempts: how often it was tried.
+    content: the mapping that is stored; `record` has its fields by type.
     """
 
     path: Path
     content: Mapping[str, Any]
 
+    @cached_property
+    def record(self) -> StoredFailure:
+        """What is in the file, by its types; raises `InvalidValueError` where it is damaged."""
+        return parsing.parse_failure(self.content)
+
     @property
     def id(self) -> str:
-        """The key of the run's question."""
-        return str(self.content["id"])
+        """The run's key."""
+        return self.record.id
 
     @property
     def status(self) -> str:
-        """What became of the run."""
-        return str(self.content["status"])
+        """`failed`, or `not applicable` where the chosen components cannot be combined."""
+        return self.record.status
 
     @property
     def reason(self) -> str:
         """Why, in one line."""
-        return str(self.content["reason"])
+        return self.record.reason
 
 
-def keep(folder: Path, setup: Setup, status: RunStatus, reason: str, attempts: int = 1) -> Failure:
-    """Stores why a run has no answer, in place of what was said of it before."""
-    content = {
-        "id": setup.key,
+def keep(folder: Path, spec: RunSpec, status: RunStatus, reason: str, attempts: int = 1) -> Failure:
+    """Stores why a run has no result, in place of an earlier failure.
+
+    attempts: how often the run was tried.
+    """
+    content: dict[str, Any] = {
+        "id": spec.key,
         "status": status,
         "reason": reason,
         "attempts": attempts,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "network": setup.reports,
-        "setup": setup.describe(),
-        "preset": setup.preset,
-        "warnings": list(setup.warnings),
+        "network": spec.reports,
+        "setup": spec.describe(),
+        "preset": spec.preset,
+        "warnings": list(spec.warnings),
     }
-    path = folder / _FOLDER / f"{setup.key}.json"
+    path = folder / _FOLDER / f"{spec.key}.json"
     write_text(path, json.dumps(content, indent=1) + "\n")
     return Failure(path, content)
 
 
 def forget(folder: Path, key: str) -> None:
-    """Removes what was said of a run that has its answer now."""
+    """Removes the failure of a run that has a result now."""
     (folder / _FOLDER / f"{key}.json").unlink(missing_ok=True)
 
 
 def load(folder: Path) -> tuple[list[Failure], list[str]]:
-    """Reads the failures beside a folder's results, but those answered since, and says which files are damaged."""
+    """Reads the failures beside a folder's results, and lists why files were skipped.
+
+    A failure whose run has a result by now is left out.
+    """
     found, skipped = [], []
     for path in sorted((folder / _FOLDER).glob("*.json")):
         if (folder / path.name).is_file():
             continue
         try:
-            content = schema.parsed(path)
-            schema.failure(content)
-            content = upgraded(content)
+            content = parsing.plain_json(path)
+            if not isinstance(content, dict):
+                raise ValueError("it is not a mapping")
+            failure = Failure(path, upgraded(content))
+            failure.record  # noqa: B018 - reads the file's fields
         except (OSError, ValueError) as error:
-            skipped.append(f"'{path}' is no readable failure: {getattr(error, 'strerror', None) or error}")
+            skipped.append(
+                f"'{path}' is not a readable failure: {getattr(error, 'strerror', None) or error}"
+            )
         else:
-            found.append(Failure(path, content))
+            found.append(failure)
     return found, skipped

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from distillbench.config.run_spec import described
 from distillbench.interfaces import Copy, Freeze, Init, NetworkSpec, Teacher, Tie
-from distillbench.setup import described
 
 _JUDGED_BY = ("gap", "map_at_20", "map")
-"""By what every result of format 1 was judged, in fields of these names."""
+"""The metrics that every result of format 1 was judged by."""
 
 _HEADS = {
     "copy": Init(head=Copy("teacher")),
@@ -19,7 +19,10 @@ _HEADS = {
 
 
 def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a file of format 1, a result or a failure, holds as format 2 has it; what is damaged stays as it is."""
+    """Converts what a file of format 1, a result or a failure, holds to format 2.
+
+    What is damaged stays as it is, so that the reader of format 2 names the wrong field.
+    """
     found = dict(content)
     for step in _STEPS:
         found = step(found)
@@ -29,10 +32,10 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
 def _networks(content: dict[str, Any]) -> dict[str, Any]:
     """Names the networks, and gives each learner of a phase its terms."""
     try:
-        setup = dict(content["setup"])
-        if "networks" in setup:
+        spec = dict(content["setup"])
+        if "networks" in spec:
             return content
-        phases = setup["phases"]
+        phases = spec["phases"]
         alone = {
             loss
             for phase in phases
@@ -40,12 +43,12 @@ def _networks(content: dict[str, Any]) -> dict[str, Any]:
             if name not in _guides(phase)
             for loss in terms
         }
-        setup["phases"] = [_phase(phase, alone) for phase in phases]
-        names = [name for name in ("teacher", "student") if name in setup]
-        setup["networks"] = {name: described(NetworkSpec(name)) for name in names}
+        spec["phases"] = [_phase(phase, alone) for phase in phases]
+        names = [name for name in ("teacher", "student") if name in spec]
+        spec["networks"] = {name: described(NetworkSpec(name)) for name in names}
     except (KeyError, TypeError, ValueError, AttributeError):
         return content
-    return {**content, "setup": setup}
+    return {**content, "setup": spec}
 
 
 def _guides(phase: Mapping[str, Any]) -> Mapping[str, str]:
@@ -54,7 +57,10 @@ def _guides(phase: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _phase(phase: Mapping[str, Any], alone: set[str]) -> dict[str, Any]:
-    """alone: losses that some network minimises without a guide, which are those on the labels."""
+    """Converts a phase.
+
+    alone: losses that some network minimizes without a teacher, which are those on the labels.
+    """
     targets = phase.get("targets", "own")
     learners = {}
     for name, weights in phase["objectives"].items():
@@ -78,7 +84,9 @@ def _phase(phase: Mapping[str, Any], alone: set[str]) -> dict[str, Any]:
                 }
                 for loss, weight in weights.items()
             ],
-            "init": described(_HEADS.get(phase.get("head", ""), Init()) if name == "student" else Init()),
+            "init": described(
+                _HEADS.get(phase.get("head", ""), Init()) if name == "student" else Init()
+            ),
             "view": None,
             "optimizer": {},
         }
@@ -104,4 +112,4 @@ def _metrics(content: dict[str, Any]) -> dict[str, Any]:
 
 
 _STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_networks, _metrics)
-"""What changed with format 2, one subject a step."""
+"""What changed with format 2, one subject in each step."""

@@ -1,334 +1,324 @@
-"""What a result file must hold: the kind and the range of every value that some reader takes from it.
+"""What a result file and a failure file hold, format 2, as frozen dataclasses.
 
-A value that is not named here may be anything that is plain, and an optional one may be absent: files of older versions
-lack some. A check is called with a value and the name of its field, and raises `MisfitError`.
+A file may hold more than is named here: other versions of distillbench add fields.
+A field with a default may be absent: files of older versions lack some.
+`results.parsing` reads files into these classes and says what is wrong with a damaged one.
 """
 
 from __future__ import annotations
 
-import datetime
-import json
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-from distillbench.plain import MisfitError, below, check_plain, shown
-from distillbench.storage import require_regular
+from annotated_types import Ge, MinLen, Predicate
+from pydantic import Strict
 
-Check = Callable[[object, str], None]
+# Without `Strict` the text "3" and the truth value `true` would pass for the integer 3 and 1.
+Integer = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Count = Annotated[Integer, Ge(0)]
+Positive = Annotated[Integer, Ge(1)]
+Amount = Annotated[Number, Ge(0)]
+Name = Annotated[str, MinLen(1)]
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}")
 
+def _is_file_name(text: str) -> bool:
+    """Tells whether a text names a file beside the result, without a folder."""
+    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}", text))
 
-def parsed(path: Path) -> Any:
-    """Reads a JSON file of plain values; raises `OSError` or `ValueError` with the reason where it holds others."""
-    require_regular(path)
-    text = path.read_text(encoding="utf-8")
-    try:
-        content = json.loads(text, object_pairs_hook=_each_name_once, parse_constant=_no_constant)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    check_plain(content, "")
-    return content
 
+def _is_fingerprint(text: str) -> bool:
+    """Tells whether a text can be a part of a file's name, as a data set's fingerprint is."""
+    steps = set(re.split(r"[/\\]", text))
+    return "\0" not in text and not {"", ".", ".."} & steps
 
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{shown(max(names, key=names.count))} is there twice")
-    return found
 
+FileName = Annotated[str, Predicate(_is_file_name)]
+Fingerprint = Annotated[str, Predicate(_is_fingerprint)]
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
 
+@dataclass(frozen=True)
+class StoredComponent:
+    """A plugin's component with its knobs, and the distribution that it came from."""
 
-# ------------------------------------------------------------------------------------------------- kinds of values
+    name: Name
+    knobs: Mapping[str, Any]
+    distribution: str
+    version: str
 
 
-def _misfit(value: object, field: str, wanted: str) -> MisfitError:
-    return MisfitError(f"{field} is {shown(value)}; it must be {wanted}" if field else f"it is no {wanted}")
+@dataclass(frozen=True)
+class StoredView:
+    """Which frames a network sees; None: what the section of its network says."""
 
+    selector: Name | None
+    k: Any
 
-def _text(value: object, field: str) -> None:
-    if not isinstance(value, str):
-        raise _misfit(value, field, "text")
 
+@dataclass(frozen=True)
+class StoredNetwork:
+    """A network that the schedule declares, and the section of settings that it is built from."""
 
-def _word(value: object, field: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise _misfit(value, field, "a name")
+    section: Literal["teacher", "student"]
+    view: StoredView
 
 
-def _file_name(value: object, field: str) -> None:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise _misfit(value, field, "the name of a file beside it, without a folder")
+@dataclass(frozen=True)
+class StoredTeacher:
+    """The network that teaches in a term."""
 
+    network: Name
 
-def _fingerprint(value: object, field: str) -> None:
-    if not isinstance(value, str) or not value or "\0" in value or {"", ".", ".."} & set(re.split(r"[/\\]", value)):
-        raise _misfit(value, field, "a fingerprint")
 
+@dataclass(frozen=True)
+class StoredTerm:
+    """A term of a learner's objective."""
 
-def _date(value: object, field: str) -> None:
-    _text(value, field)
-    try:
-        datetime.datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise _misfit(value, field, "a date and time") from error
+    loss: Name
+    weight: Any
+    teacher: StoredTeacher | None
+    view: StoredView | None
 
 
-def _number(least: float | None = None, most: float | None = None) -> Check:
-    def check(value: object, field: str) -> None:
-        within = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not within or not (_at_least(value, least) and (most is None or value <= most)):  # type: ignore[operator]
-            bounds = " in [0, 1]" if most is not None else " of at least 0" if least is not None else ""
-            raise _misfit(value, field, "a number" + bounds)
+@dataclass(frozen=True)
+class StoredLearner:
+    """What a network minimizes in a phase."""
 
-    return check
+    terms: Sequence[StoredTerm]
+    init: Mapping[str, Any]
+    view: StoredView | None
+    optimizer: Mapping[str, Amount] = field(default_factory=dict)
 
 
-def _whole(least: int | None = None) -> Check:
-    def check(value: object, field: str) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or not _at_least(value, least):
-            raise _misfit(value, field, "a whole number" + ("" if least is None else f" of at least {least}"))
+@dataclass(frozen=True)
+class StoredAverage:
+    """A running average of a network's weights."""
 
-    return check
+    source: Name
+    decay: Amount
 
 
-def _at_least(value: Any, least: float | None) -> bool:
-    return least is None or bool(value >= least)
+@dataclass(frozen=True)
+class StoredEnsemble:
+    """Networks that teach together."""
 
+    members: Sequence[Name]
 
-def _one_of(*values: str) -> Check:
-    def check(value: object, field: str) -> None:
-        if value not in values:
-            raise _misfit(value, field, " or ".join(values))
 
-    return check
+@dataclass(frozen=True)
+class StoredPhase:
+    """A phase of training."""
+
+    name: str
+    epochs: Count
+    learners: Mapping[Name, StoredLearner]
+    averages: Mapping[Name, StoredAverage] = field(default_factory=dict)
+    ensembles: Mapping[Name, StoredEnsemble] = field(default_factory=dict)
+    starts: Mapping[Name, Name] = field(default_factory=dict)
+
 
+@dataclass(frozen=True)
+class StoredSpec:
+    """The settings of a run.
 
-def _or_null(kind: Check) -> Check:
-    def check(value: object, field: str) -> None:
-        if value is not None:
-            kind(value, field)
-
-    return check
-
-
-def _anything(_: object, __: str) -> None:
-    return
-
-
-def _all_of(*kinds: Check) -> Check:
-    def check(value: object, field: str) -> None:
-        for kind in kinds:
-            kind(value, field)
-
-    return check
-
-
-def _list_of(kind: Check) -> Check:
-    def check(value: object, field: str) -> None:
-        if not isinstance(value, list):
-            raise _misfit(value, field, "a list")
-        for number, inner in enumerate(value):
-            kind(inner, below(field, str(number)))
-
-    return check
-
-
-def _not_empty(value: object, field: str) -> None:
-    if not value:
-        raise _misfit(value, field, "a list that is not empty")
-
-
-def _mapping_of(kind: Check, names: Check = _anything) -> Check:
-    def check(value: object, field: str) -> None:
-        if not isinstance(value, dict):
-            raise _misfit(value, field, "a mapping")
-        for name, inner in value.items():
-            names(name, f"a name in {field}")
-            kind(inner, below(field, name))
-
-    return check
-
-
-def _record(
-    required: Mapping[str, Check], optional: Mapping[str, Check] | None = None, what: str = "a mapping"
-) -> Check:
-    """Makes the check of a mapping of these names; it may hold others, too."""
-
-    def check(value: object, field: str) -> None:
-        if not isinstance(value, dict):
-            raise _misfit(value, field, what)
-        lacking = [name for name in required if name not in value]
-        if lacking:
-            raise MisfitError(f"{field or 'it'} lacks {', '.join(lacking)}")
-        for name, kind in {**required, **(optional or {})}.items():
-            if name in value:
-                kind(value[name], below(field, name))
-
-    return check
-
-
-# ------------------------------------------------------------------------------------------------------ the files
-
-_section = _one_of("teacher", "student")
-_network = _word
-_maybe_number = _or_null(_number())
-_amount = _number(0)
-_count = _whole(0)
-_weights = _mapping_of(_number(), _word)
-
-_component = _record(
-    {"name": _word, "knobs": _mapping_of(_anything), "distribution": _text, "version": _text}, what="a component"
-)
-_k = _or_null(_anything)
-_view = _record({"selector": _or_null(_word), "k": _k}, what="a view")
-_declared = _record({"section": _section, "view": _view}, what="a network")
-_term = _record(
-    {"loss": _word, "weight": _anything, "teacher": _or_null(_record({"network": _word})), "view": _or_null(_view)},
-    what="a term",
-)
-_learner = _record(
-    {"terms": _list_of(_term), "init": _mapping_of(_anything), "view": _or_null(_view)},
-    {"optimizer": _mapping_of(_amount)},
-    what="a learner",
-)
-_phase = _record(
-    {"name": _text, "epochs": _count, "learners": _mapping_of(_learner, _word)},
-    {
-        "averages": _mapping_of(_record({"source": _word, "decay": _amount}), _word),
-        "ensembles": _mapping_of(_record({"members": _list_of(_word)}), _word),
-        "starts": _mapping_of(_word, _word),
-    },
-    what="a phase",
-)
-_phase_of_format_1 = _record(
-    {"name": _text, "epochs": _count, "objectives": _mapping_of(_weights, _section)},
-    {"guides": _mapping_of(_section, _section), "starts": _mapping_of(_section, _section)},
-    what="a phase",
-)
-_STUDENT = {"student": _component, "selector": _component, "train_selector": _component, "k": _whole(1)}
-_TEACHER = {"teacher": _component, "teacher_selector": _component}
-_SETUP = {
-    "data": _component,
-    "head": _component,
-    "schedule": _component,
-    "losses": _mapping_of(_component, _word),
-    "training": _mapping_of(_anything),
-    "seed": _whole(),
-}
-_EITHER = {"student": (_STUDENT, _TEACHER), "teacher": (_TEACHER, _STUDENT)}
-_FORMAT_1 = {"phases": _list_of(_phase_of_format_1)}
-_FORMAT_2 = {"phases": _list_of(_phase), "networks": _mapping_of(_declared, _word)}
-
-_spent = _record({"epochs": _count, "steps": _count, "examples": _count, "seconds": _amount})
-_learnt = _record({"terms": _mapping_of(_number()), "validation": _mapping_of(_maybe_number)}, {"best": _count})
-_epoch = _record(
-    {"phase": _text, "epoch": _count, "seconds": _amount, "networks": _mapping_of(_learnt, _network)}, what="an epoch"
-)
-
-_result = _record(
-    {
-        "id": _file_name,
-        "setup": _mapping_of(_anything),
-        "metrics": _all_of(_mapping_of(_maybe_number, _word), _record({}, {"videos": _whole(1)})),
-        "cost": _record(
-            {
-                **dict.fromkeys(("macs", "flops", "published_macs"), _or_null(_amount)),
-                **dict.fromkeys(("parameters", "peak_memory", "frames_read", "bytes_read"), _amount),
-                "latency": _record(
-                    {
-                        "1": _record({"median": _amount, "p95": _amount}, {"load": _or_null(_amount)}),
-                        "256": _record({"throughput": _amount}),
-                    }
-                ),
-                "evaluation_seconds": _record(dict.fromkeys(("reading", "model", "metric", "sum"), _amount)),
-            },
-            {"memory_batch": _whole(1), "exits": _list_of(_mapping_of(_amount))},
-        ),
-        "history": _list_of(_epoch),
-        "finished": _date,
-        "network": _network,
-        "warnings": _list_of(_text),
-        "data": _record(
-            {
-                "fingerprints": _record({"test": _fingerprint}, dict.fromkeys(("train", "validation"), _fingerprint)),
-                "videos": _record({"train": _whole(1)}, {"validation": _count, "test": _whole(1)}),
-                "metrics": _all_of(_list_of(_word), _not_empty),
-            }
-        ),
-        "machine": _record({"device": _text, "precision": _text}, {"threads": _whole(1), "runs_beside": _count}),
-        "budget": _record({"epoch_chosen_by": _text, "teacher": _spent, "student": _spent}),
-        "versions": _mapping_of(_text),
-        "sources": _mapping_of(_text),
-        "files": _record({"network": _file_name, "predictions": _file_name}),
-    },
-    {
-        "preset": _or_null(_text),
-        "objective": _weights,
-        "fidelity": _or_null(_mapping_of(_or_null(_number()))),
-        "quantized_from": _file_name,
-        "interface": _whole(1),
-    },
-)
-_failure = _record(
-    {
-        "id": _file_name,
-        "status": _one_of("failed", "not applicable"),
-        "reason": _text,
-        "network": _network,
-        "setup": _mapping_of(_anything),
-        "warnings": _list_of(_text),
-    },
-    {"preset": _or_null(_text), "attempts": _whole(1), "finished": _date},
-)
-
-
-def result(content: object) -> None:
-    """Checks what a result file holds; raises `MisfitError`."""
-    _asked(content, _result)
-    _judged(content)
-
-
-def failure(content: object) -> None:
-    """Checks what a failure file holds; raises `MisfitError`."""
-    _asked(content, _failure)
-
-
-def _judged(content: Any) -> None:
-    """Checks that the metrics that the data is judged by are there, the first in every epoch."""
-    first, *others = content["data"]["metrics"]
-    lacking = [name for name in (first, *others) if name not in content["metrics"]]
-    if lacking:
-        raise MisfitError(f"metrics lacks {', '.join(lacking)}, by which data.metrics says it is judged")
-    for number, row in enumerate(content["history"]):
-        for network, learnt in row["networks"].items():
-            if first not in learnt["validation"]:
-                raise MisfitError(f"history.{number}.networks.{network}.validation lacks {first}")
-
-
-def _asked(content: Any, kind: Check) -> None:
-    """Checks a file, and the setup in it, which depends on the network that the file is about."""
-    kind(content, "")
-    setup, network = content["setup"], content["network"]
-    if "networks" not in setup:
-        _section(network, "network")
-        _checked(setup, _FORMAT_1, network)
-        return
-    _FORMAT_2["networks"](setup["networks"], "setup.networks")
-    if network not in setup["networks"]:
-        raise MisfitError(f"network is {shown(network)}; it must be one of setup.networks")
-    _checked(setup, _FORMAT_2, setup["networks"][network]["section"])
-
-
-def _checked(setup: object, parts: dict[str, Check], section: str) -> None:
-    """Checks a setup whose reported network is built from a section; its selector may be either's."""
-    required, optional = _EITHER[section]
-    if section == "student" and "selector" not in (setup if isinstance(setup, dict) else {}):
-        required = {"student": _component}
-    _record(_SETUP | parts | required, optional)(setup, "setup")
+    A run whose reported network is built from the student's section has all that belongs to the
+    student, and the teacher's where it has a teacher; the other way round for a teacher.
+    """
+
+    data: StoredComponent
+    head: StoredComponent
+    schedule: StoredComponent
+    losses: Mapping[Name, StoredComponent]
+    training: Mapping[str, Any]
+    seed: Integer
+    phases: Sequence[StoredPhase]
+    networks: Mapping[Name, StoredNetwork]
+    student: StoredComponent | None = None
+    selector: StoredComponent | None = None
+    train_selector: StoredComponent | None = None
+    k: Positive | None = None
+    teacher: StoredComponent | None = None
+    teacher_selector: StoredComponent | None = None
+
+
+@dataclass(frozen=True)
+class StoredLatency:
+    """Seconds that a batch takes; load: programs that ran or waited for each core."""
+
+    median: Amount
+    p95: Amount
+    throughput: Amount
+    load: Amount | None = None
+
+
+@dataclass(frozen=True)
+class StoredSeconds:
+    """Seconds that the evaluation of the test split took."""
+
+    reading: Amount
+    model: Amount
+    metric: Amount
+    sum: Amount
+
+
+@dataclass(frozen=True)
+class StoredCost:
+    """What a test video costs the reported network, as in `evaluation.cost` and `.latency`.
+
+    latency: by the batch size, "1" and "256".
+    """
+
+    macs: Amount | None
+    flops: Amount | None
+    published_macs: Amount | None
+    parameters: Amount
+    peak_memory: Amount
+    frames_read: Amount
+    bytes_read: Amount
+    latency: Mapping[str, StoredLatency]
+    evaluation_seconds: StoredSeconds
+    memory_batch: Positive | None = None
+    exits: Sequence[Mapping[str, Amount]] = ()
+
+
+@dataclass(frozen=True)
+class StoredLearnt:
+    """What a network reached in an epoch; best: the number of its best epoch so far, from 1.
+
+    terms: the mean of each loss over the training videos, unweighted, by its name.
+    """
+
+    terms: Mapping[str, Number]
+    validation: Mapping[str, Number | None]
+    best: Count | None = None
+
+
+@dataclass(frozen=True)
+class StoredEpoch:
+    """An epoch of a phase, from 1, by network."""
+
+    phase: str
+    epoch: Count
+    seconds: Amount
+    networks: Mapping[Name, StoredLearnt]
+
+
+@dataclass(frozen=True)
+class StoredFingerprints:
+    """A hash of each split's content."""
+
+    test: Fingerprint
+    train: Fingerprint | None = None
+    validation: Fingerprint | None = None
+
+
+@dataclass(frozen=True)
+class StoredVideos:
+    """How many videos each split has."""
+
+    train: Positive
+    validation: Count | None = None
+    test: Positive | None = None
+
+
+@dataclass(frozen=True)
+class StoredData:
+    """The data of a run; metrics: those it is judged by, first the one that chose the epochs."""
+
+    fingerprints: StoredFingerprints
+    videos: StoredVideos
+    metrics: Annotated[Sequence[Name], MinLen(1)]
+
+
+@dataclass(frozen=True)
+class StoredMachine:
+    """What a run was measured on; runs_beside: how many other runs went on at the same time."""
+
+    device: str
+    precision: str
+    threads: Positive = 1
+    runs_beside: Count = 0
+
+
+@dataclass(frozen=True)
+class StoredSpent:
+    """What a network was trained with, over all phases."""
+
+    epochs: Count
+    steps: Count
+    examples: Count
+    seconds: Amount
+
+
+@dataclass(frozen=True)
+class StoredBudget:
+    """What the run was trained with; epoch_chosen_by: the metric on the validation split."""
+
+    epoch_chosen_by: str
+    teacher: StoredSpent
+    student: StoredSpent
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """The files beside the result, by name."""
+
+    network: FileName
+    predictions: FileName
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A run that ended.
+
+    id: the run's key. network: the one that is reported. objective: the weight of each loss as it
+    was requested. sources: where each setting came from. quantized_from: the run whose network was
+    converted to 8 bits. interface: the version of the interface, 1 in files that do not say.
+    """
+
+    id: FileName
+    setup: StoredSpec
+    metrics: Mapping[Name, Integer | Number | None]
+    cost: StoredCost
+    history: Sequence[StoredEpoch]
+    finished: str
+    network: Name
+    warnings: Sequence[str]
+    data: StoredData
+    machine: StoredMachine
+    budget: StoredBudget
+    versions: Mapping[str, str]
+    sources: Mapping[str, str]
+    files: StoredFiles
+    preset: str | None = None
+    objective: Mapping[Name, Number] | None = None
+    fidelity: Mapping[str, Number | None] | None = None
+    quantized_from: FileName | None = None
+    interface: Positive = 1
+
+    @property
+    def spec(self) -> StoredSpec:
+        """The settings of the run."""
+        return self.setup
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, over all epochs of all phases."""
+        return sum(epoch.seconds for epoch in self.history)
+
+
+@dataclass(frozen=True)
+class StoredFailure:
+    """A run without a result; attempts: how often it was tried."""
+
+    id: FileName
+    status: Literal["failed", "not applicable"]
+    reason: str
+    network: Name
+    setup: StoredSpec
+    warnings: Sequence[str]
+    preset: str | None = None
+    attempts: Positive = 1
+    finished: str | None = None

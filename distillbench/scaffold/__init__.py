@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from distillbench.errors import ConfigError, PluginError
-from distillbench.knobs import nearest
+from distillbench.registry.knobs import nearest
 
 _TRIES = {
     "data": "distillbench run --data $name",
@@ -63,7 +63,9 @@ def write_project(kind: str, name: str, parent: Path, taken: Iterable[str] = ())
         raise ConfigError(problems)
     folder, words = parent / name, _words(kind, name)
     if folder.exists():
-        raise PluginError(f"'{folder}' is there already; choose another name, or another folder with --to")
+        raise PluginError(
+            f"'{folder}' is there already; choose another name, or another folder with --to"
+        )
     for path, template in (
         ("pyproject.toml", "pyproject.toml"),
         ("README.md", "README.md"),
@@ -76,7 +78,11 @@ def write_project(kind: str, name: str, parent: Path, taken: Iterable[str] = ())
 
 def rendered(template: str, words: dict[str, str]) -> str:
     """Fills a template."""
-    text = files("distillbench.scaffold").joinpath("templates", f"{template}.txt").read_text(encoding="utf-8")
+    text = (
+        files("distillbench.scaffold")
+        .joinpath("templates", f"{template}.txt")
+        .read_text(encoding="utf-8")
+    )
     return Template(text).substitute(words)
 
 
@@ -100,13 +106,19 @@ def _words(kind: str, name: str) -> dict[str, str]:
 def _problems(kind: str, name: str, taken: set[str]) -> list[str]:
     problems = []
     if kind not in PROJECTS:
-        problems.append(f"there is no kind '{kind}'{nearest(kind, PROJECTS)}; there are: {', '.join(PROJECTS)}")
+        problems.append(
+            f"there is no kind '{kind}'{nearest(kind, PROJECTS)}; there are: {', '.join(PROJECTS)}"
+        )
     if not _NAME.fullmatch(name):
-        problems.append(f"a plugin's name is lower-case words joined by hyphens, such as my-selector; found '{name}'")
+        problems.append(
+            f"a plugin's name is lower-case words joined by hyphens, such as my-selector; found '{name}'"
+        )
     elif name in taken:
         problems.append(f"'{name}' is the name of a component that is installed; choose another")
     elif _hides_a_module(name.replace("-", "_")):
-        problems.append(f"a module '{name.replace('-', '_')}' would hide one that is installed; choose another name")
+        problems.append(
+            f"a module '{name.replace('-', '_')}' would hide one that is installed; choose another name"
+        )
     return problems
 
 

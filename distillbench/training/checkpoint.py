@@ -75,7 +75,9 @@ class Checkpoints:
     def clear(self) -> None:
         """Forgets the state of a run that ended."""
         if self.path is not None:
-            with suppress(OSError):  # the run has its result; what stands in the way is found by the next one
+            with suppress(
+                OSError
+            ):  # the run has its result; what stands in the way is found by the next one
                 self.path.unlink(missing_ok=True)
 
 
@@ -87,7 +89,9 @@ def _progress(told: Mapping[str, Any]) -> Progress:
         raise ValueError(f"it goes on in phase {counts[0]}, epoch {counts[1]}, step {counts[2]}")
     check_history(progress.history)
     progress.sums = {str(name): float(value) for name, value in progress.sums.items()}
-    progress.best = {network: (float(worth), int(epoch)) for network, (worth, epoch) in progress.best.items()}
+    progress.best = {
+        network: (float(worth), int(epoch)) for network, (worth, epoch) in progress.best.items()
+    }
     progress.seconds = float(progress.seconds)
     return progress
 
@@ -100,7 +104,9 @@ def check_history(rows: object) -> None:
         networks = row.get("networks") if isinstance(row, dict) else None
         if not isinstance(networks, dict) or not isinstance(row.get("phase"), str):
             raise ValueError("its history has a row that is no epoch")
-        numbers = [row.get(name) for name in ("epoch", "examples", "steps", "seconds", "learning_rate")]
+        numbers = [
+            row.get(name) for name in ("epoch", "examples", "steps", "seconds", "learning_rate")
+        ]
         for learnt in networks.values():
             terms = learnt.get("terms") if isinstance(learnt, dict) else None
             validation = learnt.get("validation") if isinstance(learnt, dict) else None
@@ -108,11 +114,13 @@ def check_history(rows: object) -> None:
                 raise ValueError("its history has an epoch in which nothing was learnt")
             numbers += [learnt.get("best"), *terms.values()]
             numbers += [value for value in validation.values() if value is not None]
-        if any(not isinstance(number, int | float) or isinstance(number, bool) for number in numbers):
+        if any(
+            not isinstance(number, int | float) or isinstance(number, bool) for number in numbers
+        ):
             raise ValueError("its history has a number that is none")
 
 
-def misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """Says why stored tensors are not those of a network; nothing where they are."""
     for name, tensor in expected.items():
         if name not in found:

@@ -8,7 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from distillbench.config.schedule_rules import members_of, teacher_of, term_key
 from distillbench.data.batches import Batch, Reads
+from distillbench.distributed.dropout import shared_dropout
+from distillbench.distributed.gather import gather_output
+from distillbench.distributed.processes import Share
 from distillbench.interfaces import (
     Encoding,
     Learner,
@@ -21,15 +25,11 @@ from distillbench.interfaces import (
     Term,
     ViewSpec,
 )
-from distillbench.processes import Share
-from distillbench.schedule_rules import members_of, teacher_of, term_key
-from distillbench.training.assemble import LossKey, Parts, key_of, needs_states
-from distillbench.training.dropout import shared_dropout
+from distillbench.training.build import Experiment, LossKey, key_of, needs_states
+from distillbench.training.callbacks import SILENT, Observer
 from distillbench.training.ensembles import joined
-from distillbench.training.observer import SILENT, Observer
-from distillbench.training.signal_store import SignalStore
-from distillbench.training.signals import ask
-from distillbench.training.whole import whole_output
+from distillbench.training.output_cache import OutputCache
+from distillbench.training.teacher_outputs import teacher_outputs
 
 
 @dataclass(frozen=True)
@@ -73,23 +73,30 @@ class Objective:
 
     views: Mapping[str, Reads]
 
-    def __init__(self, parts: Parts, phase: Phase, store: SignalStore, observer: Observer = SILENT) -> None:
+    def __init__(
+        self, experiment: Experiment, phase: Phase, store: OutputCache, observer: Observer = SILENT
+    ) -> None:
         """Computes the outputs of every frozen teacher once, unless a loss reads what is too large to keep."""
-        self._parts, self._phase = parts, phase
-        self._with_states = needs_states(parts.setup, phase)
+        self._experiment, self._phase = experiment, phase
+        self._with_states = needs_states(experiment.spec, phase)
         self._terms = tuple(self._resolved())
-        self._cached = {s: ask(parts, s.network, s.view, store, observer) for s in self._cacheable()}
+        self._cached = {
+            s: teacher_outputs(experiment, s.network, s.view, store, observer)
+            for s in self._cacheable()
+        }
         shown = dict.fromkeys(s for term in self._terms for s in (term.student, *term.teachers))
         views: dict[str, Reads | None] = {}
         for each in shown:
             if each in self._cached:
                 views[_name(each)] = self._cached[each].view
             elif each.of is None:
-                views[_name(each)] = parts.view(each.network, each.view, training=each.training)
+                views[_name(each)] = experiment.view(
+                    each.network, each.view, training=each.training
+                )
         self.views = {name: view for name, view in views.items() if view is not None}
         self._apart = {term.key for term in self._terms if self._is_apart(term)}
         self._sends_states = any(
-            "states" in parts.setup.requirements(term.term.loss).needs
+            "states" in experiment.spec.requirements(term.term.loss).needs
             for term in self._terms
             if term.key not in self._apart
         )
@@ -104,8 +111,8 @@ class Objective:
 
         Returns this process's part of the loss; the parts add up to the loss, and so do their gradients.
         """
-        device, processes, share = self._parts.device, self._parts.processes, batch.share
-        outputs = _Outputs(self, self._parts, batch)
+        device, processes, share = self._experiment.device, self._experiment.processes, batch.share
+        outputs = _Outputs(self, self._experiment, batch)
         labels = batch.labels.to(device, non_blocking=True)
         whole = LossBatch(labels, batch.videos, progress)
         rows = LossBatch(labels[share.computed], batch.videos[share.computed], progress)
@@ -113,10 +120,10 @@ class Objective:
             for student in dict.fromkeys(term.student for term in self._terms):
                 outputs.learn(student)
             for teacher in (teacher for term in self._terms for teacher in term.teachers):
-                outputs.ask(teacher)
+                outputs.teacher_outputs(teacher)
         total = torch.zeros((), device=device)
         for term in self._terms:
-            loss = self._parts.losses[term.key]
+            loss = self._experiment.losses[term.key]
             if term.key in self._apart:
                 mean = loss(*outputs.own(term), rows)
                 value = processes.sum(mean * (share.size / share.whole))
@@ -131,7 +138,7 @@ class Objective:
     def after_step(self) -> None:
         """Tells every loss of the phase that the weights have moved."""
         for key in self.losses:
-            self._parts.losses[key].after_step()
+            self._experiment.losses[key].after_step()
 
     def _resolved(self) -> Iterator[_Term]:
         for name, learner in self._phase.learners.items():
@@ -158,8 +165,8 @@ class Objective:
 
     def _usual(self, shown: Shown) -> Shown:
         """Leaves a view out that is what the network sees anyway."""
-        setup = self._parts.setup
-        same = setup.view(shown.network, shown.view) == setup.view(shown.network)
+        spec = self._experiment.spec
+        same = spec.view(shown.network, shown.view) == spec.view(shown.network)
         return replace(shown, view=None) if same else shown
 
     def _cacheable(self) -> list[Shown]:
@@ -170,10 +177,10 @@ class Objective:
         found: dict[Shown, None] = {}
         unfit: set[Shown] = set()
         for term in self._terms:
-            needs = self._parts.setup.requirements(term.term.loss).needs
+            needs = self._experiment.spec.requirements(term.term.loss).needs
             for shown in term.teachers:
                 still = shown.network not in moving and shown.of is None and not shown.training
-                learned = self._parts.models[shown.network].selector is not None
+                learned = self._experiment.models[shown.network].selector is not None
                 drawn = shown.view is not None and isinstance(shown.view.k, tuple)
                 found |= {shown: None} if still and not learned and not drawn else {}
                 unfit |= {shown} if needs & {"exits", "selection"} else set()
@@ -181,11 +188,11 @@ class Objective:
 
     def _is_apart(self, term: _Term) -> bool:
         """Tells whether a loss is computed of each process's share."""
-        needs = self._parts.setup.requirements(term.term.loss)
-        loss = self._parts.losses[term.key]
+        needs = self._experiment.spec.requirements(term.term.loss)
+        loss = self._experiment.losses[term.key]
         is_mean = "batch-mean" in needs.claims and "batch" not in needs.needs
         return (
-            self._parts.processes.count > 1
+            self._experiment.processes.count > 1
             and is_mean
             and "states" in needs.needs
             and not (term.teacher and term.teacher.videos == "shuffled")
@@ -194,7 +201,7 @@ class Objective:
 
     def _encode(self, shown: Shown, batch: Batch, seen: Mapping[Shown, Output]) -> Output:
         """Runs a network on this process's rows of a batch; seen: what learners made of them."""
-        device, model = self._parts.device, self._parts.models[shown.network]
+        device, model = self._experiment.device, self._experiment.models[shown.network]
         if shown in self._cached:
             rows = batch.videos[batch.share.computed]
             return self._cached[shown].output(rows, batch.clips.get(_name(shown)), device)
@@ -209,8 +216,8 @@ class Objective:
 class _Outputs:
     """What every network made of one batch: of this process's rows, and of the whole batch."""
 
-    def __init__(self, objective: Objective, parts: Parts, batch: Batch) -> None:
-        self._objective, self._parts, self._batch = objective, parts, batch
+    def __init__(self, objective: Objective, experiment: Experiment, batch: Batch) -> None:
+        self._objective, self._experiment, self._batch = objective, experiment, batch
         self._own: dict[Shown, Output] = {}
         self._whole: dict[Shown, Output] = {}
 
@@ -221,7 +228,7 @@ class _Outputs:
     def own(self, term: _Term) -> tuple[Output, ...]:
         """Returns the arguments of a term's loss, of this process's rows."""
         student = self._own[term.student]
-        teachers = [_detached(self.ask(shown)) for shown in term.teachers]
+        teachers = [_detached(self.teacher_outputs(shown)) for shown in term.teachers]
         return (student, *self._joined(teachers))
 
     def whole(self, term: _Term) -> tuple[Output, ...]:
@@ -234,9 +241,9 @@ class _Outputs:
     def _joined(self, teachers: Sequence[Output]) -> tuple[Output, ...]:
         if len(teachers) < 2:
             return tuple(teachers)
-        return (joined(teachers, self._parts.setup.label_kind),)
+        return (joined(teachers, self._experiment.spec.label_kind),)
 
-    def ask(self, shown: Shown) -> Output:
+    def teacher_outputs(self, shown: Shown) -> Output:
         """Returns what a network made of this process's rows; one that was not run yet is run without gradient."""
         if shown not in self._own:
             with torch.no_grad():
@@ -247,7 +254,9 @@ class _Outputs:
         if shown not in self._whole:
             share: Share = self._batch.share
             sends = self._objective._sends_states
-            self._whole[shown] = whole_output(self._parts.processes, self.ask(shown), share, sends)
+            self._whole[shown] = gather_output(
+                self._experiment.processes, self.teacher_outputs(shown), share, sends
+            )
         return self._whole[shown]
 
 

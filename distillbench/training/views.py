@@ -8,44 +8,51 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from distillbench.config.run_spec import Choice, RunSpec
 from distillbench.data.batches import Chosen, View
+from distillbench.distributed.processes import Share
 from distillbench.interfaces import FrameSelector, LearnedSelector, Splits, Videos, ViewSpec
-from distillbench.processes import Share
 from distillbench.seeds import clip_keys, derive
-from distillbench.setup import Choice, Setup
 
 
 def longest_of(splits: Splits) -> int:
     """Returns how many frames the longest video of a data set has."""
-    return max(int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test))
+    return max(
+        int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test)
+    )
 
 
-def selector_of(setup: Setup, selector: str | None, *, training: bool) -> Choice:
+def selector_of(spec: RunSpec, selector: str | None, *, training: bool) -> Choice:
     """Returns the selector that a setting names; in training `selector` is the one for training."""
     name = "train_selector" if training and selector == "selector" else str(selector)
-    choice: Choice = getattr(setup, name)
+    choice: Choice = getattr(spec, name)
     return choice
 
 
-def is_learned(setup: Setup, selector: str | None, *, training: bool) -> bool:
+def is_learned(spec: RunSpec, selector: str | None, *, training: bool) -> bool:
     """Tells whether that selector is a part of the network."""
-    return selector_of(setup, selector, training=training).component.kind == "learned-selector"
+    return selector_of(spec, selector, training=training).component.kind == "learned-selector"
 
 
 def view_of(
-    setup: Setup, splits: Splits, spec: ViewSpec, learned: LearnedSelector | None, *, training: bool
+    spec: RunSpec,
+    splits: Splits,
+    view_spec: ViewSpec,
+    learned: LearnedSelector | None,
+    *,
+    training: bool,
 ) -> View | Candidates | RandomK:
     """Makes a view; learned: the part of the network that chooses, whose candidates are then read."""
     longest = longest_of(splits)
     if learned is not None:
-        k = spec.k if isinstance(spec.k, int) else longest
-        return Candidates(learned, k, setup.seed, training)
-    choice = selector_of(setup, spec.selector, training=training)
-    if isinstance(spec.k, tuple):
-        return RandomK(choice, spec.k, setup.seed)
-    slots = spec.k or longest
+        k = view_spec.k if isinstance(view_spec.k, int) else longest
+        return Candidates(learned, k, spec.seed, training)
+    choice = selector_of(spec, view_spec.selector, training=training)
+    if isinstance(view_spec.k, tuple):
+        return RandomK(choice, view_spec.k, spec.seed)
+    slots = view_spec.k or longest
     selector: FrameSelector = choice.build(slots)
-    return View(selector, slots, setup.seed, training=training)
+    return View(selector, slots, spec.seed, training=training)
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,18 @@ def kept(scores: torch.Tensor, labels: torch.Tensor) -> TopK:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 999), classes=st.sampled_from([3, 40]), coarse=st.booleans())
-def test_a_resample_equals_the_metrics_of_the_repeated_videos(seed: int, classes: int, coarse: bool) -> None:
+def test_a_resample_equals_the_metrics_of_the_repeated_videos(
+    seed: int, classes: int, coarse: bool
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.rand(30, classes, generator=generator) < 0.1
     labels[:, 0] = True
     scores = torch.randn(30, classes, generator=generator) + labels.float()
     scores = scores.round() if coarse else scores
     compressed = Labels(
-        torch.cat([torch.zeros(1, dtype=torch.int64), labels.sum(1).cumsum(0)]), labels.nonzero()[:, 1], classes
+        torch.cat([torch.zeros(1, dtype=torch.int64), labels.sum(1).cumsum(0)]),
+        labels.nonzero()[:, 1],
+        classes,
     )
     resampler = Resampler(kept(scores, labels).predictions([str(v) for v in range(30)]), compressed)
     weights = np.random.default_rng(seed).poisson(1.0, (3, 30))
@@ -58,5 +62,7 @@ def test_weights_of_other_videos_are_refused() -> None:
 
 
 def test_videos_without_any_offer_can_be_resampled() -> None:
-    resampler = Resampler(kept(torch.full((2, 2), -torch.inf), torch.ones(2, 2)).predictions(["a", "b"]))
+    resampler = Resampler(
+        kept(torch.full((2, 2), -torch.inf), torch.ones(2, 2)).predictions(["a", "b"])
+    )
     assert resampler.gap(np.ones((1, 2), dtype=np.int64)).tolist() == [0.0]

@@ -41,12 +41,16 @@ def numbers(*names: str) -> list[tuple[str, str]]:
         (HUGE, "knob '{}' takes int"),
     ]
     fits = ("seed", "9" * 18)  # a seed may be that large
-    return [(f"{n}={value}", why.format(n)) for n in names for value, why in wrong if (n, value) != fits]
+    return [
+        (f"{n}={value}", why.format(n)) for n in names for value, why in wrong if (n, value) != fits
+    ]
 
 
 ABSURD = {
     "digits": [
-        *numbers("train", "validation", "test", "frames", "fewest_shots", "most_shots", "jitter", "seed"),
+        *numbers(
+            "train", "validation", "test", "frames", "fewest_shots", "most_shots", "jitter", "seed"
+        ),
         ("train=0", "digits: train is 0 and must be at least 1"),
         ("train=1000000", "1,000,000 videos of 60 frames"),
         ("fewest_shots=0", "fewest_shots is 0 and must be at least 1"),
@@ -77,11 +81,15 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
     names = ("rgb", "audio", "audio_embedding")
     frames = {name: np.ones((2, 4), np.uint8) for name in names}
-    write_shard(folder / "a.tfrecord", [Video(f"v{number}", [number % 3], frames) for number in range(60)])
+    write_shard(
+        folder / "a.tfrecord", [Video(f"v{number}", [number % 3], frames) for number in range(60)]
+    )
     return folder
 
 
-@pytest.mark.parametrize(("data", "knob", "why"), [(data, *each) for data, some in ABSURD.items() for each in some])
+@pytest.mark.parametrize(
+    ("data", "knob", "why"), [(data, *each) for data, some in ABSURD.items() for each in some]
+)
 def test_an_absurd_knob_is_one_clear_error_and_leaves_nothing(
     command: Command,
     shards: Path,
@@ -93,7 +101,11 @@ def test_an_absurd_knob_is_one_clear_error_and_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("DISTILLBENCH_CACHE", str(tmp_path / "cache"))
     sane = {"digits": DIGITS, "synthetic": SYNTHETIC}.get(data, [f"dir={shards}"])
-    asked = ["--data", data, *(word for each in (*sane, knob) for word in ("--set", f"data.{each}"))]
+    asked = [
+        "--data",
+        data,
+        *(word for each in (*sane, knob) for word in ("--set", f"data.{each}")),
+    ]
     code, out, err = command("data", "split", *asked, "--to", tmp_path / "ids")
     said = " ".join(err.partition("error:")[2].split())
     assert code == 2, err
@@ -103,8 +115,12 @@ def test_an_absurd_knob_is_one_clear_error_and_leaves_nothing(
     assert not list(tmp_path.rglob("*"))
 
 
-def test_a_run_with_an_absurd_knob_trains_nothing(command: Command, tiny: list[str], tmp_path: Path) -> None:
-    code, _, err = command("run", *tiny, "--set", "data.noise=nan", "--results", tmp_path / "results")
+def test_a_run_with_an_absurd_knob_trains_nothing(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
+    code, _, err = command(
+        "run", *tiny, "--set", "data.noise=nan", "--results", tmp_path / "results"
+    )
     assert code == 2, err
     assert "knob 'noise' takes float, found 'nan'" in " ".join(err.split())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

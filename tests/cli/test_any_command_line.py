@@ -51,7 +51,12 @@ def lines(drawn: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[
         words = drawn.choice(list(known))
         line = list(words)
         if words[0] in ("run", "sweep"):
-            line += [*tiny, "--plan" if words[0] == "run" else "--dry-run", "--results", str(folder / "results")]
+            line += [
+                *tiny,
+                "--plan" if words[0] == "run" else "--dry-run",
+                "--results",
+                str(folder / "results"),
+            ]
         if words[0] == "new" or words == ("data", "split"):
             line += ["--to", str(folder / "made")]
         if words[0] == "report":
@@ -63,7 +68,13 @@ def lines(drawn: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[
             if words[0] in SLOW:
                 value = f"no-such-{value}"
             flag = parameter.opts[-1] if parameter.param_type_name == "option" else None
-            line += [value] if flag is None else [flag] if getattr(parameter, "is_flag", False) else [flag, value]
+            line += (
+                [value]
+                if flag is None
+                else [flag]
+                if getattr(parameter, "is_flag", False)
+                else [flag, value]
+            )
         if words[0] in SLOW and len(line) == 1:
             line.append("no-such-name")
         yield line

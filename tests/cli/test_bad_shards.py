@@ -13,11 +13,27 @@ import pytest
 from distillbench.data import Video, write_shard
 
 Command = Callable[..., tuple[int, str, str]]
-TRAINING = ["--epochs", "1", "--k", "2", "--schedule", "scratch", "--batch-size", "16", "--set", "student.cell_size=8"]
+TRAINING = [
+    "--epochs",
+    "1",
+    "--k",
+    "2",
+    "--schedule",
+    "scratch",
+    "--batch-size",
+    "16",
+    "--set",
+    "student.cell_size=8",
+]
 
 
 def video(
-    number: int, *, width: int = 16, labels: list[int] | None = None, labelled: bool = True, frames: int = 4
+    number: int,
+    *,
+    width: int = 16,
+    labels: list[int] | None = None,
+    labelled: bool = True,
+    frames: int = 4,
 ) -> Video:
     drawn = np.random.default_rng(number).integers(0, 256, (frames, width), dtype=np.uint8)
     chosen = (labels or [number % 3]) if labelled else None
@@ -86,7 +102,9 @@ def unlabelled(folder: Path) -> None:
 
 
 def changing_width(folder: Path) -> None:
-    write_shard(folder / "a.tfrecord", [video(n, width=16 if n < 50 else 17) for n in range(60)], "video_id")
+    write_shard(
+        folder / "a.tfrecord", [video(n, width=16 if n < 50 else 17) for n in range(60)], "video_id"
+    )
 
 
 def k_too_large(folder: Path) -> None:
@@ -115,7 +133,9 @@ def test_a_shard_that_cannot_be_used_gets_one_clear_error(
     folder, results = tmp_path / "shards", tmp_path / "results"
     folder.mkdir()
     damage(folder)
-    code, out, err = command("run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results)
+    code, out, err = command(
+        "run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results
+    )
     said = " ".join(err.partition("error:")[2].split())
     assert code == 2, err
     assert message in said
@@ -124,8 +144,16 @@ def test_a_shard_that_cannot_be_used_gets_one_clear_error(
     assert not list(results.glob("*.json"))
 
 
-def test_a_video_level_shard_is_called_that(command: Command, tmp_path: Path, real_data: Path) -> None:
-    asked = ["run", "--data", "yt8m", "--set", f"data.train={real_data / 'yt8m' / 'video_level*.tfrecord'}"]
+def test_a_video_level_shard_is_called_that(
+    command: Command, tmp_path: Path, real_data: Path
+) -> None:
+    asked = [
+        "run",
+        "--data",
+        "yt8m",
+        "--set",
+        f"data.train={real_data / 'yt8m' / 'video_level*.tfrecord'}",
+    ]
     code, _, err = command(*asked, *TRAINING, "--results", tmp_path)
     assert code == 2
     assert "this is a video-level shard" in " ".join(err.split())
@@ -173,7 +201,9 @@ def test_lists_of_ids_that_cannot_be_written_are_one_clear_error(
     folder, to = tmp_path / "shards", hindrance(tmp_path / "ids")
     folder.mkdir()
     shard(folder / "a.tfrecord")
-    code, out, err = command("data", "split", "--data", "audioset", "--data-dir", folder, "--to", to)
+    code, out, err = command(
+        "data", "split", "--data", "audioset", "--data-dir", folder, "--to", to
+    )
     said = " ".join(err.partition("error:")[2].split())
     assert code == 2, err
     assert "the lists of ids cannot be written there" in said
@@ -181,16 +211,31 @@ def test_lists_of_ids_that_cannot_be_written_are_one_clear_error(
     assert "Traceback" not in err + out
 
 
-def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(command: Command, tmp_path: Path) -> None:
+def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(
+    command: Command, tmp_path: Path
+) -> None:
     folder, ids = tmp_path / "shards", tmp_path / "ids"
     folder.mkdir()
     shard(folder / "a.tfrecord")
-    code, out, err = command("data", "split", "--data", "audioset", "--data-dir", folder, "--to", ids)
+    code, out, err = command(
+        "data", "split", "--data", "audioset", "--data-dir", folder, "--to", ids
+    )
     assert code == 0, err
-    saved = {name: (ids / f"{name}.txt").read_text().split() for name in ("train", "validation", "test")}
+    saved = {
+        name: (ids / f"{name}.txt").read_text().split() for name in ("train", "validation", "test")
+    }
     assert sum(map(len, saved.values())) == 60
     assert f"{len(saved['test'])} test ids" in out
     again = tmp_path / "again"
-    asked = ["data", "split", "--data", "audioset", "--data-dir", folder, "--set", "data.split_seed=5"]
+    asked = [
+        "data",
+        "split",
+        "--data",
+        "audioset",
+        "--data-dir",
+        folder,
+        "--set",
+        "data.split_seed=5",
+    ]
     command(*asked, "--set", f"data.ids={ids}", "--to", again)
     assert {name: (again / f"{name}.txt").read_text().split() for name in saved} == saved

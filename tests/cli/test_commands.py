@@ -30,14 +30,28 @@ def test_a_run_ends_on_the_leaderboard(command: Command, tiny: list[str], tmp_pa
         assert "plan" in err
     code, out, _ = command("leaderboard", results)
     assert code == 0
-    assert all(word in out for word in ("hrnn teacher", "hrnn scratch", "hrnn serial", "hrnn parallel", "uniform-4"))
+    assert all(
+        word in out
+        for word in ("hrnn teacher", "hrnn scratch", "hrnn serial", "hrnn parallel", "uniform-4")
+    )
     rows = json.loads(command("leaderboard", results, "--format", "json", "--sort", "macs")[1])
     assert [row["macs"] for row in rows] == sorted(row["macs"] for row in rows)
     assert (
         len(
             list(
                 csv.reader(
-                    io.StringIO(command("leaderboard", results, "--format", "csv", "--where", "k=4", "--top", "2")[1])
+                    io.StringIO(
+                        command(
+                            "leaderboard",
+                            results,
+                            "--format",
+                            "csv",
+                            "--where",
+                            "k=4",
+                            "--top",
+                            "2",
+                        )[1]
+                    )
                 )
             )
         )
@@ -46,7 +60,9 @@ def test_a_run_ends_on_the_leaderboard(command: Command, tiny: list[str], tmp_pa
     assert command("leaderboard", results, "--format", "markdown")[1].startswith("| run")
 
 
-def test_a_question_file_is_run_and_flags_override_it(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_a_question_file_is_run_and_flags_override_it(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     file = tmp_path / "question.toml"
     file.write_text('schedule = "scratch"\nselector = "first"\nseed = 3\n')
     assert command("run", file, *tiny, "--seed", 5, "--results", tmp_path / "r")[0] == 0
@@ -54,13 +70,17 @@ def test_a_question_file_is_run_and_flags_override_it(command: Command, tiny: li
     assert (row["selector"], row["seed"], row["schedule"]) == ("first", 5, "scratch")
 
 
-def test_what_was_answered_is_not_run_again(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_what_was_answered_is_not_run_again(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     asked = ["run", *tiny, "--schedule", "scratch", "--results", tmp_path]
     command(*asked)
-    assert "answered before" in command(*asked)[2]
+    assert "stored already" in command(*asked)[2]
 
 
-def test_training_may_see_other_frames_than_evaluation(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_training_may_see_other_frames_than_evaluation(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     asked = [
         "run",
         *tiny,
@@ -83,7 +103,10 @@ def test_training_may_see_other_frames_than_evaluation(command: Command, tiny: l
     [
         (["--k", "0"], "k must be a whole number of at least 1; found 0"),
         (["--k", "-2"], "k must be a whole number of at least 1; found -2"),
-        (["--k", "13"], "k = 13 is more than any video has; the longest video of digits has 12 frames"),
+        (
+            ["--k", "13"],
+            "k = 13 is more than any video has; the longest video of digits has 12 frames",
+        ),
         (["--selector", "unifrm"], "did you mean 'uniform'?"),
         (["--student", "x"], "no student is called 'x'"),
         (["--set", "student.cell_size=big"], "knob 'cell_size' takes int, found 'big'"),
@@ -92,7 +115,10 @@ def test_training_may_see_other_frames_than_evaluation(command: Command, tiny: l
         (["--loss", "rep:-1,ce"], "the weight of the loss 'rep' must not be negative; found -1"),
         (["--loss", "rep,rep"], "--loss names 'rep' twice in 'rep,rep'"),
         (["--loss", ""], "a name is missing in ''"),
-        (["--loss", "rep:0,ce:0"], "every loss of the student has the weight 0 (rep, ce), so nothing would be learnt"),
+        (
+            ["--loss", "rep:0,ce:0"],
+            "every loss of the student has the weight 0 (rep, ce), so nothing would be learnt",
+        ),
         (["--set", "loss.ce=nan"], "the weight of the loss 'ce' must be finite"),
         (
             ["--schedule", "scratch", "--loss", "pred"],
@@ -101,8 +127,14 @@ def test_training_may_see_other_frames_than_evaluation(command: Command, tiny: l
         (["--set", "student.cell_size=-4"], "cell_size=-4 is not at least 1"),
         (["--threads", "999"], "training.threads = 999 is more than this machine has"),
         (["--threads", "-1"], "training.threads must be a whole number of at least 0"),
-        (["--seed", "9" * 25], "the result of this run could not be stored: seed is a number of more than 64 bits"),
-        (["--set", "training.clip=1e300"], "training.clip is 1e+300; it must be a number below 1e+100"),
+        (
+            ["--seed", "9" * 25],
+            "the result of this run could not be stored: seed is a number of more than 64 bits",
+        ),
+        (
+            ["--set", "training.clip=1e300"],
+            "training.clip is 1e+300; it must be a number below 1e+100",
+        ),
         (["--set", "student.layers=100000000"], "layers=100000000 is not at most 64"),
         (["--device", "tpu"], "--device takes auto, cpu or cuda; found 'tpu'"),
         (["--set", "student.cell_size=9"], "needs encodings of equal width"),
@@ -130,7 +162,7 @@ def test_what_a_user_can_mend_gets_one_clear_error(
         ["--set", "student.cell_size=9"],
         ["--schedule", "scratch", "--loss", "pred"],
         ["--observe", "nobody"],
-        ["--signals-budget", "much"],
+        ["--cache-budget", "much"],
     ],
 )
 def test_a_plan_refuses_what_the_run_would_refuse(
@@ -144,14 +176,18 @@ def test_a_plan_refuses_what_the_run_would_refuse(
     assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
 
 
-def test_a_plan_refuses_a_place_that_takes_no_results(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_a_plan_refuses_a_place_that_takes_no_results(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     code, _, told = command("run", *tiny, "--plan", "--results", tmp_path / "file" / "results")
     assert code == 2
-    assert "file' is no folder that takes files" in told
+    assert "file' is not a folder that files can be written to" in told
 
 
-def test_a_plan_says_which_losses_a_schedule_does_not_use(command: Command, tiny: list[str]) -> None:
+def test_a_plan_says_which_losses_a_schedule_does_not_use(
+    command: Command, tiny: list[str]
+) -> None:
     _, _, told = command("run", *tiny, "--schedule", "scratch", "--loss", "rep,ce", "--plan")
     assert "rep: the schedule scratch gives them to nobody" in told
     assert "not used" not in command("run", *tiny, "--schedule", "scratch", "--plan")[2]
@@ -192,7 +228,9 @@ def test_a_leaderboard_of_nothing_says_so(command: Command, tmp_path: Path) -> N
     assert command("leaderboard", tmp_path / "no")[0] == 2
 
 
-def test_a_damaged_result_is_named_beside_the_others(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_a_damaged_result_is_named_beside_the_others(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
     (tmp_path / "broken.json").write_text("{")
     code, out, err = command("leaderboard", tmp_path)
@@ -201,7 +239,9 @@ def test_a_damaged_result_is_named_beside_the_others(command: Command, tiny: lis
     assert "hrnn scratch" in out
 
 
-def test_short_names_of_columns_sort_and_group(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_short_names_of_columns_sort_and_group(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     command("run", *tiny, "--schedule", "scratch", "--results", tmp_path)
     code, out, err = command("leaderboard", tmp_path, "--group-by", "params", "--sort", "map20")
     assert (code, err) == (0, "")
@@ -239,7 +279,9 @@ def test_a_run_is_shown_in_numbers_that_can_be_read_and_without_empty_sections(
     assert "measured" in out
 
 
-def test_what_is_sorted_by_words_may_hold_numbers_and_gaps(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_what_is_sorted_by_words_may_hold_numbers_and_gaps(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     command("run", *tiny, "--schedule", "serial", "--results", tmp_path)
     command("run", *tiny, "--schedule", "teacher", "--results", tmp_path)
     for column in ("k", "preset", "loss"):
@@ -285,12 +327,16 @@ def test_real_shards_are_inspected(command: Command, real_data: Path) -> None:
 
 def test_help_imports_neither_torch_nor_pandas() -> None:
     program = "import sys, distillbench.cli.app; print([m for m in ('torch', 'pandas', 'numpy', 'sklearn') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_every_entry_point_of_the_project_is_installed() -> None:
-    declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]["distillbench"]
+    declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"][
+        "entry-points"
+    ]["distillbench"]
     installed = {
         entry.name: entry.value
         for entry in entry_points(group="distillbench")

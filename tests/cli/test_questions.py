@@ -6,15 +6,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from running import all_setups
+from running import all_specs
 
 from distillbench import hookimpl
-from distillbench.choices import axis
-from distillbench.config import read_file, read_grids
+from distillbench.config.grid import axis
+from distillbench.config.layers import read_file, read_sweep_file
 from distillbench.errors import ConfigError
-from distillbench.registry import discover
+from distillbench.registry.discovery import discover
 
-PAPER = Path(__file__).resolve().parents[2] / "plugins" / "distillbench_plugins" / "questions"
+PAPER = Path(__file__).resolve().parents[2] / "plugins" / "distillbench_plugins" / "sweeps"
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -50,37 +50,47 @@ def test_a_files_grids_are_products_of_their_own_and_runs_are_made_once(tmp_path
         'k = [3, 4]\nseed = "0:2"\n[[grid]]\nschedule = "teacher"\n[[grid]]\nschedule = ["scratch"]\n'
         '[[grid]]\nschedule = "scratch"\nset.schedule.epochs_factor = [1, 2]\n',
     )
-    found = all_setups(path, {}, [])
+    found = all_specs(path, {}, [])
     assert len(found) == 2 + 4 + 4
-    assert {setup.training.threads for setup in found} == {1}
-    assert len(all_setups(path, {"k": "3"}, [])) == 2 + 2 + 2
+    assert {spec.training.threads for spec in found} == {1}
+    assert len(all_specs(path, {"k": "3"}, [])) == 2 + 2 + 2
 
 
 def test_what_a_file_says_of_one_data_set_holds_for_that_alone(tmp_path: Path) -> None:
     path = question(
-        tmp_path, 'data = "digits"\nk = 4\n[when.digits]\nk = [5, 6]\nset.data.train = 64\n[when.synthetic]\nk = 7\n'
+        tmp_path,
+        'data = "digits"\nk = 4\n[when.digits]\nk = [5, 6]\nset.data.train = 64\n[when.synthetic]\nk = 7\n',
     )
-    assert sorted(setup.k for setup in all_setups(path, {}, [])) == [5, 6]
-    assert [setup.k for setup in all_setups(path, {"data": "synthetic"}, [])] == [7]
-    both = all_setups(path, {"data": "synthetic,digits"}, [])
-    assert sorted((setup.data.name, setup.k) for setup in both) == [("digits", 5), ("digits", 6), ("synthetic", 7)]
-    assert {setup.k for setup in all_setups(path, {"k": "9"}, [])} == {9}
+    assert sorted(spec.k for spec in all_specs(path, {}, [])) == [5, 6]
+    assert [spec.k for spec in all_specs(path, {"data": "synthetic"}, [])] == [7]
+    both = all_specs(path, {"data": "synthetic,digits"}, [])
+    assert sorted((spec.data.name, spec.k) for spec in both) == [
+        ("digits", 5),
+        ("digits", 6),
+        ("synthetic", 7),
+    ]
+    assert {spec.k for spec in all_specs(path, {"k": "9"}, [])} == {9}
 
 
 def test_the_errors_of_every_grid_are_told_together(tmp_path: Path) -> None:
-    path = question(tmp_path, '[[grid]]\nschedule = "seriel"\n[[grid]]\nselector = ["unifrom", "first"]\nk = 0\n')
+    path = question(
+        tmp_path,
+        '[[grid]]\nschedule = "seriel"\n[[grid]]\nselector = ["unifrom", "first"]\nk = 0\n',
+    )
     with pytest.raises(ConfigError) as told:
-        all_setups(path, {}, [])
+        all_specs(path, {}, [])
     text = str(told.value)
     assert "did you mean 'serial'" in text
     assert "did you mean 'uniform'" in text
     assert "k must be a whole number" in text
 
 
-@pytest.mark.parametrize("text", ["grid = 3\n", "[grid]\nk = 1\n", "when = 2\n", "[student]\ncell_size = 3\n", "k = ["])
+@pytest.mark.parametrize(
+    "text", ["grid = 3\n", "[grid]\nk = 1\n", "when = 2\n", "[student]\ncell_size = 3\n", "k = ["]
+)
 def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
-        read_grids(question(tmp_path, text))
+        read_sweep_file(question(tmp_path, text))
 
 
 def test_run_says_that_a_file_of_grids_is_for_sweep(tmp_path: Path) -> None:
@@ -90,17 +100,19 @@ def test_run_says_that_a_file_of_grids_is_for_sweep(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_papers_questions_can_be_asked(path: Path) -> None:
-    theirs = all_setups(path, {}, [])
-    assert {setup.data.name for setup in theirs} == {"yt8m"}
-    assert {setup.student.knobs["cell_size"] for setup in theirs} == {1024}
+    theirs = all_specs(path, {}, [])
+    assert {spec.data.name for spec in theirs} == {"yt8m"}
+    assert {spec.student.knobs["cell_size"] for spec in theirs} == {1024}
     for data, cell in (("digits", 64), ("audioset", 256)):
-        ours = all_setups(path, {"data": data}, [])
-        assert {setup.student.knobs["cell_size"] for setup in ours} == {cell}
+        ours = all_specs(path, {"data": data}, [])
+        assert {spec.student.knobs["cell_size"] for spec in ours} == {cell}
         longest = {"digits": 60, "audioset": 10}[data]
-        assert all(setup.k <= longest for setup in ours if "student" in setup.networks)
+        assert all(spec.k <= longest for spec in ours if "student" in spec.networks)
 
 
-def test_a_question_that_is_installed_is_found_by_its_name(command: Command, tmp_path: Path) -> None:
+def test_a_question_that_is_installed_is_found_by_its_name(
+    command: Command, tmp_path: Path
+) -> None:
     asked = ["sweep", "figure3", "--data", "digits", "--results", tmp_path / "r", "--dry-run"]
     code, _, err = command(*asked)
     assert code == 0, err
@@ -111,21 +123,23 @@ def test_a_file_in_the_current_folder_comes_before_an_installed_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(all_setups(Path("figure3"), {"data": "digits"}, [])) == 1
+    assert len(all_specs(Path("figure3"), {"data": "digits"}, [])) == 1
     Path("figure3").mkdir()
-    assert len(all_setups(Path("figure3"), {"data": "digits"}, [])) == 1
+    assert len(all_specs(Path("figure3"), {"data": "digits"}, [])) == 1
     Path("figure3").rmdir()
     Path("figure3").write_text("k = [3, 4]\n")
-    assert {setup.k for setup in all_setups(Path("figure3"), {}, [])} == {3, 4}
+    assert {spec.k for spec in all_specs(Path("figure3"), {}, [])} == {3, 4}
 
 
 def test_what_an_installed_question_sets_is_said_to_come_from_it_by_name() -> None:
-    (setup,) = all_setups(Path("figure3"), {"data": "digits"}, [])
-    assert setup.sources["k"] == "figure3"
+    (spec,) = all_specs(Path("figure3"), {"data": "digits"}, [])
+    assert spec.sources["k"] == "figure3"
 
 
 @pytest.mark.parametrize("name", ["sweep", "run"])
-def test_an_unknown_question_is_told_with_the_nearest_and_all_that_exist(command: Command, name: str) -> None:
+def test_an_unknown_question_is_told_with_the_nearest_and_all_that_exist(
+    command: Command, name: str
+) -> None:
     code, _, err = command(name, "tabel1")
     told = " ".join(err.split())
     assert code == 2
@@ -147,22 +161,34 @@ def test_a_plugin_whose_questions_fail_is_named_only_where_a_question_is_missing
     registry = discover()
     module = ModuleType("strange")
 
-    def questions() -> dict[str, Path]:
+    def sweep_files() -> dict[str, Path]:
         raise KeyError("licence")
 
-    monkeypatch.setattr(module, "questions", hookimpl(questions), raising=False)
-    registry.hooks.register(module, name="strangers:strange")
+    monkeypatch.setattr(module, "sweep_files", hookimpl(sweep_files), raising=False)
+    registry.hooks.register(module, name="third-party:strange")
     assert registry.question("table1").is_file()
-    with pytest.raises(ConfigError, match="the questions of strangers:strange failed: KeyError: 'licence'"):
+    with pytest.raises(
+        ConfigError, match="the sweep files of third-party:strange failed: KeyError: 'licence'"
+    ):
         registry.question("table9")
 
 
-def test_a_dry_run_prints_the_plan_and_trains_nothing(command: Command, tiny: list[str], tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_trains_nothing(
+    command: Command, tiny: list[str], tmp_path: Path
+) -> None:
     code, _, err = command(
-        "sweep", *tiny, "--schedule", "serial,scratch", "--seed", "0:2", "--results", tmp_path / "r", "--dry-run"
+        "sweep",
+        *tiny,
+        "--schedule",
+        "serial,scratch",
+        "--seed",
+        "0:2",
+        "--results",
+        tmp_path / "r",
+        "--dry-run",
     )
     assert code == 0
-    assert "4 to make, 0 answered before" in err
+    assert "4 to make, 0 stored already" in err
     assert "2 to train, 0 stored" in err
     assert "multiply-accumulates" in err
     assert not (tmp_path / "r").exists()
@@ -183,7 +209,9 @@ def test_a_grid_that_nobody_could_run_is_refused_at_once(command: Command, tiny:
 
 
 @pytest.mark.parametrize("content", ["k = " + "[" * 5000, "k = " + "9" * 5000])
-def test_a_question_that_python_cannot_read_is_one_clear_error(command: Command, tmp_path: Path, content: str) -> None:
+def test_a_question_that_python_cannot_read_is_one_clear_error(
+    command: Command, tmp_path: Path, content: str
+) -> None:
     (tmp_path / "q.toml").write_text(content)
     code, _, err = command("run", tmp_path / "q.toml", "--plan")
     assert (code, "is no TOML" in err) == (2, True)

@@ -10,7 +10,7 @@ from typing import Any
 import hostile
 import pytest
 
-from distillbench.results.record import Result
+from distillbench.results.store import Result
 
 Command = Callable[..., tuple[int, str, str]]
 Make = Callable[..., Result]
@@ -52,13 +52,18 @@ def test_an_unknown_report_is_refused_with_the_nearest(command: Command) -> None
 @pytest.mark.parametrize(
     ("assignment", "reason"),
     [
-        ("cost=time", "report pareto: knob 'cost' takes macs | latency | frames | bytes | parameters"),
+        (
+            "cost=time",
+            "report pareto: knob 'cost' takes macs | latency | frames | bytes | parameters",
+        ),
         ("coast=macs", "report pareto has no knob 'coast', did you mean 'cost'?"),
         ("cost", "--set takes KNOB=VALUE of the report; found 'cost'"),
         ("metric=gab", "no metric is called 'gab'; there are: gap, map_at_20, "),
     ],
 )
-def test_a_knob_that_cannot_be_is_refused(command: Command, make_result: Make, assignment: str, reason: str) -> None:
+def test_a_knob_that_cannot_be_is_refused(
+    command: Command, make_result: Make, assignment: str, reason: str
+) -> None:
     folder = make_result().path.parent
     code, _, err = command("report", "pareto", "--results", folder, "--set", assignment)
     assert code == 2
@@ -66,7 +71,9 @@ def test_a_knob_that_cannot_be_is_refused(command: Command, make_result: Make, a
 
 
 @pytest.mark.parametrize("cost", ["macs", "latency", "frames", "bytes", "parameters"])
-def test_quality_is_drawn_against_every_cost(command: Command, make_result: Make, cost: str, tmp_path: Path) -> None:
+def test_quality_is_drawn_against_every_cost(
+    command: Command, make_result: Make, cost: str, tmp_path: Path
+) -> None:
     pytest.importorskip("matplotlib")
     for k in (3, 6):
         folder = make_result(schedule="scratch", k=k).path.parent
@@ -75,7 +82,9 @@ def test_quality_is_drawn_against_every_cost(command: Command, make_result: Make
     assert code == 0, err
 
 
-def test_the_name_of_the_data_leads_to_no_other_folder(command: Command, make_result: Make, tmp_path: Path) -> None:
+def test_the_name_of_the_data_leads_to_no_other_folder(
+    command: Command, make_result: Make, tmp_path: Path
+) -> None:
     pytest.importorskip("matplotlib")
     path = make_result(schedule="scratch").path
     content = json.loads(path.read_text())
@@ -117,7 +126,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("what", MADE)
-def test_what_a_strangers_report_makes_is_looked_at_and_its_distribution_named(
+def test_what_a_third_partys_report_makes_is_looked_at_and_its_distribution_named(
     command: Command,
     make_result: Make,
     tmp_path: Path,
@@ -141,7 +150,7 @@ def test_what_a_strangers_report_makes_is_looked_at_and_its_distribution_named(
     assert reason in said
 
 
-def test_the_names_of_a_strangers_table_are_text_in_every_form(
+def test_the_names_of_a_third_partys_table_are_text_in_every_form(
     command: Command, make_result: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "=1+[/x]\\x1b[31m|<b>_$"
@@ -159,5 +168,7 @@ def test_the_names_of_a_strangers_table_are_text_in_every_form(
         assert code == 0, err
         assert "\x1b" not in out
         shown[form] = out
-    assert all(cell.startswith(("'=", "column", "metric", "mean")) for cell in shown["csv"].split(",")[:4])
+    assert all(
+        cell.startswith(("'=", "column", "metric", "mean")) for cell in shown["csv"].split(",")[:4]
+    )
     assert "<b>" not in shown["markdown"]

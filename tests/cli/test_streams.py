@@ -15,7 +15,9 @@ BOARD = [sys.executable, "-m", "distillbench", "leaderboard", str(FOLDER)]
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_board_is_printed_in_an_encoding_that_lacks_its_signs(encoding: str) -> None:
-    done = subprocess.run(BOARD, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=False)
+    done = subprocess.run(
+        BOARD, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert b"hrnn serial" in done.stdout
 
@@ -33,4 +35,6 @@ def test_a_full_disk_behind_the_output_is_one_clear_error() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(BOARD, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert "error: what the command prints cannot be written: No space left on device" in done.stderr
+    assert (
+        "error: what the command prints cannot be written: No space left on device" in done.stderr
+    )

@@ -19,7 +19,11 @@ FP32 = ["--precision", "fp32", "--threads", "1"]
 @pytest.fixture
 def environment():
     """What a process needs to find the packages that this one found."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 @pytest.mark.parametrize("asked", [["sweep", "--k", "4,6"], ["leaderboard"]])
@@ -37,14 +41,19 @@ def test_torchrun_is_for_run_alone(command, monkeypatch, asked):
 def test_two_processes_put_the_row_of_one_on_the_leaderboard(command, tiny, environment, tmp_path):
     flags = ["run", *tiny, *FP32, "--results"]
     done = subprocess.run(
-        [*TORCHRUN, "-m", "distillbench", *flags, tmp_path / "two"], env=environment, capture_output=True, text=True
+        [*TORCHRUN, "-m", "distillbench", *flags, tmp_path / "two"],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("GAP@20") == 1
     assert done.stderr.count("evaluating on the test split") == 1
     code, _, err = command(*flags, tmp_path / "one")
     assert code == 0, err
-    one, two = (json.loads(next((tmp_path / name).glob("*.json")).read_text()) for name in ("one", "two"))
+    one, two = (
+        json.loads(next((tmp_path / name).glob("*.json")).read_text()) for name in ("one", "two")
+    )
     assert two["id"] == one["id"]
     assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
     assert two["machine"]["processes"] == 2
@@ -53,12 +62,28 @@ def test_two_processes_put_the_row_of_one_on_the_leaderboard(command, tiny, envi
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for torchrun's children in /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="looks for torchrun's children in /proc"
+)
 @pytest.mark.parametrize("victim", [0, 1])
-def test_the_death_of_one_process_ends_the_run_and_keeps_its_checkpoint(tiny, environment, tmp_path, victim):
+def test_the_death_of_one_process_ends_the_run_and_keeps_its_checkpoint(
+    tiny, environment, tmp_path, victim
+):
     long = ["--set", "training.epochs=400", "--schedule", "scratch"]
-    asked = [*TORCHRUN, "-m", "distillbench", "run", *tiny, *FP32, *long, "--results", str(tmp_path)]
-    run = subprocess.Popen(asked, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    asked = [
+        *TORCHRUN,
+        "-m",
+        "distillbench",
+        "run",
+        *tiny,
+        *FP32,
+        *long,
+        "--results",
+        str(tmp_path),
+    ]
+    run = subprocess.Popen(
+        asked, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     until = time.monotonic() + 120
     while not list((tmp_path / "checkpoints").glob("*.safetensors")):
         assert time.monotonic() < until

@@ -22,7 +22,10 @@ class Some(FrameSelector):
         return every(lengths, self.step)
 
 
-VIEWS = {name: View(Some(step), 4, 0, training=False) for name, step in {"teacher": 1, "student": 3}.items()}
+VIEWS = {
+    name: View(Some(step), 4, 0, training=False)
+    for name, step in {"teacher": 1, "student": 3}.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +64,12 @@ def test_every_video_comes_once_and_in_order(videos: ShardVideos) -> None:
 
 def test_an_epoch_of_dropped_batches_needs_few_buffers(videos: ShardVideos) -> None:
     order = torch.arange(60)
-    places = {batch.clips["student"].frames.data_ptr() for batch in batches(videos, order, 2, VIEWS)}
-    assert len(places) < 12, "30 batches were read; growing buffers and 4 batches alive at once explain no more"
+    places = {
+        batch.clips["student"].frames.data_ptr() for batch in batches(videos, order, 2, VIEWS)
+    }
+    assert len(places) < 12, (
+        "30 batches were read; growing buffers and 4 batches alive at once explain no more"
+    )
 
 
 class Floating(Videos):
@@ -71,9 +78,15 @@ class Floating(Videos):
     def __init__(self, videos: Videos) -> None:
         self.of = videos
         self.ids, self.lengths, self.labels = videos.ids, videos.lengths, videos.labels
-        self.features, self.class_names, self.codec = videos.features, videos.class_names, videos.codec
+        self.features, self.class_names, self.codec = (
+            videos.features,
+            videos.class_names,
+            videos.codec,
+        )
 
-    def read(self, videos: torch.Tensor, frames: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    def read(
+        self, videos: torch.Tensor, frames: torch.Tensor, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
         assert out is None or out.dtype == torch.float32
         found = self.of.read(videos, frames).float()
         return found if out is None else out.copy_(found)
@@ -86,7 +99,9 @@ def test_a_data_set_of_another_type_is_read_as_that_type(videos: ShardVideos) ->
             assert (batch.clips[name].frames[batch.clips[name].times == NO_FRAME] == 0).all()
 
 
-def test_an_error_of_the_reader_reaches_the_consumer(videos: ShardVideos, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_reader_reaches_the_consumer(
+    videos: ShardVideos, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = batches(videos, torch.arange(60), 4, VIEWS)
     next(source)
 

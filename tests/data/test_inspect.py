@@ -7,7 +7,7 @@ import pytest
 from data.wire import frame, listed, record
 
 from distillbench.data import Video, inspect, write_shard
-from distillbench.data.tfrecord import write_record
+from distillbench.data.tfrecord.framing import write_record
 from distillbench.errors import DataError
 
 
@@ -45,8 +45,17 @@ def test_one_shard_is_told_in_full(folder: Path) -> None:
     (report,) = inspect(folder / "deep" / "good.tfrecord").files
     assert report.frames is not None
     assert report.labels is not None
-    assert (report.frames.least, report.frames.median, report.frames.mean, report.frames.most) == (2, 3, 4, 7)
-    assert (report.labels.least, report.labels.mean, report.labels.most) == (1, pytest.approx(5 / 3), 2)
+    assert (report.frames.least, report.frames.median, report.frames.mean, report.frames.most) == (
+        2,
+        3,
+        4,
+        7,
+    )
+    assert (report.labels.least, report.labels.mean, report.labels.most) == (
+        1,
+        pytest.approx(5 / 3),
+        2,
+    )
     assert report.features == {"rgb": (4,)}
     assert (report.unlabelled, report.bad) == (0, {})
     assert report.bytes == (folder / "deep" / "good.tfrecord").stat().st_size
@@ -106,7 +115,9 @@ def test_a_number_that_is_the_same_everywhere_stays(tmp_path: Path) -> None:
     assert [report.bad for report in found.files] == [
         {"a field of … bytes does not fit the 0 bytes that are left for it": 3}
     ] * 2
-    assert found.total.bad == {"a field of … bytes does not fit the 0 bytes that are left for it": 6}
+    assert found.total.bad == {
+        "a field of … bytes does not fit the 0 bytes that are left for it": 6
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,7 +131,10 @@ def test_lists_that_only_some_videos_have_are_told_in_few_words(
     tmp_path: Path, names: list[str], bad: dict[str, int]
 ) -> None:
     frames = np.ones((1, 4), np.uint8)
-    write_shard(tmp_path / "a.tfrecord", [Video(f"v{place}", [0], {name: frames}) for place, name in enumerate(names)])
+    write_shard(
+        tmp_path / "a.tfrecord",
+        [Video(f"v{place}", [0], {name: frames}) for place, name in enumerate(names)],
+    )
     assert inspect(tmp_path / "a.tfrecord").total.bad == bad
 
 

@@ -29,7 +29,9 @@ HASHES = [10761896268195008625, 12937615768748818313, 11298882192546945590, 9261
 def videos(tmp_path: Path) -> ShardVideos:
     path = tmp_path / "a.tfrecord"
     frames = [np.full((1 + number % 3, 2), number, np.uint8) for number in range(30)]
-    write_shard(path, [Video(f"v{number}é", [number % 5], {"rgb": frames[number]}) for number in range(30)])
+    write_shard(
+        path, [Video(f"v{number}é", [number % 5], {"rgb": frames[number]}) for number in range(30)]
+    )
     return ShardVideos([path], ["rgb"])
 
 
@@ -62,7 +64,9 @@ def test_smaller_fractions_are_within_larger_ones_and_independent_of_the_split()
     parts = [nested_fraction(IDS, train, fraction) for fraction in (0.1, 0.25, 0.5, 1.0)]
     for smaller, larger in pairwise(parts):
         assert set(smaller.tolist()) <= set(larger.tolist())
-    assert [len(part) / len(train) for part in parts] == pytest.approx([0.1, 0.25, 0.5, 1.0], abs=0.05)
+    assert [len(part) / len(train) for part in parts] == pytest.approx(
+        [0.1, 0.25, 0.5, 1.0], abs=0.05
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.0, -1.0, 1.5])
@@ -81,7 +85,10 @@ def test_a_subset_reads_its_own_videos(videos: ShardVideos) -> None:
     subset = Subset(videos, torch.tensor([7, 3, 29]))
     assert list(subset.ids) == ["v7é", "v3é", "v29é"]
     assert subset.lengths.tolist() == [2, 1, 3]
-    assert subset.read(torch.tensor([2, 0]), torch.tensor([[0], [1]])).tolist() == [[[29, 29]], [[7, 7]]]
+    assert subset.read(torch.tensor([2, 0]), torch.tensor([[0], [1]])).tolist() == [
+        [[29, 29]],
+        [[7, 7]],
+    ]
     assert subset.labels.dense(torch.arange(3)).argmax(1).tolist() == [2, 3, 4]
     again = Subset(subset, torch.tensor([1]))
     assert list(again.ids) == ["v3é"]
@@ -93,13 +100,19 @@ def test_a_saved_split_is_loaded_as_it_was(videos: ShardVideos, tmp_path: Path) 
     save_ids(splits, tmp_path / "ids")
     assert (tmp_path / "ids" / "test.txt").read_text("utf-8").splitlines() == list(splits.test.ids)
     loaded = load_ids(videos.ids, tmp_path / "ids")
-    assert [part.tolist() for part in loaded] == [list(range(20)), list(range(20, 25)), list(range(25, 30))]
+    assert [part.tolist() for part in loaded] == [
+        list(range(20)),
+        list(range(20, 25)),
+        list(range(25, 30)),
+    ]
 
 
 def test_a_listed_id_that_no_video_has_is_named(videos: ShardVideos, tmp_path: Path) -> None:
     save_ids(splits_of(videos, torch.tensor([0]), torch.tensor([1]), torch.tensor([2])), tmp_path)
     (tmp_path / "train.txt").write_text("v0é\nnobody\n", "utf-8")
-    with pytest.raises(DataError, match=r"train.txt: 1 of its 2 ids are no video here, 'nobody' first"):
+    with pytest.raises(
+        DataError, match=r"train.txt: 1 of its 2 ids are no video here, 'nobody' first"
+    ):
         load_ids(videos.ids, tmp_path)
 
 

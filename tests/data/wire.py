@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from distillbench.data.tfrecord import write_record
+from distillbench.data.tfrecord.framing import write_record
 
 LISTS = ("rgb", "audio")
 
@@ -46,7 +46,11 @@ class Plain:
         if not self.maybe():
             return b""
         group = varint(9 * 8 + 3) + varint(5 * 8) + varint(7) + varint(9 * 8 + 4)
-        choices = [varint(11 * 8) + varint(2**64 - 1), varint(12 * 8 + 1) + b"8 bytes!", varint(13 * 8 + 5) + b"four"]
+        choices = [
+            varint(11 * 8) + varint(2**64 - 1),
+            varint(12 * 8 + 1) + b"8 bytes!",
+            varint(13 * 8 + 5) + b"four",
+        ]
         return self.rng.choice([*choices, group, self.field(14, b"abc"), varint(2 * 8) + varint(3)])
 
     def message(self, number: int, parts: list[bytes]) -> bytes:
@@ -54,7 +58,9 @@ class Plain:
         parts = [part for each in parts for part in (each, self.unknown())]
         if self.maybe():
             cut = self.rng.randrange(len(parts) + 1)
-            return self.field(number, b"".join(parts[:cut])) + self.field(number, b"".join(parts[cut:]))
+            return self.field(number, b"".join(parts[:cut])) + self.field(
+                number, b"".join(parts[cut:])
+            )
         return self.field(number, b"".join(parts))
 
     def entry(self, key: str, value: bytes) -> bytes:
@@ -65,23 +71,39 @@ class Plain:
         if self.maybe():
             return self.message(3, [varint(8) + varint(label) for label in labels])
         if self.maybe():
-            return self.message(3, [self.field(1, b"".join(map(varint, half))) for half in (labels[:1], labels[1:])])
+            return self.message(
+                3, [self.field(1, b"".join(map(varint, half))) for half in (labels[:1], labels[1:])]
+            )
         return self.message(3, [self.field(1, b"".join(map(varint, labels)))])
 
     def feature_list(self, frames: np.ndarray) -> bytes:
-        features = [self.message(1, [self.message(1, [self.field(1, row.tobytes())])]) for row in frames]
-        if self.wild:  # a repeated field does not merge: an element that was cut in two would be two
+        features = [
+            self.message(1, [self.message(1, [self.field(1, row.tobytes())])]) for row in frames
+        ]
+        if (
+            self.wild
+        ):  # a repeated field does not merge: an element that was cut in two would be two
             features = [
-                self.field(1, self.message(1, [self.field(1, row.tobytes())]) + self.unknown()) for row in frames
+                self.field(1, self.message(1, [self.field(1, row.tobytes())]) + self.unknown())
+                for row in frames
             ]
         return self.message(2, features)
 
     def record(self, example: Example) -> bytes:
-        context = [self.entry(example.key, self.message(2, [self.message(1, [self.field(1, example.id.encode())])]))]
+        context = [
+            self.entry(
+                example.key,
+                self.message(2, [self.message(1, [self.field(1, example.id.encode())])]),
+            )
+        ]
         if example.labels is not None:
             context.append(self.entry("labels", self.message(2, [self.labels(example.labels)])))
-        context.append(self.entry("mean_rgb", self.message(2, [self.field(2, self.field(1, bytes(8)))])))
-        lists = [self.entry(name, self.feature_list(frames)) for name, frames in example.frames.items()]
+        context.append(
+            self.entry("mean_rgb", self.message(2, [self.field(2, self.field(1, bytes(8)))]))
+        )
+        lists = [
+            self.entry(name, self.feature_list(frames)) for name, frames in example.frames.items()
+        ]
         self.rng.shuffle(context)
         self.rng.shuffle(lists)
         if self.maybe():  # of two entries with one key the later counts
@@ -111,7 +133,10 @@ def examples(draw: st.DrawFn) -> list[Example]:
     found = []
     for number in range(draw(st.integers(1, 5))):
         count = draw(st.integers(1, 12))
-        frames = {name: seed.integers(0, 256, (count, width), dtype=np.uint8) for name, width in widths.items()}
+        frames = {
+            name: seed.integers(0, 256, (count, width), dtype=np.uint8)
+            for name, width in widths.items()
+        }
         labels = draw(st.lists(st.integers(0, 4000), max_size=5) | st.none())
         key = draw(st.sampled_from(["id", "video_id"]))
         found.append(Example(key, f"{number}{draw(st.text(max_size=6))}", labels, frames))

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from distillbench import hookspecs
-from distillbench.checks import CHECKS, Subject, verdicts
 from distillbench.cli.app import app
-from distillbench.config import Training
-from distillbench.kinds import KINDS
-from distillbench.knobs import knobs_of
-from distillbench.registry import Component, discover
+from distillbench.config.layers import Training
+from distillbench.registry import hookspecs
+from distillbench.registry.discovery import Component, discover
+from distillbench.registry.kinds import KINDS
+from distillbench.registry.knobs import knobs_of
+from distillbench.testing.promises import Subject
+from distillbench.testing.runner import CHECKS, verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -51,13 +52,19 @@ def generator():
 
 
 def test_pages_that_are_made_from_the_code_are_up_to_date(generator):
-    stale = [str(path.relative_to(ROOT)) for path, text in generator.documents().items() if path.read_text() != text]
+    stale = [
+        str(path.relative_to(ROOT))
+        for path, text in generator.documents().items()
+        if path.read_text() != text
+    ]
     assert not stale, "run make docs"
 
 
 def test_the_contract_names_every_check(generator):
     page = generator.contract()
-    assert all(f"`{check.name}`: {check.promise}" in page for checks in CHECKS.values() for check in checks)
+    assert all(
+        f"`{check.name}`: {check.promise}" in page for checks in CHECKS.values() for check in checks
+    )
 
 
 def test_every_check_has_a_promise_that_is_one_sentence():
@@ -69,12 +76,24 @@ def test_every_check_has_a_promise_that_is_one_sentence():
 def test_every_command_and_every_flag_is_on_the_page(generator):
     page = generator.command_line()
     group = typer.main.get_command(app)
-    commands = {**group.commands, **{f"data {name}": each for name, each in group.commands["data"].commands.items()}}
+    commands = {
+        **group.commands,
+        **{f"data {name}": each for name, each in group.commands["data"].commands.items()},
+    }
     del commands["data"]
-    parts = {title.strip(): text for title, _, text in (part.partition("\n") for part in page.split("\n## ")[1:])}
+    parts = {
+        title.strip(): text
+        for title, _, text in (part.partition("\n") for part in page.split("\n## ")[1:])
+    }
     assert {f"distillbench {name}" for name in commands} == set(parts)
     for name, command in commands.items():
-        flags = [flag for each in command.params if each.name != "help" for flag in each.opts if flag.startswith("--")]
+        flags = [
+            flag
+            for each in command.params
+            if each.name != "help"
+            for flag in each.opts
+            if flag.startswith("--")
+        ]
         assert [flag for flag in flags if flag not in parts[f"distillbench {name}"]] == []
 
 
@@ -96,9 +115,19 @@ def test_every_question_that_is_named_anywhere_is_installed():
     named = {
         (path.name, name)
         for path in files
-        for name in re.findall(r"sweep ((?:table|figure|controls)[\w/.-]*)", path.read_text(encoding="utf-8"))
+        for name in re.findall(
+            r"sweep ((?:table|figure|controls)[\w/.-]*)", path.read_text(encoding="utf-8")
+        )
     }
-    assert {name for _, name in named} >= {"table1", "table2", "table3", "table4", "figure2", "figure3", "controls"}
+    assert {name for _, name in named} >= {
+        "table1",
+        "table2",
+        "table3",
+        "table4",
+        "figure2",
+        "figure3",
+        "controls",
+    }
     assert all(discover().question(name.rstrip(".")).is_file() for _, name in named)
     assert not [path for path in files if "benchmarks/paper" in path.read_text(encoding="utf-8")]
 
@@ -115,10 +144,14 @@ def test_every_example_of_writing_a_plugin_keeps_the_contract(tmp_path):
 
 
 def test_the_readmes_selector_keeps_the_contract(tmp_path):
-    (block,) = [block for block in PYTHON.findall((ROOT / "README.md").read_text()) if "hookimpl" in block]
+    (block,) = [
+        block for block in PYTHON.findall((ROOT / "README.md").read_text()) if "hookimpl" in block
+    ]
     path = tmp_path / "readme_selector.py"
     imports = "import torch\nfrom distillbench import hookimpl\n"
-    path.write_text(imports + "from distillbench.interfaces import NO_FRAME, FrameSelector\n" + block)
+    path.write_text(
+        imports + "from distillbench.interfaces import NO_FRAME, FrameSelector\n" + block
+    )
     assert crosses_of(offered_by(loaded(path, "readme_selector"))) == []
 
 
@@ -132,7 +165,10 @@ def cited(pattern: re.Pattern[str], text: str) -> set[str]:
 
 def test_every_row_and_section_that_the_code_cites_is_on_the_page_of_the_paper():
     page = (ROOT / "docs" / "paper.md").read_text()
-    rows, sections = set(re.findall(r"^\| (\d+) \|", page, re.M)), set(re.findall(r"^## (\d+)\.", page, re.M))
+    rows, sections = (
+        set(re.findall(r"^\| (\d+) \|", page, re.M)),
+        set(re.findall(r"^## (\d+)\.", page, re.M)),
+    )
     assert rows == {str(number) for number in range(1, 28)}
     citing = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "distillbench").rglob("*.py")]
     citing += [*(ROOT / "docs" / "decisions").glob("*.md")]
@@ -166,7 +202,11 @@ def test_the_readme_links_every_page_of_the_documentation():
 
 
 def test_every_link_of_the_documentation_leads_somewhere():
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]:
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").rglob("*.md"),
+    ]:
         targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
         local = [target for target in targets if "://" not in target]
         assert not [target for target in local if not (path.parent / target).exists()], path

@@ -29,7 +29,10 @@ def environment(tmp_path):
         script.write_text(f'#!/bin/sh\nexec "{folder / "bin" / "python"}" -m {command} "$@"\n')
         script.chmod(0o755)
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
-    offline = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # pip reads that 0 as --no-build-isolation
+    offline = {
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+    }  # pip reads that 0 as --no-build-isolation
     return {**os.environ, **offline, "PATH": path, "VIRTUAL_ENV": str(folder)}
 
 
@@ -45,7 +48,9 @@ def test_the_tutorial_runs(environment, tmp_path):
             (place / name).write_text(text, encoding="utf-8")
             continue
         for line in text.splitlines():
-            done = subprocess.run(line, shell=True, cwd=place, env=environment, capture_output=True, text=True)
+            done = subprocess.run(
+                line, shell=True, cwd=place, env=environment, capture_output=True, text=True
+            )
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
             said = done.stdout
     assert "my-selector" in said, "the last command shows the rows of the new plugin"

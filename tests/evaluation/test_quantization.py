@@ -54,10 +54,16 @@ def clips(videos: int = 3, frames: int = 4, width: int = 16) -> Clips:
 def test_standard_modules_of_a_plugin_are_quantised_without_its_help() -> None:
     model = Model(Recurrent(16), Linear(32, 5), Codec()).eval()
     small = quantized(model)
-    assert not any(isinstance(module, nn.Linear | nn.LSTM) for module in small.modules() if type(module) is nn.Linear)
+    assert not any(
+        isinstance(module, nn.Linear | nn.LSTM)
+        for module in small.modules()
+        if type(module) is nn.Linear
+    )
     assert weight_bytes(small) < 0.4 * weight_bytes(model)
     with torch.no_grad():
-        torch.testing.assert_close(small(clips()).logits, model(clips()).logits, atol=0.02, rtol=0.02)
+        torch.testing.assert_close(
+            small(clips()).logits, model(clips()).logits, atol=0.02, rtol=0.02
+        )
 
 
 def test_the_network_itself_is_left_as_it_was() -> None:

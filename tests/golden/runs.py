@@ -32,7 +32,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 TABLES = ("table1", "table2", "table3", "table4", "controls")
-NOT_COMPARED = frozenset({"seconds", "latency", "evaluation_seconds", "peak_memory", "seconds_of_this_run"})
+NOT_COMPARED = frozenset(
+    {"seconds", "latency", "evaluation_seconds", "peak_memory", "seconds_of_this_run"}
+)
 """What a clock or an allocator says."""
 
 _TINY = {
@@ -58,10 +60,15 @@ _SHARDS = {
     "training.batch_size": 32,
     "training.threads": 1,
 }
-_SMALL_PRESET = {"teacher.cell_size": 12, "student.cell_size": 12, "training.epochs": 2, "training.batch_size": 32}
+_SMALL_PRESET = {
+    "teacher.cell_size": 12,
+    "student.cell_size": 12,
+    "training.epochs": 2,
+    "training.batch_size": 32,
+}
 
 
-def questions() -> Iterator[tuple[str, list[str]]]:
+def sweep_files() -> Iterator[tuple[str, list[str]]]:
     """Yields every golden run's name and its command line."""
     for schedule in ("teacher", "scratch"):
         yield f"digits {schedule}", _asked(_TINY, schedule=schedule)
@@ -71,13 +78,22 @@ def questions() -> Iterator[tuple[str, list[str]]]:
         for head in ("separate", "copy", "tied", "frozen"):
             knobs = {**_TINY, "schedule.head": head}
             yield f"heads {schedule} {head}", _asked(knobs, schedule=schedule, loss="rep,ce,pred")
-    yield "heads serial own", _asked({**_TINY, "schedule.finetune_head": "own"}, schedule="serial", loss="rep")
+    yield (
+        "heads serial own",
+        _asked({**_TINY, "schedule.finetune_head": "own"}, schedule="serial", loss="rep"),
+    )
     for selector in ("random", "first", "first-middle-last"):
         yield f"digits scratch {selector}", _asked(_TINY, schedule="scratch", selector=selector)
     for schedule in ("scratch", "serial"):
-        yield f"digits {schedule} redrawn", _asked(_TINY, schedule=schedule, train_selector="random")
+        yield (
+            f"digits {schedule} redrawn",
+            _asked(_TINY, schedule=schedule, train_selector="random"),
+        )
         jittered = {**_TINY, "train_selector.jitter": "true"}
-        yield f"digits {schedule} jittered", _asked(jittered, schedule=schedule, train_selector="uniform")
+        yield (
+            f"digits {schedule} jittered",
+            _asked(jittered, schedule=schedule, train_selector="uniform"),
+        )
     for knob, value in (
         ("schedule.targets", "shuffled"),
         ("schedule.targets", "same-frames"),
@@ -92,20 +108,27 @@ def questions() -> Iterator[tuple[str, list[str]]]:
     yield "digits bf16", _asked({**_TINY, "training.precision": "bf16"}, schedule="serial")
     for preset in ("paper", "released-code"):
         knobs = {k: v for k, v in _TINY.items() if k.startswith("data.")} | _SMALL_PRESET
-        yield f"presets {preset}", _asked(knobs | {"training.threads": 1}, schedule="serial", preset=preset, k="5")
+        yield (
+            f"presets {preset}",
+            _asked(knobs | {"training.threads": 1}, schedule="serial", preset=preset, k="5"),
+        )
     for schedule in ("teacher", "scratch", "serial", "parallel"):
         yield f"shards {schedule}", _asked(_SHARDS, data="synthetic", schedule=schedule)
 
 
 def _asked(knobs: Mapping[str, object], **choices: str) -> list[str]:
-    words = [word for name, value in {"k": "4", **choices}.items() for word in (f"--{name.replace('_', '-')}", value)]
+    words = [
+        word
+        for name, value in {"k": "4", **choices}.items()
+        for word in (f"--{name.replace('_', '-')}", value)
+    ]
     return words + [word for name, value in knobs.items() for word in ("--set", f"{name}={value}")]
 
 
 def make(folder: Path) -> dict[str, Any]:
     """Makes every golden run in a folder and returns its numbers by name, and those of the tables."""
     found: dict[str, Any] = {}
-    for name, words in questions():
+    for name, words in sweep_files():
         results = folder / name.partition(" ")[0]
         made = Path(_call("run", *words, "--results", str(results)).splitlines()[-1])
         found[name] = _numbers_of(made)
@@ -167,14 +190,19 @@ def _digest(path: Path) -> str:
 def main() -> None:
     """Makes the golden runs and prints their numbers."""
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})  # before torch is loaded
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT}
+        )  # before torch is loaded
     from distillbench.evaluation import latency
 
     latency._FEWEST, latency._SECONDS = 2, 0.0  # times are not compared
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DISTILLBENCH_CACHE"] = folder
         found = {"processor": processor(), **make(Path(folder))}
-    lines = (f"{json.dumps(name)}: {json.dumps(numbers, sort_keys=True)}" for name, numbers in found.items())
+    lines = (
+        f"{json.dumps(name)}: {json.dumps(numbers, sort_keys=True)}"
+        for name, numbers in found.items()
+    )
     print("{\n" + ",\n".join(lines) + "\n}")
 
 

@@ -50,11 +50,16 @@ def test_elsewhere_numbers_may_differ_by_rounding_and_no_more() -> None:
 
 def test_every_golden_run_gives_the_numbers_that_it_gave() -> None:
     known = json.loads((HERE / "golden.json").read_text(encoding="utf-8"))
-    made = subprocess.run([sys.executable, str(HERE / "runs.py")], capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        [sys.executable, str(HERE / "runs.py")], capture_output=True, text=True, check=False
+    )
     assert made.returncode == 0, made.stderr
     found = json.loads(made.stdout)
     same_processor = found.pop("processor") == known.pop("processor")
-    ours, theirs = (dict(leaf for name, run in runs.items() for leaf in leaves(run, name)) for runs in (found, known))
+    ours, theirs = (
+        dict(leaf for name, run in runs.items() for leaf in leaves(run, name))
+        for runs in (found, known)
+    )
     assert ours.keys() == theirs.keys()
     different = {
         name: (theirs[name], value)

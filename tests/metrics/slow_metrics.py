@@ -14,7 +14,9 @@ Pair = tuple[float, bool]
 
 def best(scores: Sequence[float], count: int) -> list[int]:
     """The classes of the `count` best scores; of equal ones the lower class first."""
-    return sorted((c for c in range(len(scores)) if scores[c] > -inf), key=lambda c: (-scores[c], c))[:count]
+    return sorted(
+        (c for c in range(len(scores)) if scores[c] > -inf), key=lambda c: (-scores[c], c)
+    )[:count]
 
 
 def average_precision(pool: Sequence[Pair], positives: int) -> float:
@@ -36,7 +38,9 @@ def _precisions(order: Sequence[bool], ranked: int, hits: int) -> float:
     return total
 
 
-def slow_metrics(scores: Sequence[Sequence[float]], labels: Sequence[Sequence[bool]]) -> dict[str, float]:
+def slow_metrics(
+    scores: Sequence[Sequence[float]], labels: Sequence[Sequence[bool]]
+) -> dict[str, float]:
     """All metrics of a matrix of scores and one of labels."""
     classes = len(scores[0])
     kept = [(v, c) for v, row in enumerate(scores) for c in best(row, 20)]
@@ -52,7 +56,8 @@ def slow_metrics(scores: Sequence[Sequence[float]], labels: Sequence[Sequence[bo
         "gap": average_precision(pool, sum(positives)),
         "map_at_20": sum(aps) / len(aps),
         "map_at_20_all_classes": sum(aps) / classes,
-        "hit_at_1": sum(any(labels[v][c] for c in best(row, 1)) for v, row in enumerate(scores)) / len(scores),
+        "hit_at_1": sum(any(labels[v][c] for c in best(row, 1)) for v, row in enumerate(scores))
+        / len(scores),
         "perr": sum(perr) / len(perr),
         "ties": sum(a == b and hit and not other for a, hit in pool for b, other in pool),
     }

@@ -26,7 +26,9 @@ def drawn(videos: int, classes: int, seed: int, coarse: bool = False) -> tuple[T
 def expected(scores: Tensor, labels: Tensor) -> float:
     present = labels.any(0)
     truth, found = labels[:, present].numpy(), scores[:, present].numpy()
-    return float(np.mean([average_precision_score(truth[:, c], found[:, c]) for c in range(truth.shape[1])]))
+    return float(
+        np.mean([average_precision_score(truth[:, c], found[:, c]) for c in range(truth.shape[1])])
+    )
 
 
 def batches(scores: Tensor, labels: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -66,7 +68,9 @@ def test_a_class_without_positive_has_no_average_precision() -> None:
     labels[:, 2] = False
     accumulator = MeanAveragePrecision(4)
     accumulator.update(scores, labels)
-    assert np.isnan(accumulator.average_precisions()).tolist() == [not any_ for any_ in labels.any(0).tolist()]
+    assert np.isnan(accumulator.average_precisions()).tolist() == [
+        not any_ for any_ in labels.any(0).tolist()
+    ]
 
 
 def test_merged_accumulators_equal_one_pass() -> None:

@@ -18,7 +18,9 @@ from measuring import measured
 def predictions() -> Predictions:
     accumulator = TopK(30)
     generator = torch.Generator().manual_seed(0)
-    accumulator.update(torch.randn(6, 30, generator=generator), torch.rand(6, 30, generator=generator) < 0.2)
+    accumulator.update(
+        torch.randn(6, 30, generator=generator), torch.rand(6, 30, generator=generator) < 0.2
+    )
     return accumulator.predictions(["plain", 'quote " and \n line', "ünïcode", "", "e", "f"])
 
 
@@ -45,7 +47,9 @@ def test_names_must_be_as_many_as_videos() -> None:
         TopK(3).predictions(["a"])
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(predictions: Predictions, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_other(
+    predictions: Predictions, tmp_path: Path
+) -> None:
     target = tmp_path / "top20.safetensors"
     target.mkdir()
     with pytest.raises(ResultError, match="cannot be written"):
@@ -53,7 +57,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(predictions: Prediction
     assert [path.name for path in tmp_path.iterdir()] == ["top20.safetensors"]
 
 
-def test_a_file_that_is_missing_damaged_or_of_another_kind_is_named(predictions: Predictions, tmp_path: Path) -> None:
+def test_a_file_that_is_missing_damaged_or_of_another_kind_is_named(
+    predictions: Predictions, tmp_path: Path
+) -> None:
     path = tmp_path / "top20.safetensors"
     with pytest.raises(ResultError, match="cannot read predictions: No such file"):
         load(path)

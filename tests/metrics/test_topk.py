@@ -38,8 +38,12 @@ def agrees(found: SimpleNamespace, scores: Tensor, labels: Tensor) -> None:
         assert getattr(found, name) == pytest.approx(value, abs=1e-6), name
 
 
-@pytest.mark.parametrize(("videos", "classes", "rate"), [(60, 700, 0.01), (40, 30, 0.2), (30, 10, 0.3), (20, 25, 0.9)])
-def test_random_scores_give_what_the_definitions_give(videos: int, classes: int, rate: float) -> None:
+@pytest.mark.parametrize(
+    ("videos", "classes", "rate"), [(60, 700, 0.01), (40, 30, 0.2), (30, 10, 0.3), (20, 25, 0.9)]
+)
+def test_random_scores_give_what_the_definitions_give(
+    videos: int, classes: int, rate: float
+) -> None:
     scores, labels = drawn(videos, classes, seed=videos, rate=rate)
     agrees(metrics(scores, labels), scores, labels)
 
@@ -51,7 +55,10 @@ def test_tied_scores_give_the_mean_over_all_orders_of_the_tied(data: st.DataObje
     levels = 2 if classes < 4 else 24
     level = st.integers(0, levels)
     rows = [data.draw(st.lists(level, min_size=classes, max_size=classes)) for _ in range(videos)]
-    truth = [data.draw(st.lists(st.booleans(), min_size=classes, max_size=classes)) for _ in range(videos)]
+    truth = [
+        data.draw(st.lists(st.booleans(), min_size=classes, max_size=classes))
+        for _ in range(videos)
+    ]
     if not any(map(any, truth)) or max(np.bincount(np.concatenate(rows))) > 7:
         return
     scores, labels = torch.tensor(rows, dtype=torch.float32), torch.tensor(truth)
@@ -73,7 +80,9 @@ def test_negative_zero_ties_with_zero() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 99), cuts=st.lists(st.integers(0, 40), max_size=4), coarse=st.booleans())
-def test_neither_batches_nor_the_order_of_videos_matter(seed: int, cuts: list[int], coarse: bool) -> None:
+def test_neither_batches_nor_the_order_of_videos_matter(
+    seed: int, cuts: list[int], coarse: bool
+) -> None:
     scores, labels = drawn(40, 300, seed)
     scores = scores.mul(2).round() if coarse else scores
     order = torch.randperm(40, generator=torch.Generator().manual_seed(seed))
@@ -100,9 +109,13 @@ def test_accumulators_of_different_classes_do_not_merge() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("label_dtype", [torch.uint8, torch.float32, torch.int64])
-def test_every_type_of_score_and_label_is_taken(dtype: torch.dtype, label_dtype: torch.dtype) -> None:
+def test_every_type_of_score_and_label_is_taken(
+    dtype: torch.dtype, label_dtype: torch.dtype
+) -> None:
     scores, labels = drawn(10, 30, seed=2)
-    assert metrics(scores.to(dtype), labels.to(label_dtype)) == metrics(scores.to(dtype).float(), labels)
+    assert metrics(scores.to(dtype), labels.to(label_dtype)) == metrics(
+        scores.to(dtype).float(), labels
+    )
 
 
 def test_numpy_arrays_are_taken() -> None:

@@ -11,7 +11,9 @@ from distillbench_plugins.datasets.digits import Digits
 
 
 def test_two_opens_agree_and_another_seed_does_not() -> None:
-    first, again, other = (Digits(train=20, validation=5, test=5, seed=seed).splits() for seed in (0, 0, 1))
+    first, again, other = (
+        Digits(train=20, validation=5, test=5, seed=seed).splits() for seed in (0, 0, 1)
+    )
     assert first.train.fingerprint == again.train.fingerprint != other.train.fingerprint
     assert first.train.fingerprint != first.test.fingerprint
 
@@ -20,7 +22,8 @@ def test_labels_are_the_digits_shown() -> None:
     splits = Digits(train=200, validation=5, test=5, noise=0, jitter=0).splits()
     dense = splits.train.labels.dense(torch.arange(200))
     shots = [
-        len(video.unique(dim=0)) for video in splits.train.read(torch.arange(200), torch.arange(60).expand(200, -1))
+        len(video.unique(dim=0))
+        for video in splits.train.read(torch.arange(200), torch.arange(60).expand(200, -1))
     ]
     assert all(4 <= count <= 9 for count in shots)
     assert bool((dense.sum(1) >= 1).all())
@@ -31,7 +34,9 @@ def test_no_image_is_in_two_splits() -> None:
     splits = Digits(train=300, validation=100, test=100, noise=0, jitter=0).splits()
     seen = []
     for videos in (splits.train, splits.validation, splits.test):
-        frames = videos.read(torch.arange(len(videos)), torch.arange(60).expand(len(videos), -1)).flatten(0, 1)
+        frames = videos.read(
+            torch.arange(len(videos)), torch.arange(60).expand(len(videos), -1)
+        ).flatten(0, 1)
         seen.append({bytes(image.numpy()) for image in frames.unique(dim=0)})
     assert not seen[0] & seen[1]
     assert not seen[0] & seen[2]
@@ -56,7 +61,8 @@ def test_only_the_frames_asked_for_are_read() -> None:
 
 def test_noise_has_the_deviation_asked_for() -> None:
     clean, noised = (
-        Digits(train=100, validation=5, test=5, noise=noise, jitter=0).splits().train for noise in (0.0, 3.0)
+        Digits(train=100, validation=5, test=5, noise=noise, jitter=0).splits().train
+        for noise in (0.0, 3.0)
     )
     values = [
         v.codec.scale * 16 * v.read(torch.arange(100), torch.arange(60).expand(100, -1)).float()

@@ -17,7 +17,11 @@ HEADS = [MixtureOfExperts, Logistic]
 def reference(head: MixtureOfExperts, summary: Tensor) -> Tensor:
     """The probability as the formula reads, in float64."""
     summary = summary.double()
-    gates = (summary @ head.gates.weight.double().T).view(-1, head.classes, head.mixtures + 1).softmax(2)
+    gates = (
+        (summary @ head.gates.weight.double().T)
+        .view(-1, head.classes, head.mixtures + 1)
+        .softmax(2)
+    )
     experts = (summary @ head.experts.weight.double().T + head.experts.bias.double()).view(
         -1, head.classes, head.mixtures
     )
@@ -26,11 +30,15 @@ def reference(head: MixtureOfExperts, summary: Tensor) -> Tensor:
 
 @settings(max_examples=20, deadline=None)
 @given(mixtures=st.integers(1, 4), seed=st.integers(0, 99), scale=st.sampled_from([0.1, 1.0, 5.0]))
-def test_mixture_probabilities_agree_with_the_formula_in_float64(mixtures: int, seed: int, scale: float) -> None:
+def test_mixture_probabilities_agree_with_the_formula_in_float64(
+    mixtures: int, seed: int, scale: float
+) -> None:
     torch.manual_seed(seed)
     head = MixtureOfExperts(5, 7, mixtures=mixtures).eval()
     summary = scale * torch.randn(3, 5)
-    torch.testing.assert_close(head(summary).double().sigmoid(), reference(head, summary), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        head(summary).double().sigmoid(), reference(head, summary), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_mixture_logits_stay_exact_where_probabilities_round_to_zero_or_one() -> None:
@@ -44,7 +52,9 @@ def test_mixture_logits_stay_exact_where_probabilities_round_to_zero_or_one() ->
 
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize("scale", [0.0, 1e3, 1e10, 1e30])
-def test_logits_and_gradients_are_finite_however_large_the_encoding(kind: type[Head], scale: float) -> None:
+def test_logits_and_gradients_are_finite_however_large_the_encoding(
+    kind: type[Head], scale: float
+) -> None:
     head = kind(5, 7).eval()
     summary = (scale * torch.randn(4, 5)).requires_grad_()
     logits = head(summary)

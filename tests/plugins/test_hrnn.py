@@ -17,7 +17,9 @@ from distillbench_plugins.encoders.hrnn import StudentHRNN, TeacherHRNN
 WIDTH, CELL = 6, 8
 
 
-def clips(lengths: list[int], slots: int | None = None, dtype: torch.dtype = torch.float32) -> Clips:
+def clips(
+    lengths: list[int], slots: int | None = None, dtype: torch.dtype = torch.float32
+) -> Clips:
     longest = max(lengths)
     frames = torch.randn(len(lengths), longest, WIDTH, dtype=dtype)
     real = torch.arange(longest) < torch.tensor(lengths)[:, None]
@@ -28,7 +30,9 @@ def clips(lengths: list[int], slots: int | None = None, dtype: torch.dtype = tor
 def alone(batch: Clips, video: int) -> Clips:
     length = int(batch.lengths[video])
     rows = slice(video, video + 1)
-    return Clips(batch.frames[rows, :length], batch.lengths[rows], batch.times[rows, :length], batch.slots)
+    return Clips(
+        batch.frames[rows, :length], batch.lengths[rows], batch.times[rows, :length], batch.slots
+    )
 
 
 def states_of(encoding: Encoding) -> States:
@@ -57,15 +61,22 @@ def as_the_paper_says(encoder: TeacherHRNN, frames: Tensor, block: int) -> Tenso
 
 
 def test_the_encoding_is_the_papers_c1_h1_c2_h2_of_an_lstm_over_block_codes() -> None:
-    encoder, batch = built(TeacherHRNN, WIDTH, cell_size=CELL).double(), clips([41, 7, 20], dtype=torch.float64)
+    encoder, batch = (
+        built(TeacherHRNN, WIDTH, cell_size=CELL).double(),
+        clips([41, 7, 20], dtype=torch.float64),
+    )
     summary = encoder(batch).summary
     for video in range(3):
         one = alone(batch, video).frames[0]
         torch.testing.assert_close(summary[video], as_the_paper_says(encoder, one, 20))
 
 
-@pytest.mark.parametrize(("slots", "block"), [(6, 3), (10, 5), (15, 5), (20, 5), (30, 5), (7, 3), (1, 3)])
-def test_a_students_blocks_hold_five_frames_where_k_divides_by_five_and_three_elsewhere(slots: int, block: int) -> None:
+@pytest.mark.parametrize(
+    ("slots", "block"), [(6, 3), (10, 5), (15, 5), (20, 5), (30, 5), (7, 3), (1, 3)]
+)
+def test_a_students_blocks_hold_five_frames_where_k_divides_by_five_and_three_elsewhere(
+    slots: int, block: int
+) -> None:
     batch = clips([slots, 1])
     torch.manual_seed(0)
     by_rule = built(StudentHRNN, WIDTH, cell_size=CELL)
@@ -84,7 +95,9 @@ def test_a_students_blocks_hold_five_frames_where_k_divides_by_five_and_three_el
 def test_padding_is_never_seen_and_a_clip_is_encoded_as_if_alone(
     lengths: list[int], block_length: int, state: str, rubbish: float
 ) -> None:
-    encoder = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=block_length, state=state).double()  # type: ignore[arg-type]
+    encoder = built(
+        TeacherHRNN, WIDTH, cell_size=CELL, block_length=block_length, state=state
+    ).double()  # type: ignore[arg-type]
     batch = clips(lengths, dtype=torch.float64)
     encoding = encoder(batch, with_states=True)
     padded = torch.cat([batch.frames, torch.zeros(len(lengths), 2, WIDTH, dtype=torch.float64)], 1)
@@ -95,7 +108,9 @@ def test_padding_is_never_seen_and_a_clip_is_encoded_as_if_alone(
     for video, length in enumerate(lengths):
         single = encoder(alone(batch, video), with_states=True)
         torch.testing.assert_close(encoding.summary[video], single.summary[0])
-        torch.testing.assert_close(states_of(encoding).values[video, :length], states_of(single).values[0])
+        torch.testing.assert_close(
+            states_of(encoding).values[video, :length], states_of(single).values[0]
+        )
         assert not states_of(encoding).values[video, length:].any()
 
 
@@ -168,7 +183,9 @@ def test_dropout_acts_where_it_is_placed_and_in_training_alone(place: str) -> No
 def test_every_weight_learns_from_a_video_of_several_blocks() -> None:
     encoder = built(TeacherHRNN, WIDTH, cell_size=CELL, block_length=3)
     encoder(clips([7, 2])).summary.sum().backward()
-    assert all(weight.grad is not None and bool(weight.grad.any()) for weight in encoder.parameters())
+    assert all(
+        weight.grad is not None and bool(weight.grad.any()) for weight in encoder.parameters()
+    )
 
 
 def test_the_input_is_left_as_it_was() -> None:
@@ -188,7 +205,10 @@ def test_autocast_gives_a_float32_summary_near_the_exact_one() -> None:
 
 def macs(encoder: Encoder, frames: int) -> int:
     batch = Clips(
-        torch.empty(1, frames, 1152, device="meta"), torch.tensor([frames]), torch.arange(frames)[None], frames
+        torch.empty(1, frames, 1152, device="meta"),
+        torch.tensor([frames]),
+        torch.arange(frames)[None],
+        frames,
     )
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         encoder(batch)
@@ -214,7 +234,11 @@ def test_the_published_convention_gives_the_digits_of_table_4() -> None:
         teacher, student = TeacherHRNN(1152), StudentHRNN(1152)
     assert teacher.published_macs(1, 1024) == 16_807_936
     assert f"{teacher.published_macs(300, 1024) / 1e9:.3f}" == "5.042"
-    assert [f"{student.published_macs(n, 1024) / 1e9:.3f}" for n in (30, 15, 9)] == ["0.504", "0.252", "0.151"]
+    assert [f"{student.published_macs(n, 1024) / 1e9:.3f}" for n in (30, 15, 9)] == [
+        "0.504",
+        "0.252",
+        "0.151",
+    ]
 
 
 def test_knobs_that_cannot_be_are_refused_all_at_once() -> None:

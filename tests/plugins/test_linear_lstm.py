@@ -18,14 +18,23 @@ def test_it_computes_what_the_lstm_computes(sizes: list[int], layers: int) -> No
     lstm = LSTM(3, 4, layers).double().eval()
     frames = torch.randn(sum(sizes), 3, dtype=torch.float64)
     with torch.no_grad():
-        for ours, theirs in zip(lstm.with_linears()(frames, sizes), lstm(frames, sizes), strict=True):
+        for ours, theirs in zip(
+            lstm.with_linears()(frames, sizes), lstm(frames, sizes), strict=True
+        ):
             torch.testing.assert_close(ours.cell, theirs.cell)
             torch.testing.assert_close(ours.hidden, theirs.hidden)
 
 
 def test_every_product_is_a_linear() -> None:
-    products = [module for module in LSTM(3, 4, 2).with_linears().modules() if type(module) is nn.Linear]
-    assert sorted(tuple(linear.weight.shape) for linear in products) == [(16, 3), (16, 4), (16, 4), (16, 4)]
+    products = [
+        module for module in LSTM(3, 4, 2).with_linears().modules() if type(module) is nn.Linear
+    ]
+    assert sorted(tuple(linear.weight.shape) for linear in products) == [
+        (16, 3),
+        (16, 4),
+        (16, 4),
+        (16, 4),
+    ]
 
 
 def test_training_the_lstm_further_does_not_change_the_copy() -> None:

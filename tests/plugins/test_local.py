@@ -1,4 +1,4 @@
-"""How many runs the executor `local` makes at once, and how it is asked; `results/test_sweep.py` kills its processes."""
+"""How many runs the executor `local` makes at once, and how it is asked; `experiments/test_sweep.py` kills its processes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from distillbench.config.run_spec import Choice
 from distillbench.interfaces import Demand
-from distillbench.setup import Choice
 
 
 def built(registry, demand, **knobs):
@@ -31,11 +31,23 @@ def test_auto_never_has_more_workers_than_runs_nor_than_cores_and_one_on_a_gpu(r
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--workers", "0"], "executor local: workers takes auto or a whole number of at least 1; found 0"),
-        (["--workers", "-1"], "executor local: workers takes auto or a whole number of at least 1; found -1"),
+        (
+            ["--workers", "0"],
+            "executor local: workers takes auto or a whole number of at least 1; found 0",
+        ),
+        (
+            ["--workers", "-1"],
+            "executor local: workers takes auto or a whole number of at least 1; found -1",
+        ),
         (["--workers", "many"], "executor local: knob 'workers' takes auto | int, found 'many'"),
-        (["--set", "executor.workers=1.5"], "executor local: knob 'workers' takes auto | int, found '1.5'"),
-        (["--set", "executor.worker=2"], "executor local has no knob 'worker', did you mean 'workers'?"),
+        (
+            ["--set", "executor.workers=1.5"],
+            "executor local: knob 'workers' takes auto | int, found '1.5'",
+        ),
+        (
+            ["--set", "executor.worker=2"],
+            "executor local has no knob 'worker', did you mean 'workers'?",
+        ),
         (["--executor", "locall"], "no executor is called 'locall', did you mean 'local'?"),
     ],
 )

@@ -38,14 +38,19 @@ LOSSES: dict[str, LabelLoss | MatchingLoss] = {
 MATCHES = [name for name in LOSSES if not name.startswith("ce")]
 
 
-def output(times: list[list[int]], seed: int = 0, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Output:
+def output(
+    times: list[list[int]], seed: int = 0, scale: float = 1.0, dtype: torch.dtype = torch.float32
+) -> Output:
     drawn = torch.Generator().manual_seed(seed)
 
     def values(*shape: int) -> Tensor:
         return (scale * torch.randn(*shape, generator=drawn)).to(dtype).requires_grad_()
 
     at = torch.tensor(times)
-    return Output(Encoding(values(len(at), 6), {"lower": States(values(*at.shape, 6), at)}), values(len(at), 5))
+    return Output(
+        Encoding(values(len(at), 6), {"lower": States(values(*at.shape, 6), at)}),
+        values(len(at), 5),
+    )
 
 
 def labels_of(videos: int) -> Tensor:
@@ -56,9 +61,13 @@ def states_of(one: Output) -> Tensor:
     return one.encoding.states["lower"].values
 
 
-def value_of(loss: LabelLoss | MatchingLoss, student: Output, teacher: Output, labels: Tensor) -> Tensor:
+def value_of(
+    loss: LabelLoss | MatchingLoss, student: Output, teacher: Output, labels: Tensor
+) -> Tensor:
     batch = LossBatch(labels, torch.arange(len(labels)))
-    value: Tensor = loss(student, batch) if isinstance(loss, LabelLoss) else loss(student, teacher, batch)
+    value: Tensor = (
+        loss(student, batch) if isinstance(loss, LabelLoss) else loss(student, teacher, batch)
+    )
     return value
 
 
@@ -73,7 +82,9 @@ def pair(scale: float = 1.0, dtype: torch.dtype = torch.float32) -> tuple[Output
 def doubled(one: Output) -> Output:
     states = one.encoding.states["lower"]
     twice = States(states.values.repeat(2, 1, 1), states.times.repeat(2, 1))
-    return Output(Encoding(one.encoding.summary.repeat(2, 1), {"lower": twice}), one.logits.repeat(2, 1))
+    return Output(
+        Encoding(one.encoding.summary.repeat(2, 1), {"lower": twice}), one.logits.repeat(2, 1)
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -110,7 +121,9 @@ def test_a_match_is_zero_and_pulls_nowhere_where_the_student_is_the_teacher(name
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_logits_of_fifty_and_bfloat16_stay_finite_and_are_summed_in_float32(name: str, dtype: torch.dtype) -> None:
+def test_logits_of_fifty_and_bfloat16_stay_finite_and_are_summed_in_float32(
+    name: str, dtype: torch.dtype
+) -> None:
     student, teacher = pair(scale=50.0, dtype=dtype)
     value = value_of(LOSSES[name], student, teacher, labels_of(2))
     value.backward()
@@ -139,7 +152,9 @@ def test_cross_entropy_sums_over_classes_and_averages_over_the_batch() -> None:
     by_hand = -(labels * p.log() + (1 - labels) * (1 - p).log()).sum() / 2
     torch.testing.assert_close(value_of(CrossEntropy(CONTEXT), student, student, labels), by_hand)
     smoothed = value_of(CrossEntropy(CONTEXT, label_smoothing=0.2), student, student, labels)
-    torch.testing.assert_close(smoothed, value_of(CrossEntropy(CONTEXT), student, student, 0.8 * labels + 0.1))
+    torch.testing.assert_close(
+        smoothed, value_of(CrossEntropy(CONTEXT), student, student, 0.8 * labels + 0.1)
+    )
 
 
 def test_label_smoothing_beyond_one_is_refused() -> None:
@@ -156,12 +171,20 @@ def test_rep_is_the_squared_distance_of_encodings() -> None:
 def test_rep_intermediate_compares_states_after_the_same_frames_from_position_one_on() -> None:
     student, teacher = pair()
     ours, theirs = states_of(student), states_of(teacher)
-    same_frames = [(0, 1, 2), (0, 2, 4), (1, 1, 3)]  # video, the student's position, the teacher's frame
+    same_frames = [
+        (0, 1, 2),
+        (0, 2, 4),
+        (1, 1, 3),
+    ]  # video, the student's position, the teacher's frame
     between = sum(((ours[v, p] - theirs[v, t]) ** 2).sum() for v, p, t in same_frames) / 2
-    inner = value_of(IntermediateRepresentation(CONTEXT, final=False), student, teacher, labels_of(2))
+    inner = value_of(
+        IntermediateRepresentation(CONTEXT, final=False), student, teacher, labels_of(2)
+    )
     torch.testing.assert_close(inner, between)
     final = value_of(LOSSES["rep"], student, teacher, labels_of(2))
-    torch.testing.assert_close(value_of(LOSSES["rep-intermediate"], student, teacher, labels_of(2)), inner + final)
+    torch.testing.assert_close(
+        value_of(LOSSES["rep-intermediate"], student, teacher, labels_of(2)), inner + final
+    )
 
 
 def test_rep_intermediate_leaves_out_frames_the_teacher_did_not_see() -> None:
@@ -180,11 +203,15 @@ def test_rep_intermediate_of_a_single_frame_is_the_final_match() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 999), st.sampled_from([0.5, 3.0, 20.0]))
-def test_bernoulli_divergence_agrees_with_float64_and_is_never_negative(seed: int, scale: float) -> None:
+def test_bernoulli_divergence_agrees_with_float64_and_is_never_negative(
+    seed: int, scale: float
+) -> None:
     student, teacher = output([[0]], seed, scale), output([[0]], seed + 1, scale)
     value = value_of(LOSSES["pred-bernoulli"], student, teacher, labels_of(1))
     t, s = teacher.logits.double(), student.logits.double()
-    cross = t.sigmoid() * softplus(-s) + (-t).sigmoid() * softplus(s)  # torch's own divergence overflows at such logits
+    cross = t.sigmoid() * softplus(-s) + (-t).sigmoid() * softplus(
+        s
+    )  # torch's own divergence overflows at such logits
     exact = (cross - t.sigmoid() * softplus(-t) - (-t).sigmoid() * softplus(t)).sum()
     assert value >= -1e-6
     torch.testing.assert_close(value.double(), exact, rtol=1e-4, atol=1e-5)
@@ -201,7 +228,9 @@ def test_categorical_divergence_is_that_of_the_sigmoids_normalised_over_classes(
 def test_squared_divergence_is_that_of_probabilities_and_the_sum_is_as_released() -> None:
     student, teacher = pair()
     by_hand = ((teacher.logits.sigmoid() - student.logits.sigmoid()) ** 2).sum()
-    torch.testing.assert_close(value_of(LOSSES["pred-squared"], student, teacher, labels_of(2)), by_hand / 2)
+    torch.testing.assert_close(
+        value_of(LOSSES["pred-squared"], student, teacher, labels_of(2)), by_hand / 2
+    )
     released = Prediction(CONTEXT, divergence="squared", reduction="sum")
     torch.testing.assert_close(value_of(released, student, teacher, labels_of(2)), by_hand)
 

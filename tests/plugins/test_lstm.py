@@ -30,7 +30,9 @@ def plain_and_ours(dtype: torch.dtype, layers: int = 2) -> tuple[nn.LSTM, LSTM]:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_hidden_states_and_all_gradients_are_those_of_torchs_lstm(dtype: torch.dtype, layers: int) -> None:
+def test_hidden_states_and_all_gradients_are_those_of_torchs_lstm(
+    dtype: torch.dtype, layers: int
+) -> None:
     plain, ours = plain_and_ours(dtype, layers)
     frames = torch.randn(4, 4, 5, dtype=dtype)
     packed = pack_padded_sequence(frames, LENGTHS)
@@ -104,7 +106,9 @@ def test_autocast_multiplies_in_bfloat16_and_keeps_cell_states_and_weights_in_fl
     assert states.cell.dtype == torch.float32
     torch.testing.assert_close(states.cell, exact.cell, atol=0.05, rtol=0.05)
     (states.cell.sum() + states.hidden.float().sum()).backward()
-    assert {weight.grad.dtype for weight in lstm.parameters() if weight.grad is not None} == {torch.float32}
+    assert {weight.grad.dtype for weight in lstm.parameters() if weight.grad is not None} == {
+        torch.float32
+    }
 
 
 def test_bfloat16_gradients_point_where_float32_gradients_point() -> None:
@@ -116,7 +120,9 @@ def test_bfloat16_gradients_point_where_float32_gradients_point() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
             states = lstm(frames, [4, 4, 4])[-1]
         (states.cell.square().sum() + states.hidden.float().sum()).backward()
-        return torch.cat([weight.grad.flatten() for weight in lstm.parameters() if weight.grad is not None])
+        return torch.cat(
+            [weight.grad.flatten() for weight in lstm.parameters() if weight.grad is not None]
+        )
 
     assert torch.cosine_similarity(gradient(True), gradient(False), dim=0) > 0.999
 
@@ -160,7 +166,10 @@ def test_packing_walks_every_row_once_in_the_order_torch_packs_them(lengths: lis
     given_lengths = torch.tensor(lengths)
     starts = given_lengths.cumsum(0) - given_lengths
     packing = pack(starts, given_lengths)
-    table = [torch.arange(start, start + length) for start, length in zip(starts.tolist(), lengths, strict=True)]
+    table = [
+        torch.arange(start, start + length)
+        for start, length in zip(starts.tolist(), lengths, strict=True)
+    ]
     theirs = nn.utils.rnn.pack_sequence(table, enforce_sorted=False)
     assert packing.sizes == theirs.batch_sizes.tolist()
     assert sorted(packing.rows.tolist()) == list(range(sum(lengths)))
@@ -177,7 +186,11 @@ def test_blocks_follow_one_another_and_none_is_empty(videos: list[tuple[int, int
     starts, sizes, counts = cut(lengths, block_lengths, stride=9)
     assert int(sizes.min()) >= 1
     walked = [
-        row for start, size in zip(starts.tolist(), sizes.tolist(), strict=True) for row in range(start, start + size)
+        row
+        for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)
+        for row in range(start, start + size)
     ]
-    assert walked == [video * 9 + frame for video, (length, _) in enumerate(videos) for frame in range(length)]
+    assert walked == [
+        video * 9 + frame for video, (length, _) in enumerate(videos) for frame in range(length)
+    ]
     assert counts.tolist() == [-(-length // block) for length, block in videos]

@@ -29,12 +29,16 @@ def predictions(scores: NDArray[np.float32], classes: NDArray[np.int64]) -> Pred
 def drawn(seed: int, videos: int, classes: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     generator = np.random.default_rng(seed)
     of = generator.integers(0, classes, videos)
-    scores = generator.standard_normal((videos, classes)) * 2 + 2 * (np.arange(classes) == of[:, None])
+    scores = generator.standard_normal((videos, classes)) * 2 + 2 * (
+        np.arange(classes) == of[:, None]
+    )
     return scores.astype(np.float32), of
 
 
 def top(scores: NDArray[np.float32], of: NDArray[np.int64], k: int) -> float:
-    ranks = [list(np.argsort(-row, kind="stable")).index(c) for row, c in zip(scores, of, strict=True)]
+    ranks = [
+        list(np.argsort(-row, kind="stable")).index(c) for row, c in zip(scores, of, strict=True)
+    ]
     return float(np.mean([rank < k for rank in ranks]))
 
 
@@ -111,7 +115,10 @@ def test_bins_below_one_are_refused() -> None:
 @given(st.lists(st.integers(0, 19), min_size=1, max_size=30))
 def test_some_videos_predictions_are_those_of_these_videos(videos: list[int]) -> None:
     scores, of = drawn(1, 20, 30)
-    taken, made = predictions(scores, of).take(np.array(videos)), predictions(scores[videos], of[videos])
+    taken, made = (
+        predictions(scores, of).take(np.array(videos)),
+        predictions(scores[videos], of[videos]),
+    )
     for name in ("scores", "classes", "hits", "positives", "hits_at_positives", "class_positives"):
         assert np.array_equal(getattr(taken, name), getattr(made, name)), name
     assert taken.labels is not None

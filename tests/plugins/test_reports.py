@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from running import installed
 
-from distillbench.cli import tables
+from distillbench.cli.render import tables
+from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Cell, Figure, Runs, Table
 from distillbench.reports import STYLE, cell, records, seeds_note
-from distillbench.reports.drawing import save
-from distillbench.reports.stored import StoredRuns, networks_with
+from distillbench.reports.figure import save
+from distillbench.reports.runs import StoredRuns, networks_with
 from distillbench.results import failures
-from distillbench.results.record import Result
-from distillbench.setup import Setup
+from distillbench.results.store import Result
 from distillbench_plugins.paper import published
 from distillbench_plugins.paper.methods import QUALITY, objective
 from distillbench_plugins.reports.budget import frames_needed
@@ -62,10 +62,14 @@ def cells_of(table: Table, *words: str) -> list[float | None]:
 @pytest.fixture
 def main_results(make_result: Make) -> list[Result]:
     alone = [
-        make_result(schedule="scratch", selector="uniform", k=k, seed=s, knows=1.0) for k in (3, 6) for s in (0, 1)
+        make_result(schedule="scratch", selector="uniform", k=k, seed=s, knows=1.0)
+        for k in (3, 6)
+        for s in (0, 1)
     ]
     serial = [
-        make_result(schedule="serial", loss="rep,ce,pred", k=k, seed=s, knows=1.4) for k in (3, 6) for s in (0, 1)
+        make_result(schedule="serial", loss="rep,ce,pred", k=k, seed=s, knows=1.4)
+        for k in (3, 6)
+        for s in (0, 1)
     ]
     return [*alone, *serial, make_result(schedule="teacher", knows=2.0)]
 
@@ -80,7 +84,9 @@ def test_table_1_has_the_papers_rows_and_our_means(main_results: list[Result]) -
     assert cells_of(found, "Parallel", "L_rep") == [None] * 4
 
 
-def test_controls_and_parts_of_the_data_are_not_in_table_1(make_result: Make, main_results: list[Result]) -> None:
+def test_controls_and_parts_of_the_data_are_not_in_table_1(
+    make_result: Make, main_results: list[Result]
+) -> None:
     others = [
         make_result(schedule="scratch", k=3, train_selector="random", knows=5.0),
         make_result("schedule.epochs_factor=2", schedule="scratch", k=3, knows=5.0),
@@ -92,7 +98,10 @@ def test_controls_and_parts_of_the_data_are_not_in_table_1(make_result: Make, ma
 
 
 def test_a_cell_of_two_methods_is_refused_and_says_in_what_they_differ(make_result: Make) -> None:
-    results = [make_result("schedule.head=tied", schedule="serial"), make_result(schedule="serial", seed=1)]
+    results = [
+        make_result("schedule.head=tied", schedule="serial"),
+        make_result(schedule="serial", seed=1),
+    ]
     with pytest.raises(ConfigError, match=r"schedule\.head = copy or tied"):
         table("table1", results)
     assert table("table1", results, ["schedule.head=tied"]).rows
@@ -100,7 +109,9 @@ def test_a_cell_of_two_methods_is_refused_and_says_in_what_they_differ(make_resu
 
 def test_a_cell_of_two_precisions_is_refused_and_says_so(make_result: Make) -> None:
     one, two = make_result(schedule="serial"), make_result(schedule="serial", seed=1)
-    other = Result(two.path, {**two.content, "machine": {**two.content["machine"], "precision": "bf16"}})
+    other = Result(
+        two.path, {**two.content, "machine": {**two.content["machine"], "precision": "bf16"}}
+    )
     with pytest.raises(ConfigError, match=r"of several methods: precision = bf16 or fp32; choose"):
         table("table1", [one, other])
 
@@ -109,7 +120,7 @@ def test_a_cell_of_two_precisions_is_refused_and_says_so(make_result: Make) -> N
 @pytest.mark.parametrize("there", ["nothing", "damaged", "failures", "int8", "another condition"])
 def test_a_report_of_nothing_says_what_is_there_instead(
     make_result: Make,
-    make_setup: Callable[..., Setup],
+    make_spec: Callable[..., RunSpec],
     command: Callable[..., tuple[int, str, str]],
     tmp_path: Path,
     subject: str,
@@ -121,7 +132,7 @@ def test_a_report_of_nothing_says_what_is_there_instead(
     if there == "damaged":
         (folder / "x.json").write_text("{")
     elif there == "failures":
-        failures.keep(folder, make_setup(k=3), "failed", "the disk is full")
+        failures.keep(folder, make_spec(k=3), "failed", "the disk is full")
     elif there == "int8":
         path = make_result().path
         path.write_text(path.read_text().replace('"fp32"', '"int8"'))
@@ -146,7 +157,9 @@ def test_a_report_of_one_run_ends_in_a_table_or_a_clear_error(
     make_result: Make, command: Callable[..., tuple[int, str, str]], subject: str, schedule: str
 ) -> None:
     folder = make_result(schedule=schedule).path.parent
-    code, _, err = command("report", subject, "--results", folder, "--format", "csv", "--out", folder / "out")
+    code, _, err = command(
+        "report", subject, "--results", folder, "--format", "csv", "--out", folder / "out"
+    )
     assert code in (0, 2), err
 
 
@@ -156,7 +169,10 @@ def test_several_data_sets_are_told_apart_by_the_user(make_result: Make, tmp_pat
         result.path,
         {
             **result.content,
-            "setup": {**result.content["setup"], "data": {**result.content["setup"]["data"], "name": "birds"}},
+            "setup": {
+                **result.content["setup"],
+                "data": {**result.content["setup"]["data"], "name": "birds"},
+            },
         },
     )
     with pytest.raises(ConfigError, match="birds and digits"):
@@ -165,14 +181,20 @@ def test_several_data_sets_are_told_apart_by_the_user(make_result: Make, tmp_pat
 
 
 def test_table_2_puts_intermediate_beside_final_matching(make_result: Make) -> None:
-    results = [make_result(schedule="serial", loss=loss, k=4) for loss in ("rep,ce", "rep-intermediate,ce")]
+    results = [
+        make_result(schedule="serial", loss=loss, k=4) for loss in ("rep,ce", "rep-intermediate,ce")
+    ]
     found = table("table2", results)
     row = cells_of(found, "Serial", "L_rep, L_CE")
     assert [value is not None for value in row] == [True] * 4
 
 
 def test_table_3_has_a_column_for_each_part_of_the_data(make_result: Make) -> None:
-    results = [make_result(schedule=s, k=4, train=n, knows=n / 50) for s in ("scratch", "serial") for n in (16, 32, 64)]
+    results = [
+        make_result(schedule=s, k=4, train=n, knows=n / 50)
+        for s in ("scratch", "serial")
+        for n in (16, 32, 64)
+    ]
     found = table("table3", results)
     assert [lower for _, lower in found.columns[:3]] == ["25%", "50%", "100%"]
     assert cells_of(found, "Serial")[0] is not None
@@ -239,7 +261,9 @@ def test_negative_numbers_stay_numbers_in_csv() -> None:
 
 
 def test_csv_has_a_line_a_cell(main_results: list[Result]) -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.render(table("table1", main_results), "csv", False))))
+    rows = list(
+        csv.DictReader(io.StringIO(tables.render(table("table1", main_results), "csv", False)))
+    )
     found = [row for row in rows if row["model"] == "Uniform-k" and row["metric"] == "GAP@20"]
     assert [row["seeds"] for row in found] == ["2", "2"]
 
@@ -274,7 +298,11 @@ def test_a_teacher_shown_the_students_frames_is_a_method_of_its_own(make_result:
         make_result(schedule="serial", k=3, knows=2.5),
     ]
     found = table("controls", results)
-    assert [words[1] for words, _ in found.rows] == ["as it is", "as it is", "teacher sees the same frames"]
+    assert [words[1] for words, _ in found.rows] == [
+        "as it is",
+        "as it is",
+        "teacher sees the same frames",
+    ]
 
 
 def test_frames_needed_is_where_the_curve_last_crosses_the_goal() -> None:
@@ -286,7 +314,9 @@ def test_frames_needed_is_where_the_curve_last_crosses_the_goal() -> None:
 
 
 @pytest.mark.parametrize("subject", FIGURES)
-def test_figures_are_drawn_twice_alike(main_results: list[Result], tmp_path: Path, subject: str) -> None:
+def test_figures_are_drawn_twice_alike(
+    main_results: list[Result], tmp_path: Path, subject: str
+) -> None:
     pytest.importorskip("matplotlib")
     paths = [tmp_path / name for name in ("a.png", "b.png", "a.svg", "b.svg")]
     for first in (0, 1):
@@ -303,7 +333,9 @@ def test_without_matplotlib_a_figure_says_what_to_install(
         save(made("pareto", stored(main_results)), [], 2)
 
 
-def test_a_note_says_how_many_seeds_each_cell_has_when_all_have_as_many(main_results: list[Result]) -> None:
+def test_a_note_says_how_many_seeds_each_cell_has_when_all_have_as_many(
+    main_results: list[Result],
+) -> None:
     students = [result for result in main_results if result.content["network"] == "student"]
     assert table("table1", students).notes[0] == "mean ± standard deviation over 2 seeds"
     assert table("table4", [main_results[0]]).notes[-1] == "one seed"
@@ -313,11 +345,15 @@ def test_a_note_says_how_many_seeds_each_cell_has_when_rows_or_cells_differ(
     make_result: Make, main_results: list[Result]
 ) -> None:
     assert (
-        table("table1", main_results).notes[0] == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline"
+        table("table1", main_results).notes[0]
+        == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline"
     )
     more = make_result(schedule="scratch", selector="uniform", k=6, seed=2)
     told = table("table1", [*main_results, more]).notes[0]
-    assert told == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline; over 3 in: Uniform-k (k=6)"
+    assert (
+        told
+        == "mean ± standard deviation over 2 seeds; over 1 in: Teacher-Skyline; over 3 in: Uniform-k (k=6)"
+    )
     assert table("controls", main_results).notes[-1] == "mean ± standard deviation over 2 seeds"
 
 
@@ -326,7 +362,9 @@ def counted(path: Path) -> str:
     found: dict[tuple[str, ...], dict[tuple[str, str], Cell]] = {}
     for line in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
         words = tuple(
-            line[head] for head in line if head in ("model", "training", "student loss", "student", "trained")
+            line[head]
+            for head in line
+            if head in ("model", "training", "student loss", "student", "trained")
         )
         found.setdefault(words, {})[line["column"], line["metric"]] = Cell(seeds=int(line["seeds"]))
     columns = tuple(dict.fromkeys(column for cells in found.values() for column in cells))
@@ -343,13 +381,17 @@ def test_the_stored_tables_say_how_many_seeds_their_cells_have(name: str) -> Non
     titles = {"controls": "Is it the teacher?"} | {f"table{n}": f"Table {n}:" for n in (1, 2, 3, 4)}
     (section,) = [
         section
-        for section in re.split(r"^(?=\*\*)", (stored / "tables.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for section in re.split(
+            r"^(?=\*\*)", (stored / "tables.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
         if section.startswith(f"**{titles[name]}")
     ]
     assert f"\n{counted(stored / f'{name}.csv')}\n" in section
 
 
-def test_a_report_without_its_runs_names_an_installed_question_that_trains_them(make_result: Make) -> None:
+def test_a_report_without_its_runs_names_an_installed_question_that_trains_them(
+    make_result: Make,
+) -> None:
     runs = stored([make_result(schedule="scratch", selector="first")])
     teacher = stored([make_result(schedule="teacher")])
     named = []
@@ -384,7 +426,10 @@ def test_every_point_of_pareto_lies_at_a_stored_cost_and_the_front_passes_throug
     figure = figure_of("pareto", main_results, plt)
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     front = lines.pop("Pareto front")
-    means = {(float(of["macs"].iloc[0]), float(of["gap"].mean())) for _, of in rows.groupby(["method", "k"])}
+    means = {
+        (float(of["macs"].iloc[0]), float(of["gap"].mean()))
+        for _, of in rows.groupby(["method", "k"])
+    }
     drawn = {(float(x), float(y)) for line in lines.values() for x, y in line.get_xydata()}
     assert {x for x, _ in drawn} == {float(macs) for macs in rows["macs"]}
     assert [y for _, y in sorted(drawn)] == pytest.approx([y for _, y in sorted(means)])
@@ -397,7 +442,9 @@ def test_every_point_of_pareto_lies_at_a_stored_cost_and_the_front_passes_throug
     plt.close(figure)
 
 
-def test_pareto_connects_a_methods_points_and_no_others(main_results: list[Result], plt: Any) -> None:
+def test_pareto_connects_a_methods_points_and_no_others(
+    main_results: list[Result], plt: Any
+) -> None:
     figure = figure_of("pareto", main_results, plt)
     lines = {str(line.get_label()): line for line in figure.axes[0].get_lines()}
     frames = {title: [float(x) / 1000 for x in line.get_xdata()] for title, line in lines.items()}
@@ -411,8 +458,14 @@ def test_pareto_connects_a_methods_points_and_no_others(main_results: list[Resul
     plt.close(figure)
 
 
-def test_a_students_later_phases_are_marked_and_panels_share_their_axis(make_result: Make, plt: Any) -> None:
-    results = [make_result(schedule=s, loss=loss) for s in ("serial", "parallel") for loss in ("rep", "rep,ce")]
+def test_a_students_later_phases_are_marked_and_panels_share_their_axis(
+    make_result: Make, plt: Any
+) -> None:
+    results = [
+        make_result(schedule=s, loss=loss)
+        for s in ("serial", "parallel")
+        for loss in ("rep", "rep,ce")
+    ]
     figure = figure_of("figure2", results, plt)
     (first, second, third) = figure.axes
     assert first.get_xlim() == second.get_xlim() == third.get_xlim()
@@ -435,7 +488,10 @@ def test_a_figure_is_as_wide_as_the_text_columns_that_it_spans(
     found = re.search(r'<svg [^>]*width="([\d.]+)pt"', svg.read_text(encoding="utf-8"))
     assert found is not None
     assert float(found[1]) == pytest.approx(72 * inches)
-    sizes = [float(size) for size in re.findall(r"font: (?:\S+ )?([\d.]+)px", svg.read_text(encoding="utf-8"))]
+    sizes = [
+        float(size)
+        for size in re.findall(r"font: (?:\S+ )?([\d.]+)px", svg.read_text(encoding="utf-8"))
+    ]
     assert all(size >= 6 for size in sizes)
 
 
@@ -444,12 +500,19 @@ def test_a_figure_is_as_wide_as_the_text_columns_that_it_spans(
 def test_no_words_of_a_figure_lie_on_others_or_beyond_its_edge(
     main_results: list[Result], make_result: Make, plt: Any, subject: str, columns: int
 ) -> None:
-    more = [make_result(schedule=s, loss=loss, k=6) for s in ("serial", "parallel") for loss in ("rep", "rep,ce")]
+    more = [
+        make_result(schedule=s, loss=loss, k=6)
+        for s in ("serial", "parallel")
+        for loss in ("rep", "rep,ce")
+    ]
     figure = figure_of(subject, [*main_results, *more], plt, columns)
     with plt.rc_context(STYLE):
         figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
-    boxes = [(text.get_text(), text.get_window_extent(renderer).shrunk(0.9, 0.8)) for text in words_of(figure)]
+    boxes = [
+        (text.get_text(), text.get_window_extent(renderer).shrunk(0.9, 0.8))
+        for text in words_of(figure)
+    ]
     edge = figure.bbox.padded(1)
     for place, (said, box) in enumerate(boxes):
         assert box.x0 >= edge.x0, said
@@ -467,11 +530,15 @@ def words_of(figure: Any) -> list[Any]:
         found += [axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            found += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            found += [
+                tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high
+            ]
     return [text for text in found if text.get_visible() and text.get_text().strip()]
 
 
-def test_learning_curves_have_all_networks_of_every_method_at_one_k(main_results: list[Result], plt: Any) -> None:
+def test_learning_curves_have_all_networks_of_every_method_at_one_k(
+    main_results: list[Result], plt: Any
+) -> None:
     figure = figure_of("learning-curves", main_results, plt)
     (axes,) = figure.axes
     assert "k = 6" in axes._left_title.get_text()
@@ -490,7 +557,10 @@ def test_learning_curves_have_all_networks_of_every_method_at_one_k(main_results
 def test_a_method_looks_the_same_in_every_figure_of_any_part_of_the_results(
     main_results: list[Result], make_result: Make, plt: Any, subject: str
 ) -> None:
-    results = [*main_results, *(make_result(schedule="parallel", loss=x, k=6) for x in ("rep", "rep,ce"))]
+    results = [
+        *main_results,
+        *(make_result(schedule="parallel", loss=x, k=6) for x in ("rep", "rep,ce")),
+    ]
     everything = looks_in(figure_of("pareto", results, plt), plt)
     assert len(set(everything.values())) == len(everything)
     for condition in ("schedule=serial", "schedule=scratch|parallel", "k=6"):
@@ -504,12 +574,18 @@ def test_a_method_looks_the_same_in_every_figure_of_any_part_of_the_results(
 def looks_in(figure: Any, plt: Any) -> dict[str, tuple[Any, ...]]:
     plt.close(figure)
     return {
-        str(line.get_label()).partition(":")[0]: (line.get_color(), line.get_marker(), line.get_linestyle())
+        str(line.get_label()).partition(":")[0]: (
+            line.get_color(),
+            line.get_marker(),
+            line.get_linestyle(),
+        )
         for line in figure.axes[0].get_lines()
     }
 
 
-def test_methods_that_are_too_many_are_grey_and_none_is_left_out(main_results: list[Result], plt: Any) -> None:
+def test_methods_that_are_too_many_are_grey_and_none_is_left_out(
+    main_results: list[Result], plt: Any
+) -> None:
     figure = figure_of("pareto", main_results, plt, most=1)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown == ["teacher all ce", "other methods", "Pareto front"]
@@ -532,7 +608,9 @@ def test_every_claim_that_can_be_compared_is_and_the_others_are_named(
     difference, low, high, _ = found.rows[words.index(words[0])][1]
     assert low.value is not None
     assert low.value <= difference.value <= high.value
-    assert any("not run: 4 serial is at least as good: serial rep against" in n for n in found.notes)
+    assert any(
+        "not run: 4 serial is at least as good: serial rep against" in n for n in found.notes
+    )
 
 
 def test_whose_published_digits_stand_in_brackets_is_said_where_there_are_some(

@@ -6,28 +6,30 @@ import json
 
 import pytest
 import torch
-from running import answer, installed
+from running import installed, run_experiment
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from distillbench.errors import DataError, DistillbenchError
 from distillbench.evaluation.scores import logits_of
-from distillbench.results.answer import Workplace
-from distillbench.results.exporting import export
-from distillbench.results.rebuild import rebuild
+from distillbench.experiments.export import export
+from distillbench.experiments.restore import restore
+from distillbench.experiments.run import RunContext
 from distillbench_plugins.exporters.safetensors_bundle import SafetensorsBundle
 
 
 @pytest.fixture(scope="module")
-def bundle(make_setup, tmp_path_factory):
+def bundle(make_spec, tmp_path_factory):
     """A bundle, and what its network makes of test videos."""
     folder = tmp_path_factory.mktemp("bundle")
-    result = answer(make_setup(schedule="parallel"), Workplace(folder, "cpu"))
+    result = run_experiment(make_spec(schedule="parallel"), RunContext(folder, "cpu"))
     path = folder / "network.safetensors"
     export(result, installed(), "safetensors-bundle", path)
-    parts = rebuild(result, installed(), "cpu").parts
-    view = parts.evaluation_views["student"]
-    return path, list(logits_of(parts.models["student"], parts.splits.test, view, 8, parts.device))
+    experiment = restore(result, installed(), "cpu").experiment
+    view = experiment.evaluation_views["student"]
+    return path, list(
+        logits_of(experiment.models["student"], experiment.splits.test, view, 8, experiment.device)
+    )
 
 
 def test_it_is_read_without_the_data(bundle, monkeypatch):
@@ -44,7 +46,16 @@ def test_everybody_can_read_what_it_says(bundle):
     assert about["codec"].keys() == {"scale", "offset", "normalise"}
     assert about["encoder"]["knobs"]["cell_size"] == 8
     assert about["network"] == "student"
-    assert {"selector", "k", "head", "features", "class_names", "metrics", "run", "precision"} <= about.keys()
+    assert {
+        "selector",
+        "k",
+        "head",
+        "features",
+        "class_names",
+        "metrics",
+        "run",
+        "precision",
+    } <= about.keys()
 
 
 @pytest.mark.parametrize("cut", [0, 7, 100, -1])
@@ -63,8 +74,14 @@ def test_a_damaged_bundle_is_refused(cut, bundle, tmp_path):
         (lambda about: about.update(precision="fp8"), "its precision is 'fp8'"),
         (lambda about: about["encoder"].update(name="hrnnn"), "no student is called 'hrnnn'"),
         (lambda about: about["encoder"]["knobs"].update(cells=3), "has no knob 'cells'"),
-        (lambda about: about["encoder"]["knobs"].update(cell_size=9), "does not hold the weights of the network"),
-        (lambda about: about["features"].update(pixels=32), "does not hold the weights of the network"),
+        (
+            lambda about: about["encoder"]["knobs"].update(cell_size=9),
+            "does not hold the weights of the network",
+        ),
+        (
+            lambda about: about["features"].update(pixels=32),
+            "does not hold the weights of the network",
+        ),
         (lambda about: about.update(classes=11), "does not hold the weights of the network"),
     ],
 )
@@ -84,11 +101,15 @@ def test_a_full_disk_is_told_and_nothing_is_left(bundle, command, monkeypatch, t
     from safetensors import SafetensorError
 
     def full(*given):
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        raise SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        )
 
     monkeypatch.setattr("distillbench_plugins.exporters.safetensors_bundle.save_file", full)
     (run,) = bundle[0].parent.glob("*.json")
-    code, _, err = command("export", run, "--to", "safetensors-bundle", "--out", tmp_path / "a.safetensors")
+    code, _, err = command(
+        "export", run, "--to", "safetensors-bundle", "--out", tmp_path / "a.safetensors"
+    )
     assert code == 2
     assert "cannot be written: Error while serializing: I/O error: No space left on device" in err
     assert not list(tmp_path.iterdir())

@@ -31,7 +31,9 @@ EVERY: list[Maker] = [*EXACT, EveryN, All]
 lengths_of_videos = st.lists(st.integers(1, 40), min_size=1, max_size=6)
 
 
-def select(selector: FrameSelector, lengths: list[int], training: bool = False, first_key: int = 0) -> Tensor:
+def select(
+    selector: FrameSelector, lengths: list[int], training: bool = False, first_key: int = 0
+) -> Tensor:
     generator = ClipGenerator(torch.arange(first_key, first_key + len(lengths)))
     return selector.select(torch.tensor(lengths), None, generator, training)
 
@@ -42,7 +44,12 @@ def kept(selector: FrameSelector, length: int, training: bool = False) -> list[i
 
 
 @settings(max_examples=100, deadline=None)
-@given(make=st.sampled_from(EVERY), k=st.integers(1, 45), lengths=lengths_of_videos, training=st.booleans())
+@given(
+    make=st.sampled_from(EVERY),
+    k=st.integers(1, 45),
+    lengths=lengths_of_videos,
+    training=st.booleans(),
+)
 def test_frames_ascend_lie_within_the_video_and_end_in_no_frame(
     make: Maker, k: int, lengths: list[int], training: bool
 ) -> None:
@@ -57,7 +64,12 @@ def test_frames_ascend_lie_within_the_video_and_end_in_no_frame(
 
 
 @settings(max_examples=60, deadline=None)
-@given(make=st.sampled_from(EXACT), k=st.integers(1, 45), lengths=lengths_of_videos, training=st.booleans())
+@given(
+    make=st.sampled_from(EXACT),
+    k=st.integers(1, 45),
+    lengths=lengths_of_videos,
+    training=st.booleans(),
+)
 def test_k_frames_are_kept_or_all_where_there_are_fewer(
     make: Maker, k: int, lengths: list[int], training: bool
 ) -> None:
@@ -67,8 +79,15 @@ def test_k_frames_are_kept_or_all_where_there_are_fewer(
 
 
 @settings(max_examples=60, deadline=None)
-@given(make=st.sampled_from(EVERY), k=st.integers(1, 20), lengths=lengths_of_videos, training=st.booleans())
-def test_each_video_is_chosen_for_as_if_alone(make: Maker, k: int, lengths: list[int], training: bool) -> None:
+@given(
+    make=st.sampled_from(EVERY),
+    k=st.integers(1, 20),
+    lengths=lengths_of_videos,
+    training=st.booleans(),
+)
+def test_each_video_is_chosen_for_as_if_alone(
+    make: Maker, k: int, lengths: list[int], training: bool
+) -> None:
     together = select(make(k), lengths, training)
     for video, length in enumerate(lengths):
         alone = select(make(k), [length], training, first_key=video)[0]
@@ -108,7 +127,10 @@ def test_jitter_takes_one_frame_of_each_equal_segment_and_its_centre_in_evaluati
 
 
 def test_jitter_draws_anew_with_a_new_generator() -> None:
-    draws = {tuple(select(jittered(5), [300], training=True, first_key=key)[0].tolist()) for key in range(10)}
+    draws = {
+        tuple(select(jittered(5), [300], training=True, first_key=key)[0].tolist())
+        for key in range(10)
+    }
     assert len(draws) == 10
 
 
@@ -143,7 +165,9 @@ def test_first_middle_and_last_lie_where_their_names_say() -> None:
         (10, [0, 1, 2, 8, 9, 10, 11, 18, 19, 20]),
     ],
 )
-def test_a_remainder_of_one_goes_to_the_middle_and_of_two_to_first_and_last(k: int, frames: list[int]) -> None:
+def test_a_remainder_of_one_goes_to_the_middle_and_of_two_to_first_and_last(
+    k: int, frames: list[int]
+) -> None:
     assert kept(FirstMiddleLast(k), 21) == frames
 
 

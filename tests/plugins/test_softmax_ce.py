@@ -22,7 +22,9 @@ CONTEXT = LossContext(Shapes(3, {}, 5), None, 10)
     scale=st.floats(0.1, 30.0),
 )
 @settings(max_examples=60, deadline=None)
-def test_value_and_gradient_are_those_of_the_formula(seed: int, videos: int, smoothing: float, scale: float) -> None:
+def test_value_and_gradient_are_those_of_the_formula(
+    seed: int, videos: int, smoothing: float, scale: float
+) -> None:
     drawn = np.random.default_rng(seed)
     logits, classes = scale * drawn.standard_normal((videos, 5)), drawn.integers(0, 5, videos)
     targets = (1 - smoothing) * np.eye(5)[classes] + smoothing / 5
@@ -34,7 +36,9 @@ def test_value_and_gradient_are_those_of_the_formula(seed: int, videos: int, smo
     value = SoftmaxCrossEntropy(CONTEXT, label_smoothing=smoothing)(output, batch)
     value.backward()
     assert float(value.detach()) == pytest.approx(-(targets * log_p).sum() / videos, abs=1e-9)
-    np.testing.assert_allclose(given_logits.grad.numpy(), (np.exp(log_p) - targets) / videos, atol=1e-9)
+    np.testing.assert_allclose(
+        given_logits.grad.numpy(), (np.exp(log_p) - targets) / videos, atol=1e-9
+    )
 
 
 def test_smoothing_beyond_one_is_refused() -> None:

@@ -15,7 +15,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_videos_are_made_once_and_are_as_asked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_videos_are_made_once_and_are_as_asked(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = Synthetic(videos=120, rgb=6, audio=3, classes=8, longest=9)
     splits = data.splits()
     monkeypatch.setattr(synthetic, "write_synthetic", lambda *_: pytest.fail("written twice"))
@@ -25,7 +27,9 @@ def test_videos_are_made_once_and_are_as_asked(cache: Path, monkeypatch: pytest.
     assert splits.train.labels.count == 8
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 120
     assert splits.train.lengths.max() <= 9
-    assert [each.name for each in (cache / "synthetic").iterdir() if each.name.startswith(".")] == []
+    assert [
+        each.name for each in (cache / "synthetic").iterdir() if each.name.startswith(".")
+    ] == []
 
 
 def test_two_processes_may_write_the_same_videos(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +47,9 @@ def test_two_processes_may_write_the_same_videos(monkeypatch: pytest.MonkeyPatch
 
 
 def test_another_seed_makes_other_videos() -> None:
-    one, other = (Synthetic(videos=60, rgb=2, audio=0, longest=3, seed=seed).splits() for seed in (0, 1))
+    one, other = (
+        Synthetic(videos=60, rgb=2, audio=0, longest=3, seed=seed).splits() for seed in (0, 1)
+    )
     assert one.train.features == {"rgb": 2}
     assert not set(one.train.ids) & set(other.train.ids)
 

@@ -17,7 +17,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_synthetic(tmp_path, Recipe(videos=900, widths={"rgb": 4, "audio": 2}, longest=2, classes=5), shards=2)
+    write_synthetic(
+        tmp_path, Recipe(videos=900, widths={"rgb": 4, "audio": 2}, longest=2, classes=5), shards=2
+    )
     return tmp_path
 
 

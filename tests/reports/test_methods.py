@@ -8,8 +8,8 @@ import pytest
 from running import installed
 
 from distillbench.errors import ConfigError
-from distillbench.reports.stored import StoredRuns, networks_with
-from distillbench.results.record import Result
+from distillbench.reports.runs import StoredRuns, networks_with
+from distillbench.results.store import Result
 
 Make = Callable[..., Result]
 
@@ -28,7 +28,10 @@ def test_k_and_the_seed_tell_no_methods_apart(make_result: Make) -> None:
 
 
 def test_what_follows_from_k_tells_no_methods_apart(make_result: Make) -> None:
-    results = [make_result(f"student.block_length={length}", schedule="scratch", k=k) for k, length in ((3, 3), (5, 5))]
+    results = [
+        make_result(f"student.block_length={length}", schedule="scratch", k=k)
+        for k, length in ((3, 3), (5, 5))
+    ]
     assert methods(results) == ["scratch uniform ce"] * 2
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from distillbench.interfaces import Figure
 from distillbench.reports import INCHES, legend, plain_words
-from distillbench.reports.drawing import drawn
+from distillbench.reports.figure import drawn
 
 TEXTS = st.text(st.characters(codec=None)) | st.text("_$x{}^\\\n \x1b\u202e\U0001f600", min_size=1)
 

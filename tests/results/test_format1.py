@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from running import metrics
 
+from distillbench.analysis.leaderboard import load
+from distillbench.analysis.significance import values_of
 from distillbench.results.format1 import upgraded
-from distillbench.results.leaderboard import load
-from distillbench.results.significance import values_of
 
 FOLDER = Path(__file__).resolve().parent / "format1"
 Command = Callable[..., tuple[int, str, str]]
@@ -27,7 +27,9 @@ def test_every_result_and_failure_is_loaded() -> None:
 
 
 def test_columns_of_plugins_become_metrics_and_what_is_damaged_stays() -> None:
-    found = upgraded({"format": 1, "metrics": {"gap": 0.5}, "columns": {"mine": 0.1, "gap": 0.2}, "data": {}})
+    found = upgraded(
+        {"format": 1, "metrics": {"gap": 0.5}, "columns": {"mine": 0.1, "gap": 0.2}, "data": {}}
+    )
     assert found["metrics"] == {"mine": 0.1, "gap": 0.5}
     assert "columns" not in found
     assert found["format"] == 2
@@ -54,7 +56,9 @@ def test_they_stand_on_the_board_with_what_they_found(command: Command) -> None:
 
 def test_they_are_compared(command: Command) -> None:
     sides = ("--a", "schedule=serial", "--b", "schedule=scratch", "--where", "precision=fp32")
-    code, out, err = command("compare", "--results", FOLDER, *sides, "--resamples", "100", "--format", "json")
+    code, out, err = command(
+        "compare", "--results", FOLDER, *sides, "--resamples", "100", "--format", "json"
+    )
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["videos"] == 32
@@ -63,7 +67,9 @@ def test_they_are_compared(command: Command) -> None:
 
 @pytest.mark.parametrize("metric", ["gap", "map_at_20"])
 def test_their_predictions_and_labels_give_intervals(metric: str) -> None:
-    assert all(values_of([result], metric) is not None for result in load([FOLDER], metrics()).results)
+    assert all(
+        values_of([result], metric) is not None for result in load([FOLDER], metrics()).results
+    )
 
 
 def test_they_fill_the_tables_and_are_shown(command: Command) -> None:

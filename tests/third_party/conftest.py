@@ -16,7 +16,9 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, count in (("train", 40), ("validation", 16), ("test", 16)):
         for number in range(count):
             labels = sorted(set(drawn.integers(0, 4, 2).tolist()))
-            frames = drawn.standard_normal((int(drawn.integers(4, 10)), 8)) + 2 * np.eye(4, 8)[labels].sum(0)
+            frames = drawn.standard_normal((int(drawn.integers(4, 10)), 8)) + 2 * np.eye(4, 8)[
+                labels
+            ].sum(0)
             np.save(folder / f"{split}{number}.npy", frames.astype(np.float16))
             lines.append(f"{split}{number},{split},{';'.join(map(str, labels))}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

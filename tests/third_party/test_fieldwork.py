@@ -39,7 +39,10 @@ RUNS = {
     "gate": (2, [*HRNN, *ALONE, "--selector", "gate", "--loss", "ce"]),
     "sampler": (2, [*HRNN, *ALONE, "--selector", "sampler", "--loss", "ce,policy-gradient:0.1"]),
     "slow-start": (2, [*ALONE, "--student", "slow-start", "--loss", "every-exit"]),
-    "confident": (2, [*ALONE, "--student", "slow-start", "--loss", "every-exit", "--exit-policy", "confident"]),
+    "confident": (
+        2,
+        [*ALONE, "--student", "slow-start", "--loss", "every-exit", "--exit-policy", "confident"],
+    ),
     "peers": (2, [*HRNN, "--schedule", "peers"]),
     "assistants": (8, [*HRNN, "--schedule", "assistants"]),
     "born-again": (5, [*HRNN, "--schedule", "born-again"]),
@@ -61,7 +64,10 @@ def fieldwork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fieldwork")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
     done = subprocess.run(
-        [*pip, "--target", str(folder), str(HERE / "project")], capture_output=True, text=True, check=False
+        [*pip, "--target", str(folder), str(HERE / "project")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return folder
@@ -81,7 +87,9 @@ def installed(fieldwork: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def killed(fieldwork: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def killed(
+    fieldwork: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Folders of results by extension, in each of which a run was killed by SIGKILL."""
     folder = tmp_path_factory.mktemp("killed")
     path = os.pathsep.join([str(fieldwork), *filter(None, sys.path)])
@@ -174,7 +182,9 @@ def test_single_label_data_are_trained_judged_and_ranked_by_what_they_name(
     assert "worst class" in command("leaderboard", tmp_path)[1]
 
 
-def test_its_executor_report_and_exporter_serve_the_command_line(installed: None, command: Any, tmp_path: Path) -> None:
+def test_its_executor_report_and_exporter_serve_the_command_line(
+    installed: None, command: Any, tmp_path: Path
+) -> None:
     words = [*words_of("points", tmp_path), *ALONE, "--seed", "0:2", "--results", tmp_path]
     code, _, err = command("sweep", *words, "--executor", "one-by-one")
     assert code == 0, err
@@ -226,5 +236,7 @@ def test_several_processes_find_what_one_finds(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    one, two = (load_file(next((tmp_path / name).glob("*.network.safetensors"))) for name in ("one", "two"))
+    one, two = (
+        load_file(next((tmp_path / name).glob("*.network.safetensors"))) for name in ("one", "two")
+    )
     assert max(float(abs(one[key] - two[key]).max()) for key in one) < 5e-5

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from distillbench.checks import Subject, verdicts
-from distillbench.kinds import KINDS
-from distillbench.registry import Component
+from distillbench.registry.discovery import Component
+from distillbench.registry.kinds import KINDS
+from distillbench.testing.promises import Subject
+from distillbench.testing.runner import verdicts
 
 PROJECT = Path(__file__).resolve().parent / "project" / "fieldwork"
 
@@ -23,8 +24,20 @@ VIOLATIONS = [
         "generator.rand(scores.shape[1]).to(scores)",
         "torch.rand_like(scores)",
     ),
-    ("sampler", "label-loss", "declares_what_it_needs", '"logits", "selection", "batch"', '"logits", "batch"'),
-    ("slow_start", "student", "exits_end_where_it_ends", "longest).summary,", "longest).summary * 2,"),
+    (
+        "sampler",
+        "label-loss",
+        "declares_what_it_needs",
+        '"logits", "selection", "batch"',
+        '"logits", "batch"',
+    ),
+    (
+        "slow_start",
+        "student",
+        "exits_end_where_it_ends",
+        "longest).summary,",
+        "longest).summary * 2,",
+    ),
     ("slow_start", "label-loss", "is_a_mean_over_the_batch", "/ every[..., 0].numel()", ""),
     (
         "confident",
@@ -42,7 +55,13 @@ VIOLATIONS = [
     ),
     ("assistants", "schedule", "declares_what_can_be_run", "[first, *taught]", "[*taught, first]"),
     ("born_again", "schedule", "declares_what_can_be_run", ', starts={"parent": "student"}', ""),
-    ("mean_teacher", "schedule", "epochs_add_up", 'Phase("student", epochs,', 'Phase("student", epochs + epochs // 2,'),
+    (
+        "mean_teacher",
+        "schedule",
+        "epochs_add_up",
+        'Phase("student", epochs,',
+        'Phase("student", epochs + epochs // 2,',
+    ),
     ("curriculum", "schedule", "declares_what_can_be_run", 'f"{view.k} frames"', '"frames"'),
     ("any_k", "schedule", "declares_what_can_be_run", "k=(least, most)", "k=(most, least)"),
     (
@@ -73,7 +92,13 @@ VIOLATIONS = [
         'self.register_buffer("bank", normalize(torch.randn(context.videos, width), dim=1))',
         "self.bank = normalize(torch.randn(context.videos, width), dim=1)",
     ),
-    ("points", "data", "two_opens_agree", 'f"points-{split}-{count}-{seed}"', 'f"points-{id(self)}"'),
+    (
+        "points",
+        "data",
+        "two_opens_agree",
+        'f"points-{split}-{count}-{seed}"',
+        'f"points-{id(self)}"',
+    ),
     (
         "points",
         "label-loss",
@@ -82,10 +107,34 @@ VIOLATIONS = [
         'batch.labels.argmax(1), reduction="sum")',
     ),
     ("points", "metric", "being_right_is_best", "float(min(", "-float(min("),
-    ("npy_folder", "data", "frames_asked_for_are_the_frames_given", "[kept.numpy()]", "[: len(kept)]"),
-    ("bars", "report", "refuses_runs_that_are_unfit", 'raise self.lacking("bars need runs")', "raise ValueError"),
-    ("archive", "exporter", "refuses_what_it_did_not_write", "raise DataError(", "raise ValueError("),
-    ("one_by_one", "executor", "tells_of_a_run_that_dies", "event = Lost(", "event = Finished(self._key) or Lost("),
+    (
+        "npy_folder",
+        "data",
+        "frames_asked_for_are_the_frames_given",
+        "[kept.numpy()]",
+        "[: len(kept)]",
+    ),
+    (
+        "bars",
+        "report",
+        "refuses_runs_that_are_unfit",
+        'raise self.lacking("bars need runs")',
+        "raise ValueError",
+    ),
+    (
+        "archive",
+        "exporter",
+        "refuses_what_it_did_not_write",
+        "raise DataError(",
+        "raise ValueError(",
+    ),
+    (
+        "one_by_one",
+        "executor",
+        "tells_of_a_run_that_dies",
+        "event = Lost(",
+        "event = Finished(self._key) or Lost(",
+    ),
 ]
 
 
@@ -108,7 +157,9 @@ def changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_every_module_has_a_violation() -> None:
-    assert {module for module, *_ in VIOLATIONS} == {p.stem for p in PROJECT.glob("*.py")} - {"__init__"}
+    assert {module for module, *_ in VIOLATIONS} == {p.stem for p in PROJECT.glob("*.py")} - {
+        "__init__"
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,5 +174,9 @@ def test_its_own_check_alone_sees_a_violation(
     ((name, cls),) = offered.items()
     data_dir = str(arrays) if module == "npy_folder" else None
     subject = Subject(Component(kind, name, cls, "fieldwork", "1"), (), data_dir)
-    broken = {verdict.check.name: verdict.received for verdict in verdicts(subject) if verdict.status == "broken"}
+    broken = {
+        verdict.check.name: verdict.received
+        for verdict in verdicts(subject)
+        if verdict.status == "broken"
+    }
     assert broken.keys() == {check}, broken

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from running import answer
+from running import run_experiment
 
-from distillbench.results.answer import Workplace
-from distillbench.setup import Setup
+from distillbench.config.run_spec import RunSpec
+from distillbench.experiments.run import RunContext
 from distillbench.storage import load_tensors, save_tensors
-from distillbench.training.observer import Observer
+from distillbench.training.callbacks import Observer
 
-Make = Callable[..., Setup]
+Make = Callable[..., RunSpec]
 Damage = Callable[[dict[str, Any], dict[str, Any]], object]
 
 
@@ -31,7 +31,7 @@ class Telling(Observer):
         if self.left < 0:
             raise KeyboardInterrupt
 
-    def said(self, message: str) -> None:
+    def message(self, message: str) -> None:
         self.told += message + "\n"
 
 
@@ -52,31 +52,43 @@ STATES: dict[str, Damage] = {
     "a phase that there is not": lambda _, about: about["progress"].update(phase=9),
     "a step before the first": lambda _, about: about["progress"].update(step=-1),
     "a history of numbers": lambda _, about: about["progress"].update(history=[1]),
-    "a history without numbers": lambda _, about: about["progress"]["history"][0].update(seconds="x"),
-    "no weights": lambda tensors, _: [tensors.pop(name) for name in list(tensors) if name.startswith("model.")],
+    "a history without numbers": lambda _, about: about["progress"]["history"][0].update(
+        seconds="x"
+    ),
+    "no weights": lambda tensors, _: [
+        tensors.pop(name) for name in list(tensors) if name.startswith("model.")
+    ],
     "weights of another shape": lambda tensors, _: tensors.update(
-        {name: t[:1] for name, t in tensors.items() if name.startswith("model.student.head") and t.dim()}
+        {
+            name: t[:1]
+            for name, t in tensors.items()
+            if name.startswith("model.student.head") and t.dim()
+        }
     ),
     "weights that are no numbers": lambda tensors, _: [
         t.fill_(float("nan")) for name, t in tensors.items() if name.startswith("model.student")
     ],
-    "weights of another network besides": lambda tensors, _: tensors.update({"model.student.other": torch.zeros(1)}),
-    "no best weights": lambda tensors, _: [tensors.pop(name) for name in list(tensors) if name.startswith("best.")],
+    "weights of another network besides": lambda tensors, _: tensors.update(
+        {"model.student.other": torch.zeros(1)}
+    ),
+    "no best weights": lambda tensors, _: [
+        tensors.pop(name) for name in list(tensors) if name.startswith("best.")
+    ],
 }
 
 
 @pytest.mark.parametrize("damage", [*STATES.values(), None], ids=[*STATES, "half a file"])
 def test_a_run_with_a_damaged_checkpoint_names_it_and_begins_anew(
-    make_setup: Make, tmp_path: Path, damage: Damage | None
+    make_spec: Make, tmp_path: Path, damage: Damage | None
 ) -> None:
-    setup = make_setup(schedule="scratch")
-    whole = answer(setup, Workplace(tmp_path / "whole"))
+    spec = make_spec(schedule="scratch")
+    whole = run_experiment(spec, RunContext(tmp_path / "whole"))
     with pytest.raises(KeyboardInterrupt):
-        answer(setup, Workplace(tmp_path / "broken"), Telling(steps=5))
+        run_experiment(spec, RunContext(tmp_path / "broken"), Telling(steps=5))
     (path,) = (tmp_path / "broken" / "checkpoints").glob("*.safetensors")
     cut(path) if damage is None else spoil(path, damage)
     telling = Telling()
-    again = answer(setup, Workplace(tmp_path / "broken"), telling)
+    again = run_experiment(spec, RunContext(tmp_path / "broken"), telling)
     assert path.name in telling.told
     assert "the run begins anew" in telling.told
     assert again.content["metrics"] == whole.content["metrics"]
@@ -88,8 +100,12 @@ TEACHERS: dict[str, Damage] = {
     "weights of another shape": lambda tensors, _: tensors.update(
         {name: t[:1] for name, t in tensors.items() if t.dim()}
     ),
-    "weights that are no numbers": lambda tensors, _: [t.fill_(float("nan")) for t in tensors.values()],
-    "weights of another network besides": lambda tensors, _: tensors.update({"other": torch.zeros(1)}),
+    "weights that are no numbers": lambda tensors, _: [
+        t.fill_(float("nan")) for t in tensors.values()
+    ],
+    "weights of another network besides": lambda tensors, _: tensors.update(
+        {"other": torch.zeros(1)}
+    ),
     "a history of numbers": lambda _, about: about.update(history=[1]),
     "no history": lambda _, about: about.pop("history"),
     "another teacher's key": lambda _, about: about.update(key="0" * 12),
@@ -97,27 +113,33 @@ TEACHERS: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("damage", [*TEACHERS.values(), None], ids=[*TEACHERS, "half a file"])
-def test_a_damaged_teacher_is_named_and_trained_again(make_setup: Make, tmp_path: Path, damage: Damage | None) -> None:
-    first = answer(make_setup(schedule="serial"), Workplace(tmp_path))
+def test_a_damaged_teacher_is_named_and_trained_again(
+    make_spec: Make, tmp_path: Path, damage: Damage | None
+) -> None:
+    first = run_experiment(make_spec(schedule="serial"), RunContext(tmp_path))
     (path,) = (tmp_path / "teachers").glob("*.safetensors")
     cut(path) if damage is None else spoil(path, damage)
     telling = Telling()
-    again = answer(make_setup(schedule="serial"), Workplace(tmp_path, again=True), telling)
+    again = run_experiment(make_spec(schedule="serial"), RunContext(tmp_path, again=True), telling)
     assert path.name in telling.told
     assert "the teacher is trained again" in telling.told
     assert again.content["metrics"] == first.content["metrics"]
     assert json.dumps(load_tensors(path)[1]["history"])
 
 
-def test_a_folder_in_the_place_of_a_checkpoint_or_a_teacher_costs_no_run(make_setup: Make, tmp_path: Path) -> None:
-    setup = make_setup(schedule="serial")
-    whole = answer(setup, Workplace(tmp_path / "whole"))
+def test_a_folder_in_the_place_of_a_checkpoint_or_a_teacher_costs_no_run(
+    make_spec: Make, tmp_path: Path
+) -> None:
+    spec = make_spec(schedule="serial")
+    whole = run_experiment(spec, RunContext(tmp_path / "whole"))
     (teacher,) = (tmp_path / "whole" / "teachers").glob("*.safetensors")
-    for place in (f"checkpoints/{setup.key}.safetensors", f"teachers/{teacher.name}"):
+    for place in (f"checkpoints/{spec.key}.safetensors", f"teachers/{teacher.name}"):
         (tmp_path / "odd" / place).mkdir(parents=True)
     telling = Telling()
-    odd = answer(setup, Workplace(tmp_path / "odd"), telling)
+    odd = run_experiment(spec, RunContext(tmp_path / "odd"), telling)
     assert odd.content["metrics"] == whole.content["metrics"]
-    assert torch.equal(*(next(iter(load_tensors(r.student_path())[0].values())) for r in (whole, odd)))
+    assert torch.equal(
+        *(next(iter(load_tensors(r.student_path())[0].values())) for r in (whole, odd))
+    )
     assert "no checkpoint" in telling.told
     assert "the teacher is not stored" in telling.told

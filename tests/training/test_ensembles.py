@@ -11,7 +11,9 @@ from distillbench.interfaces import Encoding, Output
 from distillbench.training.ensembles import joined
 
 
-def outputs(count: int, seed: int, scale: float = 3.0, widths: tuple[int, ...] = (6,)) -> list[Output]:
+def outputs(
+    count: int, seed: int, scale: float = 3.0, widths: tuple[int, ...] = (6,)
+) -> list[Output]:
     drawn = torch.Generator().manual_seed(seed)
     return [
         Output(
@@ -24,7 +26,9 @@ def outputs(count: int, seed: int, scale: float = 3.0, widths: tuple[int, ...] =
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 5), st.integers(0, 999), st.sampled_from([0.1, 3.0, 10.0]))
-def test_of_several_labels_the_mean_is_that_of_each_classs_probability(count: int, seed: int, scale: float) -> None:
+def test_of_several_labels_the_mean_is_that_of_each_classs_probability(
+    count: int, seed: int, scale: float
+) -> None:
     members = outputs(count, seed, scale)
     mean = torch.stack([member.logits.double().sigmoid() for member in members]).mean(0)
     found = joined(members, "multi-label").logits
@@ -35,7 +39,9 @@ def test_of_several_labels_the_mean_is_that_of_each_classs_probability(count: in
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 5), st.integers(0, 999), st.sampled_from([0.1, 3.0, 10.0]))
-def test_of_one_label_the_mean_is_that_of_the_distributions_over_classes(count: int, seed: int, scale: float) -> None:
+def test_of_one_label_the_mean_is_that_of_the_distributions_over_classes(
+    count: int, seed: int, scale: float
+) -> None:
     members = outputs(count, seed, scale)
     mean = torch.stack([member.logits.double().softmax(1) for member in members]).mean(0)
     found = joined(members, "single-label").logits

@@ -11,7 +11,7 @@ from running import declared, metrics_for
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from distillbench.config import Training
+from distillbench.config.layers import Training
 from distillbench.data.batches import Batch, batches
 from distillbench.interfaces import (
     Average,
@@ -26,15 +26,15 @@ from distillbench.interfaces import (
     Term,
     ViewSpec,
 )
-from distillbench.registry import Component
-from distillbench.training import transitions
-from distillbench.training.assemble import LossKey, Parts, assemble, open_data
+from distillbench.registry.discovery import Component
+from distillbench.training import phase_starts
+from distillbench.training.build import Experiment, LossKey, assemble, open_data
 from distillbench.training.checkpoint import Checkpoints
-from distillbench.training.fit import fit
+from distillbench.training.loop import fit
 from distillbench.training.objective import Objective
-from distillbench.training.optimiser import Optimiser
-from distillbench.training.signal_store import SignalStore
-from distillbench.training.teachers import TeacherStore
+from distillbench.training.optimizer import Optimizer
+from distillbench.training.output_cache import OutputCache
+from distillbench.training.teacher_store import TeacherStore
 
 SETTINGS = [*TINY, "training.precision=fp32", "head.dropout=0"]
 NETWORKS = {
@@ -48,13 +48,19 @@ TRAINED = Phase("before", 0, {"teacher": Learner((Term("ce"),)), "peer": Learner
 class Step:
     """One phase, and the first batch of it."""
 
-    def __init__(self, phase: Phase, folder, assignments: Sequence[str] = (), components=(), **chosen) -> None:
-        setup = declared(NETWORKS, [TRAINED, phase], "student", [*SETTINGS, *assignments], components, **chosen)
-        self.parts: Parts = assemble(setup, open_data(setup), torch.device("cpu"))
-        transitions.set_modes(phase, self.parts.models)
-        self.objective = Objective(self.parts, phase, SignalStore(folder))
+    def __init__(
+        self, phase: Phase, folder, assignments: Sequence[str] = (), components=(), **chosen
+    ) -> None:
+        spec = declared(
+            NETWORKS, [TRAINED, phase], "student", [*SETTINGS, *assignments], components, **chosen
+        )
+        self.experiment: Experiment = assemble(spec, open_data(spec), torch.device("cpu"))
+        phase_starts.set_modes(phase, self.experiment.models)
+        self.objective = Objective(self.experiment, phase, OutputCache(folder))
         order = torch.randperm(64, generator=torch.Generator().manual_seed(3))
-        self.batch: Batch = next(iter(batches(self.parts.splits.train, order, 16, self.objective.views)))
+        self.batch: Batch = next(
+            iter(batches(self.experiment.splits.train, order, 16, self.objective.views))
+        )
         self.sums: dict[str, torch.Tensor] = {}
 
     def loss(self, progress: float = 0.0) -> torch.Tensor:
@@ -62,17 +68,17 @@ class Step:
         return self.objective(self.batch, self.sums, progress)
 
     def output(self, network: str, clips: str = ""):
-        return self.parts.models[network](self.batch.clips[clips or network])
+        return self.experiment.models[network](self.batch.clips[clips or network])
 
     def gradients(self, *networks: str) -> dict[str, torch.Tensor]:
         found = {
             f"{network}.{name}": p.grad.clone()
             for network in networks
-            for name, p in self.parts.models[network].named_parameters()
+            for name, p in self.experiment.models[network].named_parameters()
             if p.grad is not None
         }
         for network in networks:
-            self.parts.models[network].zero_grad()
+            self.experiment.models[network].zero_grad()
         return found
 
 
@@ -97,11 +103,15 @@ def alike(ours, theirs) -> None:
         torch.testing.assert_close(gradient, theirs[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_two_peers_that_match_each_other_get_the_gradient_of_both_losses_and_of_no_teacher(tmp_path) -> None:
+def test_two_peers_that_match_each_other_get_the_gradient_of_both_losses_and_of_no_teacher(
+    tmp_path,
+) -> None:
     def learner(other: str) -> Learner:
         return Learner((Term("ce"), Term("pred", 0.5, other)))
 
-    step = Step(Phase("peers", 1, {"student": learner("peer"), "peer": learner("student")}), tmp_path)
+    step = Step(
+        Phase("peers", 1, {"student": learner("peer"), "peer": learner("student")}), tmp_path
+    )
     step.loss().backward()
     ours = step.gradients("student", "peer")
     one, other = step.output("student").logits, step.output("peer").logits
@@ -120,8 +130,12 @@ def test_the_sums_are_of_losses_without_their_weights_times_the_videos(tmp_path)
     assert float(step.sums["student/ce"]) == pytest.approx(4 * value * 16, rel=1e-6)
 
 
-@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.125, 0.25), (0.25, 0.5), (0.5, 1.0), (0.9, 1.0)])
-def test_a_ramp_weighs_by_the_progress_of_the_phase_and_then_stays(tmp_path, progress, share) -> None:
+@pytest.mark.parametrize(
+    ("progress", "share"), [(0.0, 0.0), (0.125, 0.25), (0.25, 0.5), (0.5, 1.0), (0.9, 1.0)]
+)
+def test_a_ramp_weighs_by_the_progress_of_the_phase_and_then_stays(
+    tmp_path, progress, share
+) -> None:
     step = Step(Phase("p", 1, {"student": Learner((Term("ce", Ramp(1.0, 3.0, 0.5)),))}), tmp_path)
     value = number(step.loss(progress))
     assert value == pytest.approx((1 + 2 * share) * float(step.sums["student/ce"]) / 16, rel=1e-5)
@@ -136,7 +150,7 @@ def test_a_teacher_with_the_learners_view_sees_the_very_frames_of_the_learner(tm
     step = Step(Phase("p", 1, {"student": Learner((term,))}), tmp_path, train_selector="random")
     seen: dict[str, list[torch.Tensor]] = {"teacher": [], "student": []}
     for name, frames in seen.items():
-        step.parts.models[name].encoder.register_forward_pre_hook(
+        step.experiment.models[name].encoder.register_forward_pre_hook(
             lambda _, given, frames=frames: frames.append(given[0].times)
         )
     value = step.loss()
@@ -150,7 +164,9 @@ def test_shuffled_videos_compare_each_with_its_neighbour_in_the_batch(tmp_path) 
     def value(videos: str) -> tuple[float, float, float]:
         term = Term("rep", 1.0, Teacher("peer", view="learner", videos=videos))
         step = Step(Phase("p", 1, {"student": Learner((term,))}), tmp_path / videos)
-        ours, theirs = (step.output(name, "student").encoding.summary for name in ("student", "peer"))
+        ours, theirs = (
+            step.output(name, "student").encoding.summary for name in ("student", "peer")
+        )
         distances = [(ours - other).square().sum(1).mean() for other in (theirs, theirs.roll(1, 0))]
         return number(step.loss()), *map(number, distances)
 
@@ -167,11 +183,15 @@ def test_a_term_may_have_a_view_of_its_own(tmp_path) -> None:
     own, other = step.objective.views
     assert [step.batch.clips[name].frames.shape[1] for name in (own, other)] == [4, 2]
     by_hand = cross_entropy(step.output("student", own).logits, step.batch.labels)
-    by_hand = by_hand + divergence(step.output("student", other).logits, step.output("teacher", other).logits)
+    by_hand = by_hand + divergence(
+        step.output("student", other).logits, step.output("teacher", other).logits
+    )
     assert number(step.loss()) == pytest.approx(number(by_hand), rel=1e-5)
 
 
-def test_a_learner_may_have_a_view_of_its_own_which_its_peers_see_as_its_teachers_view(tmp_path) -> None:
+def test_a_learner_may_have_a_view_of_its_own_which_its_peers_see_as_its_teachers_view(
+    tmp_path,
+) -> None:
     learners = {
         "student": Learner((Term("pred", 1.0, "peer"),)),
         "peer": Learner((Term("ce"),), view=ViewSpec(k=2)),
@@ -206,8 +226,13 @@ def test_a_frozen_teacher_whose_number_of_frames_is_drawn_is_asked_at_every_step
 
 def test_an_ensemble_is_the_mean_of_its_members_probabilities(tmp_path) -> None:
     learners = {"student": Learner((Term("pred", 1.0, Teacher("both", view="learner")),))}
-    step = Step(Phase("p", 1, learners, ensembles={"both": Ensemble(("teacher", "peer"))}), tmp_path)
-    mean = sum(step.output(name, "student").logits.double().sigmoid() for name in ("teacher", "peer")) / 2
+    step = Step(
+        Phase("p", 1, learners, ensembles={"both": Ensemble(("teacher", "peer"))}), tmp_path
+    )
+    mean = (
+        sum(step.output(name, "student").logits.double().sigmoid() for name in ("teacher", "peer"))
+        / 2
+    )
     by_hand = divergence(step.output("student").logits.double(), mean.log() - (1 - mean).log())
     assert number(step.loss()) == pytest.approx(number(by_hand), rel=1e-4)
 
@@ -231,17 +256,22 @@ def parameter(value: float = 1.0) -> nn.Parameter:
 
 def moved(parameters, matrices=(), *, own=None, groups=(), **settings: float) -> dict[str, float]:
     """How far each parameter of ones moves in a step whose loss pulls at none: by the penalty alone."""
-    optimiser = Optimiser(parameters, matrices, Training(**settings), own=own, groups=groups)  # type: ignore[arg-type]
-    optimiser.step(sum(0 * p.sum() for p in parameters.values()), 0)
+    optimizer = Optimizer(parameters, matrices, Training(**settings), own=own, groups=groups)  # type: ignore[arg-type]
+    optimizer.step(sum(0 * p.sum() for p in parameters.values()), 0)
     return {name: float(1 - p.detach()[0, 0]) for name, p in parameters.items()}
 
 
 def test_a_loss_has_the_rate_and_the_decay_of_its_own_group() -> None:
     weight, bank, plain = parameter(), parameter(), parameter()
     named = {"student.head": weight, "student.loss.bank": bank, "student.loss.plain": plain}
-    groups = [{"params": [bank], "lr": 0.25, "weight_decay": 0.5}, {"params": [plain], "weight_decay": 0.5}]
+    groups = [
+        {"params": [bank], "lr": 0.25, "weight_decay": 0.5},
+        {"params": [plain], "weight_decay": 0.5},
+    ]
     found = moved(named, [weight], groups=groups, learning_rate=0.01, l2=0.1)
-    assert found == pytest.approx({"student.head": 0.01, "student.loss.bank": 0.25, "student.loss.plain": 0.01})
+    assert found == pytest.approx(
+        {"student.head": 0.01, "student.loss.bank": 0.25, "student.loss.plain": 0.01}
+    )
     found = moved({"student.loss.bank": parameter()}, learning_rate=0.01, l2=0.1)
     assert found == {"student.loss.bank": 0.0}, "without a decay of its own there is none"
 
@@ -249,20 +279,22 @@ def test_a_loss_has_the_rate_and_the_decay_of_its_own_group() -> None:
 def test_a_learner_has_a_rate_and_a_penalty_of_its_own() -> None:
     one, other = parameter(), parameter()
     own = {"student.head": {"learning_rate": 0.25}, "peer.head": {"l2": 0.0}}
-    found = moved({"student.head": one, "peer.head": other}, [one, other], own=own, learning_rate=0.01, l2=0.1)
+    found = moved(
+        {"student.head": one, "peer.head": other}, [one, other], own=own, learning_rate=0.01, l2=0.1
+    )
     assert found == pytest.approx({"student.head": 0.25, "peer.head": 0.0})
 
 
 def test_every_rate_decays_by_the_runs_staircase() -> None:
     one, other = parameter(), parameter()
     named = {"a.w": one, "b.w": other}
-    optimiser = Optimiser(
+    optimizer = Optimizer(
         named,
         [],
         Training(learning_rate=0.01, decay=0.5, decay_examples=10),
         own={"b.w": {"learning_rate": 0.1}},
     )
-    optimiser.step(one.sum() + other.sum(), 25)
+    optimizer.step(one.sum() + other.sum(), 25)
     assert float(1 - one.detach()[0, 0]) == pytest.approx(0.01 / 4, rel=1e-3)
     assert float(1 - other.detach()[0, 0]) == pytest.approx(0.1 / 4, rel=1e-3)
 
@@ -270,8 +302,8 @@ def test_every_rate_decays_by_the_runs_staircase() -> None:
 def test_a_learner_has_a_clip_of_its_own() -> None:
     one, other = parameter(), parameter()
     named = {"a.w": one, "b.w": other}
-    optimiser = Optimiser(named, [], Training(clip=1.0), own={"b.w": {"clip": 0.0}})
-    optimiser.step(100 * one.sum() + 100 * other.sum(), 0)
+    optimizer = Optimizer(named, [], Training(clip=1.0), own={"b.w": {"clip": 0.0}})
+    optimizer.step(100 * one.sum() + 100 * other.sum(), 0)
     assert float(one.grad.norm()) == pytest.approx(1.0)
     assert float(other.grad.norm()) == pytest.approx(200.0)
 
@@ -281,11 +313,14 @@ def test_in_a_run_only_the_learner_without_a_rate_stands_still(tmp_path) -> None
         "student": Learner((Term("ce"),)),
         "peer": Learner((Term("ce"),), optimizer={"learning_rate": 0.0}),
     }
-    setup = declared(NETWORKS, [Phase("p", 1, learners)], "student", SETTINGS)
-    parts = assemble(setup, open_data(setup), torch.device("cpu"))
-    before = {n: [p.detach().clone() for p in parts.models[n].parameters()] for n in ("student", "peer")}
-    fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, setup.key))
-    still = {n: all(map(torch.equal, before[n], parts.models[n].parameters())) for n in before}
+    spec = declared(NETWORKS, [Phase("p", 1, learners)], "student", SETTINGS)
+    experiment = assemble(spec, open_data(spec), torch.device("cpu"))
+    before = {
+        n: [p.detach().clone() for p in experiment.models[n].parameters()]
+        for n in ("student", "peer")
+    }
+    fit(experiment, metrics_for(experiment), TeacherStore(tmp_path), Checkpoints(None, spec.key))
+    still = {n: all(map(torch.equal, before[n], experiment.models[n].parameters())) for n in before}
     assert still == {"student": False, "peer": True}
 
 
@@ -316,10 +351,10 @@ class Counting(LabelLoss):
 def test_a_loss_learns_remembers_and_is_told_of_every_step(tmp_path) -> None:
     component = Component("label-loss", "counting", Counting, "tests", "1")
     phase = Phase("p", 2, {"student": Learner((Term("counting"),))})
-    setup = declared(NETWORKS, [phase], "student", SETTINGS, [component], loss="counting")
-    parts = assemble(setup, open_data(setup), torch.device("cpu"))
-    fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, setup.key))
-    loss = parts.losses[LossKey("student", "counting")]
+    spec = declared(NETWORKS, [phase], "student", SETTINGS, [component], loss="counting")
+    experiment = assemble(spec, open_data(spec), torch.device("cpu"))
+    fit(experiment, metrics_for(experiment), TeacherStore(tmp_path), Checkpoints(None, spec.key))
+    loss = experiment.losses[LossKey("student", "counting")]
     assert loss.videos == 64
     assert int(loss.steps) == 8
     assert loss.seen.tolist() == [2.0] * 64

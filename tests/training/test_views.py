@@ -7,10 +7,10 @@ import torch
 from conftest import TINY
 from running import declared
 
+from distillbench.distributed.processes import SINGLE, Share
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Learner, NetworkSpec, Phase, Term, ViewSpec
-from distillbench.processes import SOLO, Share
-from distillbench.training.assemble import Parts, assemble, check_lengths, open_data
+from distillbench.training.build import Experiment, assemble, check_lengths, open_data
 from distillbench.training.views import RandomK, longest_of
 
 LABELS = (Term("ce"),)
@@ -25,9 +25,9 @@ ALL = Phase("all", 1, {name: Learner(LABELS) for name in NETWORKS})
 
 
 @pytest.fixture(scope="module")
-def parts() -> Parts:
-    setup = declared(NETWORKS, [ALL], "student", TINY, train_selector="random")
-    return assemble(setup, open_data(setup), torch.device("cpu"))
+def experiment() -> Experiment:
+    spec = declared(NETWORKS, [ALL], "student", TINY, train_selector="random")
+    return assemble(spec, open_data(spec), torch.device("cpu"))
 
 
 INHERITED = [
@@ -48,45 +48,51 @@ INHERITED = [
 
 
 @pytest.mark.parametrize(("network", "view", "seen"), INHERITED)
-def test_a_view_inherits_what_it_does_not_say(parts, network, view, seen) -> None:
-    assert parts.setup.view(network, view) == ViewSpec(*seen)
+def test_a_view_inherits_what_it_does_not_say(experiment, network, view, seen) -> None:
+    assert experiment.spec.view(network, view) == ViewSpec(*seen)
 
 
-def test_in_training_a_student_sees_what_the_training_selector_chooses(parts) -> None:
+def test_in_training_a_student_sees_what_the_training_selector_chooses(experiment) -> None:
     names = {
-        (network, training): type(parts.view(network, training=training).selector).__name__
+        (network, training): type(experiment.view(network, training=training).selector).__name__
         for network in ("teacher", "student")
         for training in (False, True)
     }
     assert names[("student", False)] != names[("student", True)]
     assert names[("teacher", False)] == names[("teacher", True)]
-    assert parts.view("student", training=True).slots == parts.view("student").slots == 4
-    assert parts.view("teacher").slots == longest_of(parts.splits)
+    assert experiment.view("student", training=True).slots == experiment.view("student").slots == 4
+    assert experiment.view("teacher").slots == longest_of(experiment.splits)
 
 
-def test_training_frames_are_new_in_every_epoch_and_those_of_evaluation_are_not(parts) -> None:
-    which, train = torch.arange(20), parts.splits.train
-    training, evaluation = parts.view("student", training=True), parts.view("student")
+def test_training_frames_are_new_in_every_epoch_and_those_of_evaluation_are_not(experiment) -> None:
+    which, train = torch.arange(20), experiment.splits.train
+    training, evaluation = experiment.view("student", training=True), experiment.view("student")
     assert not torch.equal(training.index(train, which, 0), training.index(train, which, 1))
     assert torch.equal(evaluation.index(train, which, 0), evaluation.index(train, which, 1))
 
 
-def test_a_range_is_drawn_once_for_a_batch_alike_in_every_process(parts) -> None:
-    view, train = parts.view("student", ViewSpec(k=(2, 6)), training=True), parts.splits.train
+def test_a_range_is_drawn_once_for_a_batch_alike_in_every_process(experiment) -> None:
+    view, train = (
+        experiment.view("student", ViewSpec(k=(2, 6)), training=True),
+        experiment.splits.train,
+    )
     assert isinstance(view, RandomK)
     for epoch in range(8):
         which = torch.randperm(len(train), generator=torch.Generator().manual_seed(epoch))[:16]
-        whole = view.chosen(train, which, epoch, SOLO.share(16))
+        whole = view.chosen(train, which, epoch, SINGLE.share(16))
         shares = [view.chosen(train, which, epoch, Share((0, 9, 16), rank)) for rank in (0, 1)]
         assert [chosen.slots for chosen in shares] == [whole.slots] * 2
         assert torch.equal(torch.cat([chosen.videos for chosen in shares]), whole.videos)
         assert torch.equal(torch.cat([chosen.index for chosen in shares]), whole.index)
 
 
-def test_both_ends_of_a_range_occur_and_nothing_beyond_them(parts) -> None:
-    view, train = parts.view("student", ViewSpec(k=(2, 5)), training=True), parts.splits.train
+def test_both_ends_of_a_range_occur_and_nothing_beyond_them(experiment) -> None:
+    view, train = (
+        experiment.view("student", ViewSpec(k=(2, 5)), training=True),
+        experiment.splits.train,
+    )
     drawn = [
-        view.chosen(train, torch.arange(start, start + 4), epoch, SOLO.share(4))
+        view.chosen(train, torch.arange(start, start + 4), epoch, SINGLE.share(4))
         for epoch in range(10)
         for start in range(0, 16, 4)
     ]
@@ -97,6 +103,6 @@ def test_both_ends_of_a_range_occur_and_nothing_beyond_them(parts) -> None:
 @pytest.mark.parametrize("k", [99, (2, 99)])
 def test_more_frames_than_any_video_has_are_refused(k) -> None:
     phase = Phase("all", 1, {"student": Learner(LABELS, view=ViewSpec(k=k))})
-    setup = declared(NETWORKS, [phase], "student", TINY)
+    spec = declared(NETWORKS, [phase], "student", TINY)
     with pytest.raises(ConfigError, match="k = 99 is more than any video has"):
-        check_lengths(setup, open_data(setup))
+        check_lengths(spec, open_data(spec))

@@ -17,8 +17,16 @@ from distillbench.errors import DataError
 from distillbench.interfaces import Codec, DataSet, Labels, Splits, Videos
 
 _SIDE, _GREYS, _CLASSES = 8, 16.0, 10
-_LOW, _HIGH = -_GREYS, 2 * _GREYS  # noise leaves the grey levels; these bounds are five standard deviations out
-_MOST_VIDEOS, _MOST_FRAMES, _MOST_FRAMES_OF_ALL, _MOST_NOISE = 1_000_000, 10_000, 50_000_000, 1_000_000
+_LOW, _HIGH = (
+    -_GREYS,
+    2 * _GREYS,
+)  # noise leaves the grey levels; these bounds are five standard deviations out
+_MOST_VIDEOS, _MOST_FRAMES, _MOST_FRAMES_OF_ALL, _MOST_NOISE = (
+    1_000_000,
+    10_000,
+    50_000_000,
+    1_000_000,
+)
 _SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
 
@@ -30,7 +38,9 @@ class _DigitVideos(Videos):
         self.ids = [f"{name}-{video:05d}" for video in range(videos)]
         self.lengths = torch.full((videos,), frames.shape[1], dtype=torch.int64)
         offsets = np.concatenate([[0], labels.sum(1).cumsum()])
-        self.labels = Labels(torch.from_numpy(offsets), torch.from_numpy(labels.nonzero()[1]), _CLASSES)
+        self.labels = Labels(
+            torch.from_numpy(offsets), torch.from_numpy(labels.nonzero()[1]), _CLASSES
+        )
         self.features = {"pixels": _SIDE * _SIDE}
         self.class_names = [str(digit) for digit in range(_CLASSES)]
         step = (_HIGH - _LOW) / 255 / _GREYS
@@ -97,7 +107,9 @@ class Digits(DataSet):
 
     def splits(self) -> Splits:
         """Draws the three splits; the same knobs give the same videos."""
-        from sklearn.datasets import load_digits  # importing it moves random states and takes a second
+        from sklearn.datasets import (
+            load_digits,
+        )  # importing it moves random states and takes a second
 
         self._check()
         images, digits = load_digits(return_X_y=True)
@@ -131,21 +143,32 @@ class Digits(DataSet):
                 f"a split has {_MOST_FRAMES_OF_ALL:,} frames at most"
             )
 
-    def _videos(self, name: str, number: int, images: NDArray[np.float64], digits: NDArray[np.int64]) -> _DigitVideos:
+    def _videos(
+        self, name: str, number: int, images: NDArray[np.float64], digits: NDArray[np.int64]
+    ) -> _DigitVideos:
         generator = np.random.default_rng([self.seed, number])
         count = self.sizes[name]
         shots = generator.integers(self.shots[0], self.shots[1] + 1, count)
-        cuts = generator.random((count, self.frames)) + (np.arange(self.frames) == 0)  # a shot begins at frame 0 ...
+        cuts = generator.random((count, self.frames)) + (
+            np.arange(self.frames) == 0
+        )  # a shot begins at frame 0 ...
         ranks = np.argsort(np.argsort(-cuts, axis=1), axis=1)
-        shot_of_frame = (ranks < shots[:, None]).cumsum(1) - 1  # ... and at the frames with the highest draws
+        shot_of_frame = (ranks < shots[:, None]).cumsum(
+            1
+        ) - 1  # ... and at the frames with the highest draws
         image_of_shot = generator.integers(0, len(images), (count, self.shots[1]))
         image_of_frame = np.take_along_axis(image_of_shot, shot_of_frame, 1)
         labels = np.zeros((count, _CLASSES), bool)
         labels[np.arange(count)[:, None], digits[image_of_frame]] = True
-        return _DigitVideos(name, self._render(generator, images.astype(np.float32), image_of_frame), labels)
+        return _DigitVideos(
+            name, self._render(generator, images.astype(np.float32), image_of_frame), labels
+        )
 
     def _render(
-        self, generator: np.random.Generator, images: NDArray[np.float32], image_of_frame: NDArray[np.int64]
+        self,
+        generator: np.random.Generator,
+        images: NDArray[np.float32],
+        image_of_frame: NDArray[np.int64],
     ) -> NDArray[np.uint8]:
         count, pad = image_of_frame.shape[0], self.jitter
         padded = np.pad(images.reshape(-1, _SIDE, _SIDE), ((0, 0), (pad, pad), (pad, pad)))
@@ -153,10 +176,18 @@ class Digits(DataSet):
         rows, columns = top[..., None] + np.arange(_SIDE), left[..., None] + np.arange(_SIDE)
         frames = np.empty((count, self.frames, _SIDE * _SIDE), np.uint8)
         for video in range(count):
-            at = (image_of_frame[video][:, None, None], rows[video][:, :, None], columns[video][:, None, :])
+            at = (
+                image_of_frame[video][:, None, None],
+                rows[video][:, :, None],
+                columns[video][:, None, :],
+            )
             shown = padded[at].reshape(self.frames, -1)
             noised = shown + self.noise * generator.standard_normal(shown.shape, np.float32)
-            frames[video] = ((noised.clip(_LOW, _HIGH) - _LOW) * (255 / (_HIGH - _LOW))).round().astype(np.uint8)
+            frames[video] = (
+                ((noised.clip(_LOW, _HIGH) - _LOW) * (255 / (_HIGH - _LOW)))
+                .round()
+                .astype(np.uint8)
+            )
         return frames
 
 

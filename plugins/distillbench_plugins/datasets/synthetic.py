@@ -78,7 +78,11 @@ class Synthetic(DataSet):
             "seed": seed,
         }
         self._shards, self._seed, self._classes = shards, seed, classes
-        self._fraction, self._validation_share, self._test_share = fraction, validation_share, test_share
+        self._fraction, self._validation_share, self._test_share = (
+            fraction,
+            validation_share,
+            test_share,
+        )
 
     def splits(self) -> Splits:
         """Writes the shards, unless they are there, and opens them."""
@@ -95,7 +99,9 @@ class Synthetic(DataSet):
 
     def _written(self) -> Path:
         recipe = Recipe(**self._made_of)
-        require_bounds("synthetic videos", {"shards": (self._shards, 1, min(recipe.videos, _MOST_SHARDS))})
+        require_bounds(
+            "synthetic videos", {"shards": (self._shards, 1, min(recipe.videos, _MOST_SHARDS))}
+        )
         key = hashlib.sha256(repr((_FORMAT, recipe, self._shards)).encode()).hexdigest()[:24]
         folder = cache_folder("synthetic", key)
         if folder.is_dir():
@@ -108,7 +114,9 @@ class Synthetic(DataSet):
                 write_synthetic(written, recipe, self._shards)
                 _move(written, folder)
         except OSError as error:
-            raise DataError(f"{folder}: made-up shards cannot be written: {error}; set $DISTILLBENCH_CACHE") from error
+            raise DataError(
+                f"{folder}: made-up shards cannot be written: {error}; set $DISTILLBENCH_CACHE"
+            ) from error
         return folder
 
 

@@ -30,7 +30,9 @@ class YouTube8M(DataSet):
         "training.learning_rate": 1e-3,
     }
 
-    def __init__(self, *, shards: ShardSource = ShardSource(features="rgb,audio", validation_share=None)) -> None:
+    def __init__(
+        self, *, shards: ShardSource = ShardSource(features="rgb,audio", validation_share=None)
+    ) -> None:
         if shards.test and shards.validation_share is None:
             shards = replace(shards, validation_share=_PAPER_VALIDATION)
         self._shards = shards

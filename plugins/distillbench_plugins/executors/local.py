@@ -14,7 +14,9 @@ from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Demand, Executor, Failed, Finished, Lost, RunEvent, RunJob
 
-_CONTEXT = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads, which do not live on in it
+_CONTEXT = multiprocessing.get_context(
+    "spawn"
+)  # a fork would inherit torch's threads, which do not live on in it
 
 
 class Local(Executor):
@@ -29,7 +31,11 @@ class Local(Executor):
 
     def __init__(self, demand: Demand, *, workers: Literal["auto"] | int = "auto") -> None:
         if workers != "auto" and workers < 1:
-            raise ConfigError([f"executor local: workers takes auto or a whole number of at least 1; found {workers}"])
+            raise ConfigError(
+                [
+                    f"executor local: workers takes auto or a whole number of at least 1; found {workers}"
+                ]
+            )
         self.count = _fastest(demand) if workers == "auto" else workers
         self._workers: list[_Worker] = []
 
@@ -46,7 +52,9 @@ class Local(Executor):
     def submit(self, job: RunJob) -> None:
         """Gives a run to a worker that has none, preferably to one that has the run's data open."""
         idle = [worker for worker in self._workers if worker.key is None]
-        chosen = next((worker for worker in idle if worker.data == job.data), idle[0] if idle else None)
+        chosen = next(
+            (worker for worker in idle if worker.data == job.data), idle[0] if idle else None
+        )
         if chosen is None:
             chosen = _Worker()
             self._workers.append(chosen)
@@ -77,7 +85,9 @@ class Local(Executor):
 
 def _fastest(demand: Demand) -> int:
     """One worker for each core that a run does not use itself; on a GPU one, which has its whole memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     threads = demand.threads or cores
     return 1 if demand.device == "cuda" else max(1, min(demand.runs, cores // threads))
 
@@ -87,7 +97,9 @@ class _Worker:
 
     def __init__(self) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
-        self.process = _CONTEXT.Process(target=_serve, args=(theirs,), name="distillbench-worker", daemon=True)
+        self.process = _CONTEXT.Process(
+            target=_serve, args=(theirs,), name="distillbench-worker", daemon=True
+        )
         self.process.start()
         theirs.close()
         self.key: str | None = None
@@ -121,7 +133,9 @@ def _cause(exit_code: int | None) -> str:
 
 def _serve(connection: Connection) -> None:
     """Makes runs until the parent goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of the terminal; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

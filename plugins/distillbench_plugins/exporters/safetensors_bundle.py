@@ -26,7 +26,9 @@ class SafetensorsBundle(Exporter):
 
     suffix: ClassVar[str] = ".safetensors"
 
-    def export(self, network: nn.Module, example: Clips, about: Mapping[str, Any], path: Path) -> None:
+    def export(
+        self, network: nn.Module, example: Clips, about: Mapping[str, Any], path: Path
+    ) -> None:
         """Writes the file; tensors that share memory are written once each."""
         weights = network.state_dict().items()
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights}
@@ -43,7 +45,9 @@ class SafetensorsBundle(Exporter):
         try:
             network.load_state_dict(tensors)
         except RuntimeError as error:  # names or shapes of another network
-            raise DataError(f"'{path}' does not hold the weights of the network that it describes") from error
+            raise DataError(
+                f"'{path}' does not hold the weights of the network that it describes"
+            ) from error
 
         def logits(clips: Clips) -> Tensor:
             made: Tensor = network(clips).logits

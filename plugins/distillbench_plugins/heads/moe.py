@@ -22,7 +22,9 @@ class MixtureOfExperts(Head):
         dropout: the share of the encoding that is dropped before the head (docs/paper.md, row 16).
     """
 
-    def __init__(self, width: int, classes: int, *, mixtures: int = 2, dropout: float = 0.5) -> None:
+    def __init__(
+        self, width: int, classes: int, *, mixtures: int = 2, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         if mixtures < 1:
             raise ConfigError([f"head moe: mixtures={mixtures} is not at least 1"])

@@ -65,7 +65,9 @@ class Settings:
         if not 0.0 <= self.dropout < 1.0:
             problems.append(f"encoder hrnn: dropout={self.dropout} is not within [0, 1)")
         if self.block_length > 0 and self.block_count > 0:
-            problems.append("encoder hrnn: block_length and block_count are both set; set one of them")
+            problems.append(
+                "encoder hrnn: block_length and block_count are both set; set one of them"
+            )
         problems += [
             f"encoder hrnn: {name}={getattr(self, name)} is not at most {most}"
             for name, most in (("cell_size", 65_536), ("layers", 64))
@@ -98,19 +100,27 @@ class HierarchicalLSTM(nn.Module):
         """Encodes clips in blocks of `block_length`, unless a number of blocks is set."""
         clips = self._slotted(clips)
         videos, slots, _ = clips.frames.shape
-        starts, lengths, counts = cut(clips.lengths, self._block_lengths(clips.lengths, block_length), slots)
+        starts, lengths, counts = cut(
+            clips.lengths, self._block_lengths(clips.lengths, block_length), slots
+        )
         blocks, sequences = pack(starts, lengths), pack(counts.cumsum(0) - counts, counts)
         rows = moved(blocks.rows, clips.frames.device)
-        frames = self._dropped(clips.frames.reshape(videos * slots, -1).index_select(0, rows), "input")
+        frames = self._dropped(
+            clips.frames.reshape(videos * slots, -1).index_select(0, rows), "input"
+        )
         lower = self.lower(frames.to(self.lower.dtype), blocks.sizes)
         codes = self._state(lower, moved(blocks.last[sequences.rows], clips.frames.device))
         higher = self.higher(codes, sequences.sizes)
-        summary = self._dropped(self._state(higher, moved(sequences.last, clips.frames.device)), "summary")
+        summary = self._dropped(
+            self._state(higher, moved(sequences.last, clips.frames.device)), "summary"
+        )
         if not with_states:
             return Encoding(summary)
         states = self._state(lower, None)
         table = states.new_zeros(videos * slots, states.shape[1]).index_copy(0, rows, states)
-        return Encoding(summary, {"frames": FrameStates(table.view(videos, slots, -1), clips.times)})
+        return Encoding(
+            summary, {"frames": FrameStates(table.view(videos, slots, -1), clips.times)}
+        )
 
     def macs_of_lower(self, frames: int, width: int) -> int:
         """Counts as the paper's Table 4 does: the lower LSTM over `frames`, with 15 element-wise steps a cell."""
@@ -139,7 +149,11 @@ class HierarchicalLSTM(nn.Module):
 
     def _state(self, states: list[States], rows: Tensor | None) -> Tensor:
         """Joins the states at the packed `rows` (all for None): [c1, h1, c2, h2, ...], or the top layer's h."""
-        parts = [part for layer in states for part in layer] if self.settings.state == "concat" else [states[-1].hidden]
+        parts = (
+            [part for layer in states for part in layer]
+            if self.settings.state == "concat"
+            else [states[-1].hidden]
+        )
         if rows is not None:
             parts = [part.index_select(0, rows) for part in parts]
         return torch.cat([part.to(states[-1].cell.dtype) for part in parts], 1)

@@ -37,22 +37,41 @@ class LSTM(nn.Module):
     """
 
     def __init__(
-        self, input_size: int, cell_size: int, layers: int, *, init: Init = "glorot", dropout: float = 0.0
+        self,
+        input_size: int,
+        cell_size: int,
+        layers: int,
+        *,
+        init: Init = "glorot",
+        dropout: float = 0.0,
     ) -> None:
         """dropout: applied between layers. init: see `reset_parameters`."""
         super().__init__()
-        self.input_size, self.cell_size, self.layers, self.dropout = input_size, cell_size, layers, dropout
+        self.input_size, self.cell_size, self.layers, self.dropout = (
+            input_size,
+            cell_size,
+            layers,
+            dropout,
+        )
         for layer in range(layers):
             below = input_size if layer == 0 else cell_size
-            self.register_parameter(f"weight_ih_l{layer}", nn.Parameter(torch.empty(4 * cell_size, below)))
-            self.register_parameter(f"weight_hh_l{layer}", nn.Parameter(torch.empty(4 * cell_size, cell_size)))
+            self.register_parameter(
+                f"weight_ih_l{layer}", nn.Parameter(torch.empty(4 * cell_size, below))
+            )
+            self.register_parameter(
+                f"weight_hh_l{layer}", nn.Parameter(torch.empty(4 * cell_size, cell_size))
+            )
             self.register_parameter(f"bias_l{layer}", nn.Parameter(torch.empty(4 * cell_size)))
         self.reset_parameters(init)
 
     def weights(self, layer: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
         """Returns a layer's weight_ih (4H, D), weight_hh (4H, H) and bias (4H,)."""
         names = f"weight_ih_l{layer}", f"weight_hh_l{layer}", f"bias_l{layer}"
-        return self.get_parameter(names[0]), self.get_parameter(names[1]), self.get_parameter(names[2])
+        return (
+            self.get_parameter(names[0]),
+            self.get_parameter(names[1]),
+            self.get_parameter(names[2]),
+        )
 
     @property
     def dtype(self) -> torch.dtype:
@@ -118,7 +137,12 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, sizes: tuple[int, ...]
+        ctx: Any,
+        x: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor,
+        sizes: tuple[int, ...],
     ) -> tuple[Tensor, Tensor]:
         gates = torch.addmm(bias, x, weight_ih.t())
         hidden = x.new_empty(len(x), weight_hh.shape[1])
@@ -131,7 +155,9 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_hidden: Tensor | None, grad_cell: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad_hidden: Tensor | None, grad_cell: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         x, weight_ih, weight_hh, gates, hidden, cell = ctx.saved_tensors
         sizes: tuple[int, ...] = ctx.sizes
         grad_gates = _run_back(grad_hidden, grad_cell, gates, cell, weight_hh, sizes)
@@ -146,7 +172,10 @@ class _Layer(torch.autograd.Function):
 def _run(gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, sizes: Sequence[int]) -> None:
     """Walks the steps: turns input projections into gate activations in place, and fills hidden and cell."""
     size = hidden.shape[1]
-    parts = [_by_step(part, sizes) for part in (gates, gates[:, : 2 * size], *gates.chunk(4, 1), hidden, cell)]
+    parts = [
+        _by_step(part, sizes)
+        for part in (gates, gates[:, : 2 * size], *gates.chunk(4, 1), hidden, cell)
+    ]
     h = c = None
     for all_gates, inputs_and_forgets, i, f, g, o, next_h, next_c in zip(*parts, strict=True):
         if h is not None:
@@ -182,7 +211,13 @@ def _run_back(
     slopes, through = _slopes(gates, cell, sizes)
     by_gate, by_cell, by_hidden, forgets, reach = (
         _by_step(part, sizes)
-        for part in (slopes, slopes[:, : 3 * size], slopes[:, 3 * size :], gates[:, size : 2 * size], through)
+        for part in (
+            slopes,
+            slopes[:, : 3 * size],
+            slopes[:, 3 * size :],
+            gates[:, size : 2 * size],
+            through,
+        )
     )
     from_hidden = [None] * steps if grad_hidden is None else _by_step(grad_hidden, sizes)
     from_cell = [None] * steps if grad_cell is None else _by_step(grad_cell, sizes)
@@ -234,5 +269,8 @@ def _previous(packed: Tensor, sizes: Sequence[int]) -> Tensor:
     if sizes[0] == sizes[-1]:
         return packed[: len(packed) - sizes[0]]
     spans = _spans(sizes)
-    rows = [torch.arange(start, start + size) for (start, _), size in zip(spans, sizes[1:], strict=False)]
+    rows = [
+        torch.arange(start, start + size)
+        for (start, _), size in zip(spans, sizes[1:], strict=False)
+    ]
     return packed.index_select(0, moved(torch.cat(rows), packed.device))

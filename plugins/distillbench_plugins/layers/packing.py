@@ -44,7 +44,11 @@ def cut(lengths: Tensor, block_lengths: Tensor, stride: int) -> tuple[Tensor, Te
     videos = torch.repeat_interleave(torch.arange(len(lengths)), counts)
     before = counts.cumsum(0) - counts
     begins = (torch.arange(len(videos)) - before[videos]) * block_lengths[videos]
-    return videos * stride + begins, torch.minimum(lengths[videos] - begins, block_lengths[videos]), counts
+    return (
+        videos * stride + begins,
+        torch.minimum(lengths[videos] - begins, block_lengths[videos]),
+        counts,
+    )
 
 
 def moved(index: Tensor, device: torch.device) -> Tensor:

@@ -19,7 +19,9 @@ class CrossEntropy(LabelLoss):
         label_smoothing: s moves every label towards a half: y becomes (1 - s) y + s / 2.
     """
 
-    requirements = Requirements(frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"}))
+    requirements = Requirements(
+        frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"})
+    )
     default_for = frozenset({"multi-label"})
 
     def __init__(self, context: LossContext, *, label_smoothing: float = 0.0) -> None:

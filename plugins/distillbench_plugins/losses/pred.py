@@ -22,7 +22,9 @@ class Prediction(MatchingLoss):
         reduction: mean over the batch, or sum, as the released code has it.
     """
 
-    requirements = Requirements(frozenset({"logits"}), claims=frozenset({"batch-mean", "least-at-match", "any-width"}))
+    requirements = Requirements(
+        frozenset({"logits"}), claims=frozenset({"batch-mean", "least-at-match", "any-width"})
+    )
 
     def __init__(
         self,
@@ -32,7 +34,11 @@ class Prediction(MatchingLoss):
         reduction: Literal["mean", "sum"] = "mean",
     ) -> None:
         super().__init__(context)
-        self.divergence = {"bernoulli": _bernoulli, "categorical": _categorical, "squared": _squared}[divergence]
+        self.divergence = {
+            "bernoulli": _bernoulli,
+            "categorical": _categorical,
+            "squared": _squared,
+        }[divergence]
         self.reduction = reduction
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

@@ -43,12 +43,12 @@ class IntermediateRepresentation(MatchingLoss):
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        student, guide = output.encoding, teacher.encoding
-        ours, theirs, both = _aligned(student.states[self.layer], guide.states[self.layer])
+        student, target = output.encoding, teacher.encoding
+        ours, theirs, both = _aligned(student.states[self.layer], target.states[self.layer])
         total = ((ours - theirs.to(ours.dtype)).square().sum(2) * both).sum()
         if self.final:
             summary = _wide(student.summary)
-            total = total + (summary - guide.summary.detach().to(summary.dtype)).square().sum()
+            total = total + (summary - target.summary.detach().to(summary.dtype)).square().sum()
         return total / len(student.summary)
 
 

@@ -29,7 +29,9 @@ class SoftmaxCrossEntropy(LabelLoss):
     def __init__(self, context: LossContext, *, label_smoothing: float = 0.0) -> None:
         super().__init__(context)
         if not 0.0 <= label_smoothing <= 1.0:
-            raise ConfigError([f"loss softmax-ce: label_smoothing={label_smoothing} is not within [0, 1]"])
+            raise ConfigError(
+                [f"loss softmax-ce: label_smoothing={label_smoothing} is not within [0, 1]"]
+            )
         self.label_smoothing = label_smoothing
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:

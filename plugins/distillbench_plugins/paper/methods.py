@@ -61,4 +61,6 @@ def objective(row: Mapping[str, Any]) -> str:
     if row["k"] == "all":
         return "ce"
     names = re.sub(r":[^,\s]+", "", str(row["loss"])).partition(" > ")[0].split(",")
-    return ",".join(sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else 9, name)))
+    return ",".join(
+        sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else 9, name))
+    )

@@ -125,7 +125,9 @@ def _ticks(ks: set[int]) -> list[int]:
     return kept
 
 
-def frames_needed(ks: NDArray[np.float64], quality: NDArray[np.float64], goal: float) -> float | None:
+def frames_needed(
+    ks: NDArray[np.float64], quality: NDArray[np.float64], goal: float
+) -> float | None:
     """Finds the least k from which on a curve is at the goal, straight between its points.
 
     None where it ends below.

@@ -29,7 +29,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Question:
+class SweepFile:
     """One comparison that a claim makes; the teacher alone is the same at every k."""
 
     claim: str
@@ -88,44 +88,44 @@ class Claims(Report):
         return (*(Cell(number, seeds=seeds, digits=4) for number in numbers), p)
 
 
-def _asked(runs: Runs) -> Iterator[tuple[Question, int, pd.DataFrame]]:
+def _asked(runs: Runs) -> Iterator[tuple[SweepFile, int, pd.DataFrame]]:
     """Yields every question with each k and the runs among which it is asked."""
     rows = of_the_paper(runs.rows)
     whole = rows[rows["train_videos"] == rows["train_videos"].max()]
-    for question in questions():
+    for question in sweep_files():
         for k in frames(whole):
             yield question, k, whole
     parts = rows[rows["train_videos"] < rows["train_videos"].max()]
     ks = frames(parts)
     if ks:
-        question = Question("6 more so with less data", distilled("serial", _ALL), alone())
+        question = SweepFile("6 more so with less data", distilled("serial", _ALL), alone())
         for size in sorted(set(rows["train_videos"])):
             yield question, ks[-1], having(rows, train_videos=size)
 
 
-def questions() -> Iterator[Question]:
+def sweep_files() -> Iterator[SweepFile]:
     """Lists the comparisons at every k, claim by claim."""
     for selector in ("random", "first", "middle", "last", "first-middle-last"):
         others = alone(selector, f"{selector}-k")
-        yield Question("1 uniform frames are the best", alone("uniform", "uniform-k"), others)
+        yield SweepFile("1 uniform frames are the best", alone("uniform", "uniform-k"), others)
     for mode in _MODES:
         for losses in OBJECTIVES:
-            yield Question("2 distilled beats alone", distilled(mode, losses), alone())
+            yield SweepFile("2 distilled beats alone", distilled(mode, losses), alone())
     for mode in _MODES:
         for losses in _FEWER:
             best, fewer = distilled(mode, _ALL), distilled(mode, losses)
-            yield Question("3 three losses are the best", best, fewer)
+            yield SweepFile("3 three losses are the best", best, fewer)
     for losses in OBJECTIVES:
         serial, parallel = (distilled(mode, losses) for mode in _MODES)
-        yield Question("4 serial is at least as good", serial, parallel)
+        yield SweepFile("4 serial is at least as good", serial, parallel)
     for mode in _MODES:
         for losses in OBJECTIVES:
             inner = distilled(mode, losses.replace("rep", "rep-intermediate", 1))
             last = distilled(mode, losses)
-            yield Question("5 intermediate matching adds nothing", inner, last)
+            yield SweepFile("5 intermediate matching adds nothing", inner, last)
     teacher = Method("teacher", {"schedule": "teacher"})
-    yield Question("7 few frames come close", distilled("serial", _ALL), teacher)
-    yield Question("7 few frames come close", alone(), teacher)
+    yield SweepFile("7 few frames come close", distilled("serial", _ALL), teacher)
+    yield SweepFile("7 few frames come close", alone(), teacher)
 
 
 def alone(selector: str = "uniform", name: str = "uniform-k alone") -> Method:

@@ -45,7 +45,9 @@ class Controls(Report):
         whole = picked(whole, lambda row: kind_of(row) is not None)
         whole = whole.assign(kind=[str(kind_of(row)) for row in records(whole)])
         if whole.empty:
-            raise self.lacking("these results hold no student alone or distilled serially on uniform frames")
+            raise self.lacking(
+                "these results hold no student alone or distilled serially on uniform frames"
+            )
         methods = runs.over_seeds(whole)
         methods["control"] = [is_control(row) for row in records(methods)]
         methods["student"] = [_student(row) for row in records(methods)]
@@ -94,10 +96,14 @@ def is_control(row: Mapping[str, Any]) -> bool:
     """Tells whether nothing of a trained teacher that saw the same video reaches the student."""
     settings: Mapping[str, str] = row["settings"]
     own = settings.get("schedule.targets") != "shuffled"
-    return row["schedule"] == "scratch" or not (own and settings.get("schedule.teacher") == "trained")
+    return row["schedule"] == "scratch" or not (
+        own and settings.get("schedule.teacher") == "trained"
+    )
 
 
-def _rows(methods: pd.DataFrame, ks: Sequence[int], made: Callable[[pd.DataFrame], tuple[Cell, ...]]) -> list[Row]:
+def _rows(
+    methods: pd.DataFrame, ks: Sequence[int], made: Callable[[pd.DataFrame], tuple[Cell, ...]]
+) -> list[Row]:
     names = dict.fromkeys(
         (str(row["student"]), str(row["kind"]), str(row["loss"]))
         for row in records(methods.sort_values(["schedule", "student", "kind"]))

@@ -54,11 +54,15 @@ class LearningCurves(Report):
         known = frames(whole)
         if self.k and self.k not in known:
             there = ", ".join(map(str, known)) or "none"
-            raise ConfigError([f"report learning-curves: no run has k={self.k}; there are: {there}"])
+            raise ConfigError(
+                [f"report learning-curves: no run has k={self.k}; there are: {there}"]
+            )
         k: int | str = self.k or max(known, default="all")
         found = curves(runs, having(whole, k=k), next(iter(runs.metrics)), self.most)
         learned = [
-            (curve, of) for curve in found if (of := _learned(runs, having(whole, k=k, method=curve.method), metric))
+            (curve, of)
+            for curve in found
+            if (of := _learned(runs, having(whole, k=k, method=curve.method), metric))
         ]
         if not learned:
             raise self.lacking(f"no epoch of these runs was validated by {metric}")
@@ -88,7 +92,9 @@ class LearningCurves(Report):
                 band = {"color": look.color, "linewidth": 0, "zorder": 1}
                 if place:
                     teaching.add(network)
-                    axis.plot(epochs, values.mean(0), color=look.color, linewidth=0.7, linestyle=":")
+                    axis.plot(
+                        epochs, values.mean(0), color=look.color, linewidth=0.7, linestyle=":"
+                    )
                     continue
                 handles += axis.plot(
                     epochs,
@@ -117,7 +123,9 @@ def _learned(runs: Runs, rows: pd.DataFrame, metric: str) -> dict[str, NDArray[n
     """Collects the curves (seeds, epochs) of every network, the reported one first."""
     stored = [runs.stored(str(row["run"])) for row in records(rows)]
     reported = str(stored[0]["network"])
-    names = dict.fromkeys([reported, *(n for each in stored for row in each["history"] for n in row["networks"])])
+    names = dict.fromkeys(
+        [reported, *(n for each in stored for row in each["history"] for n in row["networks"])]
+    )
     found = {name: _curves([each["history"] for each in stored], name, metric) for name in names}
     return {name: values for name, values in found.items() if values.size}
 

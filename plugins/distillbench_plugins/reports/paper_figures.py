@@ -32,7 +32,9 @@ class Figure2(Report):
 
     needs = "figure2"
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = tuple(
-        {"schedule": mode, "selector": "uniform", "loss": loss, "k": 6} for mode in MODES for loss in ("rep", "rep,ce")
+        {"schedule": mode, "selector": "uniform", "loss": loss, "k": 6}
+        for mode in MODES
+        for loss in ("rep", "rep,ce")
     )
 
     def make(self, runs: Runs) -> Figure:
@@ -43,7 +45,11 @@ class Figure2(Report):
         """
         rows = picked(
             plain(runs),
-            lambda row: row["schedule"] in MODES and row["objective"] in OBJECTIVES and row["selector"] == "uniform",
+            lambda row: (
+                row["schedule"] in MODES
+                and row["objective"] in OBJECTIVES
+                and row["selector"] == "uniform"
+            ),
         )
         if rows.empty:
             raise self.lacking("Figure 2 needs runs of serial or parallel")
@@ -63,10 +69,14 @@ class Figure2(Report):
         return Figure(draw)
 
 
-def _panels(plt: Any, columns: int, histories: Mapping[tuple[str, str], list[_History]], where: str) -> Any:
+def _panels(
+    plt: Any, columns: int, histories: Mapping[tuple[str, str], list[_History]], where: str
+) -> Any:
     shape, height = ((3, 1), 6.0) if columns == 1 else ((1, 3), 2.7)
     size = (INCHES[columns], height)
-    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        *shape, figsize=size, sharex=True, sharey=True, layout="constrained"
+    )
     for letter, axis, (losses, title) in zip("abc", axes, OBJECTIVES.items(), strict=True):
         for mode in MODES:
             if histories[mode, losses]:
@@ -129,7 +139,9 @@ def _curves(histories: Iterable[_History], network: str) -> NDArray[np.float64]:
     return np.array([curve[:shortest] for curve in curves], dtype=np.float64).reshape(shape)
 
 
-def _band(axis: Any, curves: NDArray[np.float64], label: str, color: str, marker: str, line: str) -> None:
+def _band(
+    axis: Any, curves: NDArray[np.float64], label: str, color: str, marker: str, line: str
+) -> None:
     if not curves.size:
         return
     epochs = np.arange(1, curves.shape[1] + 1)
@@ -186,7 +198,9 @@ class Figure3(Report):
         )
         if serial.empty:
             raise self.lacking("Figure 3 needs a run of serial")
-        row = max(records(serial), key=lambda r: (int(r["k"]), len(str(r["objective"])), -int(r["seed"])))
+        row = max(
+            records(serial), key=lambda r: (int(r["k"]), len(str(r["objective"])), -int(r["seed"]))
+        )
         found = embedded(runs, row)
 
         def draw(plt: Any, columns: int) -> Any:
@@ -200,14 +214,16 @@ def embedded(runs: Runs, row: Mapping[str, Any]) -> Embedding:
 
     Five classes with the most test videos that have one of them alone.
     """
-    networks = runs.rebuild(str(row["run"]))
+    networks = runs.restore(str(row["run"]))
     if "teacher" not in networks.names:
         gone = "its teacher is not in the folder of results any more; run it with --retrain"
         raise ConfigError([f"run {row['run']}: {gone}"])
     which, classes, names = _chosen(networks.test)
     teacher, student = (networks.encode(name, which) for name in ("teacher", "student"))
     if teacher.shape[1] != student.shape[1]:
-        raise ConfigError(["a joint t-SNE needs encodings of equal width; the teacher's and the student's differ"])
+        raise ConfigError(
+            ["a joint t-SNE needs encodings of equal width; the teacher's and the student's differ"]
+        )
     placed = _tsne(np.concatenate([teacher, student]))
     title = f"{row['objective']}, k = {row['k']}, seed {row['seed']}"
     return Embedding(placed[: len(which)], placed[len(which) :], classes, names, title)

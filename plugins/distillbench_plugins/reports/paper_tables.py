@@ -32,7 +32,10 @@ class Table1(Report):
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = (
         {"schedule": "teacher", "k": "all", "loss": "ce"},
         *({"schedule": "scratch", "selector": "uniform", "loss": "ce", "k": k} for k in (6, 10)),
-        *({"schedule": "serial", "selector": "uniform", "loss": "rep:0.1,ce", "k": 6, "seed": s} for s in (0, 1)),
+        *(
+            {"schedule": "serial", "selector": "uniform", "loss": "rep:0.1,ce", "k": 6, "seed": s}
+            for s in (0, 1)
+        ),
     )
 
     def make(self, runs: Runs) -> Table:
@@ -162,10 +165,10 @@ class Table4(Report):
             "paper counts: multiply-accumulates of the lower LSTM for the visual feature alone, "
             "which the paper calls FLOPs; its k=10 and k=20 rows count 9 and 15 frames",
         ]
-        beside = int(rows["runs_beside"].max())
-        if beside:
+        runs_beside = int(rows["runs_beside"].max())
+        if runs_beside:
             notes.append(
-                f"times were taken with up to {beside} runs beside; "
+                f"times were taken with up to {runs_beside} runs beside; "
                 "distillbench sweep table4 --workers 1 --again takes them alone"
             )
         notes.append(seeds_note(made, columns, _TITLES))
@@ -177,7 +180,9 @@ _PARTS = ("reading", "model", "metric", "sum")
 _COUNTS = ("macs", "flops", "published_macs")
 
 
-def _costs(costs: Sequence[Mapping[str, Any]], hours: float | None, billions: float | None) -> tuple[Cell, ...]:
+def _costs(
+    costs: Sequence[Mapping[str, Any]], hours: float | None, billions: float | None
+) -> tuple[Cell, ...]:
     seconds = [[float(cost["evaluation_seconds"][part]) for cost in costs] for part in _PARTS]
     macs = [[float(cost[n]) for cost in costs if cost[n] is not None] for n in _COUNTS]
     return (
@@ -193,7 +198,9 @@ def _cells(runs: Runs, rows: pd.DataFrame, digits: tuple[float, float] | None) -
     return cells(runs, rows, QUALITY, dict(zip(QUALITY, digits or (), strict=False)))
 
 
-def _at_every_k(runs: Runs, rows: pd.DataFrame, ks: Sequence[int], name: tuple[str, str]) -> tuple[Cell, ...]:
+def _at_every_k(
+    runs: Runs, rows: pd.DataFrame, ks: Sequence[int], name: tuple[str, str]
+) -> tuple[Cell, ...]:
     found: tuple[Cell, ...] = ()
     for k in ks:
         found += _cells(runs, having(rows, k=k), published.TABLE_1.get((*name, k)))

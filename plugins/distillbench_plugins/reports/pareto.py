@@ -62,7 +62,9 @@ class Pareto(Report):
 
         return Figure(draw)
 
-    def _drawn(self, plt: Any, columns: int, found: Sequence[Curve], metric: str, runs: Runs) -> Any:
+    def _drawn(
+        self, plt: Any, columns: int, found: Sequence[Curve], metric: str, runs: Runs
+    ) -> Any:
         from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
         size = (INCHES[columns], 4.9 if columns == 1 else 3.9)
@@ -114,10 +116,14 @@ class Pareto(Report):
         return line
 
 
-def _front(found: Sequence[Curve], cost: str, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _front(
+    found: Sequence[Curve], cost: str, metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Keeps the points that are better than every cheaper one."""
     points = sorted(
-        (float(c), -float(q)) for curve in found for c, q in zip(curve.rows[cost], curve.rows[metric], strict=True)
+        (float(c), -float(q))
+        for curve in found
+        for c, q in zip(curve.rows[cost], curve.rows[metric], strict=True)
     )
     front: list[tuple[float, float]] = []
     for paid, negative in points:

@@ -22,7 +22,9 @@ class Scratch(TrainingSchedule):
 
     def __init__(self, objective: Objective, *, epochs_factor: int = 1) -> None:
         if epochs_factor < 1:
-            raise ConfigError([f"schedule scratch: epochs_factor={epochs_factor} is not at least 1"])
+            raise ConfigError(
+                [f"schedule scratch: epochs_factor={epochs_factor} is not at least 1"]
+            )
         self.objective, self.epochs_factor = objective, epochs_factor
 
     def phases(self, epochs: int) -> Sequence[Phase]:

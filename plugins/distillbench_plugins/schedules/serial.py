@@ -57,7 +57,9 @@ class Serial(TrainingSchedule):
         teacher: Literal["trained", "untrained"] = "trained",
     ) -> None:
         if finetune_epochs < 0:
-            raise ConfigError([f"schedule serial: finetune_epochs={finetune_epochs} is not at least 0"])
+            raise ConfigError(
+                [f"schedule serial: finetune_epochs={finetune_epochs} is not at least 0"]
+            )
         self.objective, self.head = objective, head
         self.finetune_epochs, self.finetune_head = finetune_epochs, finetune_head
         self.trains_teacher = teacher == "trained"
@@ -72,7 +74,9 @@ class Serial(TrainingSchedule):
         """Returns the teacher's phase, unless it stays untrained, and the student's one or two."""
         alone = Phase("teacher", epochs, {"teacher": Learner(self.objective.supervised())})
         first = [alone] if self.trains_teacher else []
-        return first + (self._one(epochs) if self.objective.trains_head else self._two_stages(epochs))
+        return first + (
+            self._one(epochs) if self.objective.trains_head else self._two_stages(epochs)
+        )
 
     def _one(self, epochs: int) -> list[Phase]:
         student = Learner(self.objective.against(self.teacher), _HEADS[self.head])

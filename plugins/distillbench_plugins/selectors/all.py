@@ -19,7 +19,9 @@ class All(FrameSelector):
     def __init__(self, k: int) -> None:
         self.k = k
 
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns frame numbers (B, T), T the longest length."""
         slots = torch.arange(int(lengths.max()))
         return slots.expand(len(lengths), -1).masked_fill(slots >= lengths[:, None], NO_FRAME)

@@ -27,11 +27,15 @@ class EveryN(FrameSelector):
 
     def __init__(self, k: int, *, n: int = 0, slots: int = 300) -> None:
         if n < 0 or slots < 1:
-            raise ConfigError([f"selector every-n: n={n} must be at least 0 and slots={slots} at least 1"])
+            raise ConfigError(
+                [f"selector every-n: n={n} must be at least 0 and slots={slots} at least 1"]
+            )
         self.n = n or max(1, slots // k)
         self.k = min(k, -(-slots // self.n))
 
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns frame numbers (B, S)."""
         index = torch.arange(self.k) * self.n
         index = index[index < int(lengths.max())].expand(len(lengths), -1)

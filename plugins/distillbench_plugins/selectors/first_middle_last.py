@@ -21,13 +21,17 @@ class FirstMiddleLast(FrameSelector):
         self.middle = third + (rest == 1)
         self.edge = third + (rest == 2)
 
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns frame numbers (B, S)."""
         kept = lengths.clamp_max(self.k)[:, None]
         slots = torch.arange(int(kept.max()))
         spare = lengths[:, None] - kept
         middle = ((lengths[:, None] - self.middle) // 2 - self.edge).clamp_min(0)
-        skipped = torch.where(slots < self.edge, 0, torch.where(slots < self.edge + self.middle, middle, spare))
+        skipped = torch.where(
+            slots < self.edge, 0, torch.where(slots < self.edge + self.middle, middle, spare)
+        )
         return (slots + skipped.minimum(spare)).masked_fill(slots >= kept, NO_FRAME)
 
 

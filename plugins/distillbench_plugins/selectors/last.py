@@ -15,7 +15,9 @@ class Last(FrameSelector):
     def __init__(self, k: int) -> None:
         self.k = k
 
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns frame numbers (B, S)."""
         kept = lengths.clamp_max(self.k)[:, None]
         slots = torch.arange(int(kept.max()))

@@ -18,14 +18,18 @@ class Random(FrameSelector):
     def __init__(self, k: int) -> None:
         self.k = k
 
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns frame numbers (B, S): those that drew the k smallest numbers."""
         kept = lengths.clamp_max(self.k)[:, None]
         longest = int(lengths.max())
         # One draw a frame: a frame's number then depends on neither k nor the longest video of the batch.
         draws = generator.rand(longest).masked_fill(torch.arange(longest) >= lengths[:, None], 2.0)
         slots = torch.arange(int(kept.max()))
-        chosen: Tensor = draws.argsort(dim=1, stable=True)[:, : len(slots)].masked_fill(slots >= kept, longest)
+        chosen: Tensor = draws.argsort(dim=1, stable=True)[:, : len(slots)].masked_fill(
+            slots >= kept, longest
+        )
         return chosen.sort(1).values.masked_fill(slots >= kept, NO_FRAME)
 
 

@@ -19,14 +19,18 @@ class Uniform(FrameSelector):
     def __init__(self, k: int, *, jitter: bool = False) -> None:
         self.k, self.jitter = k, jitter
 
-    def select(self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool) -> Tensor:
+    def select(
+        self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
+    ) -> Tensor:
         """Returns frame numbers (B, S); a segment is what lies between two neighbours of the plain rule."""
         kept = lengths.clamp_max(self.k)[:, None]
         slots = torch.arange(int(kept.max()))
         index = slots * lengths[:, None] // kept
         if self.jitter:
             ends = (slots + 1) * lengths[:, None] // kept
-            place = generator.rand(len(slots)) if training else torch.tensor(0.5, dtype=torch.float64)
+            place = (
+                generator.rand(len(slots)) if training else torch.tensor(0.5, dtype=torch.float64)
+            )
             index = index + ((ends - index) * place).long()
         return index.masked_fill(slots >= kept, NO_FRAME)
 

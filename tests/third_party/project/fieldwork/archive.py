@@ -21,9 +21,13 @@ class Archive(Exporter):
 
     suffix: ClassVar[str] = ".npz"
 
-    def export(self, network: nn.Module, example: Clips, about: Mapping[str, Any], path: Path) -> None:
+    def export(
+        self, network: nn.Module, example: Clips, about: Mapping[str, Any], path: Path
+    ) -> None:
         """Writes the archive."""
-        weights = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+        weights = {
+            name: value.detach().cpu().numpy() for name, value in network.state_dict().items()
+        }
         with path.open("wb") as file:
             np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **weights)
 
@@ -32,7 +36,9 @@ class Archive(Exporter):
         try:
             with np.load(path, allow_pickle=False) as held:
                 network = network_from(json.loads(held["about"].tobytes()))
-                network.load_state_dict({n: torch.from_numpy(held[n]) for n in held.files if n != "about"})
+                network.load_state_dict(
+                    {n: torch.from_numpy(held[n]) for n in held.files if n != "about"}
+                )
         except Exception as error:
             raise DataError(f"'{path}' is no archive of a network: {error}") from error
 

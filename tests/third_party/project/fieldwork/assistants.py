@@ -37,7 +37,8 @@ class Assistants(TrainingSchedule):
         chain = list(self.networks())
         first = Phase(chain[0], epochs, {chain[0]: Learner(self.objective.supervised())})
         taught = [
-            Phase(name, epochs, {name: Learner(self.objective.against(before))}) for before, name in pairwise(chain)
+            Phase(name, epochs, {name: Learner(self.objective.against(before))})
+            for before, name in pairwise(chain)
         ]
         return [first, *taught]
 

@@ -28,7 +28,9 @@ class Bars(Report):
         names = [plain_words(f"{row['method']}, k = {row['k']}"[:40]) for row in rows]
 
         def draw(plt: Any, columns: int) -> Any:
-            figure, axis = plt.subplots(figsize=(INCHES[columns], 1 + 0.3 * len(rows)), layout="constrained")
+            figure, axis = plt.subplots(
+                figsize=(INCHES[columns], 1 + 0.3 * len(rows)), layout="constrained"
+            )
             axis.barh(range(len(rows)), [float(row[metric]) for row in rows], color="#0072B2")
             axis.set_yticks(range(len(rows)), names)
             axis.set_xlabel(plain_words(runs.metrics[metric]))

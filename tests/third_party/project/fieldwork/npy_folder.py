@@ -34,7 +34,11 @@ class Arrays(Videos):
 
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
         """Reads the chosen rows of each array."""
-        found = torch.zeros(*frames.shape, self.width, dtype=torch.float16) if out is None else out.zero_()
+        found = (
+            torch.zeros(*frames.shape, self.width, dtype=torch.float16)
+            if out is None
+            else out.zero_()
+        )
         for row, (video, chosen) in enumerate(zip(videos.tolist(), frames, strict=True)):
             kept = chosen[chosen >= 0]
             found[row, : len(kept)] = torch.from_numpy(self._arrays[video][kept.numpy()])
@@ -55,14 +59,20 @@ class NpyFolder(DataSet):
         """Opens the arrays; raises `DataError` where the folder or an array is missing."""
         try:
             with (self.folder / "labels.csv").open(newline="", encoding="utf-8") as file:
-                rows = [(r["id"], r["split"], [int(n) for n in r["labels"].split(";")]) for r in csv.DictReader(file)]
+                rows = [
+                    (r["id"], r["split"], [int(n) for n in r["labels"].split(";")])
+                    for r in csv.DictReader(file)
+                ]
             classes = 1 + max(label for _, _, labels in rows for label in labels)
             parts = {
-                name: [(i, labels) for i, s, labels in rows if s == name] for name in ("train", "validation", "test")
+                name: [(i, labels) for i, s, labels in rows if s == name]
+                for name in ("train", "validation", "test")
             }
             return Splits(*(Arrays(self.folder, part, classes) for part in parts.values()))
         except (OSError, ValueError, KeyError, IndexError) as error:
-            raise DataError(f"'{self.folder}' cannot be read as a folder of arrays: {error}") from error
+            raise DataError(
+                f"'{self.folder}' cannot be read as a folder of arrays: {error}"
+            ) from error
 
 
 @hookimpl

@@ -57,7 +57,9 @@ class Sampler(LearnedSelector):
 class PolicyGradient(LabelLoss):
     """REINFORCE: the reward of a choice is how well the labels are predicted, against the batch's mean."""
 
-    requirements = Requirements(frozenset({"labels", "logits", "selection", "batch"}), claims=frozenset({"any-width"}))
+    requirements = Requirements(
+        frozenset({"labels", "logits", "selection", "batch"}), claims=frozenset({"any-width"})
+    )
 
     def __init__(self, context: LossContext) -> None:
         super().__init__(context)
@@ -65,7 +67,9 @@ class PolicyGradient(LabelLoss):
     def forward(self, output: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch."""
         logits = output.logits.detach().float()
-        cost = binary_cross_entropy_with_logits(logits, batch.labels.float(), reduction="none").sum(1)
+        cost = binary_cross_entropy_with_logits(logits, batch.labels.float(), reduction="none").sum(
+            1
+        )
         advantage = cost.mean() - cost
         if output.selection is None or output.selection.log_prob is None:
             return 0.0 * output.logits.sum()

@@ -52,13 +52,17 @@ class SlowStart(Encoder):
 class EveryExit(LabelLoss):
     """Cross-entropy with the labels at the end and at every exit, averaged."""
 
-    requirements = Requirements(frozenset({"labels", "logits", "exits"}), claims=frozenset({"batch-mean", "any-width"}))
+    requirements = Requirements(
+        frozenset({"labels", "logits", "exits"}), claims=frozenset({"batch-mean", "any-width"})
+    )
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over exits and batch."""
         every = torch.stack([output.logits, *output.exits]).float()
         labels = batch.labels.float().expand_as(every)
-        return binary_cross_entropy_with_logits(every, labels, reduction="sum") / every[..., 0].numel()
+        return (
+            binary_cross_entropy_with_logits(every, labels, reduction="sum") / every[..., 0].numel()
+        )
 
 
 @hookimpl

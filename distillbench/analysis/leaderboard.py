@@ -1,0 +1,386 @@
+"""From result files to rows: a pure path, which can always be walked again without training."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from distillbench.analysis.convergence import still_improving
+from distillbench.analysis.metric_columns import columns_in, columns_of
+from distillbench.config.run_spec import COMPONENT_FIELDS, without_releases
+from distillbench.errors import ConfigError, ResultError
+from distillbench.evaluation.latency import is_doubtful
+from distillbench.interfaces import Metric
+from distillbench.registry.knobs import nearest
+from distillbench.results import failures
+from distillbench.results.failures import Failure
+from distillbench.results.flatten import settings_of
+from distillbench.results.store import Result, read
+
+_HIGHER_IS_BETTER = {"throughput"}
+_MEASURED = ("latency", "throughput", "train_seconds")
+_FIDELITY = {
+    "top_1": "same_top_1",
+    "top_20": "same_top_20",
+    "kl": "teacher_kl",
+    "cka": "teacher_cka",
+}
+INTERNAL = ("question", "videos", "settings")
+"""Columns by which rows are told apart and chosen, and that nobody is shown."""
+
+_PEOPLE_USE = ("data", "encoder", "schedule", "selector", "k", "loss", "seed")
+_PEOPLE_SORT_BY = (
+    *("macs", "latency", "parameters", "train_videos", "budget", "precision", "status"),
+)
+_ALIASES = {"params": "parameters"}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The results found in some folders, what was skipped and why, and the runs that have no answer."""
+
+    results: tuple[Result, ...]
+    skipped: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -> Loaded:
+    """Reads every result of the folders; a file that is damaged is skipped and named, the rest is kept.
+
+    metrics: those that are installed, by name, which every result is given.
+
+    So is a second file of the same run in one folder: the one that is called by the run's key is kept.
+
+    Raises `ResultError` where a folder does not exist.
+    """
+    results: dict[str, Result] = {}
+    failed: dict[str, Failure] = {}
+    skipped = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ResultError(
+                f"there is no folder of results '{folder}'; distillbench run makes one"
+            )
+        found = []
+        for path in sorted(folder.glob("*.json")):
+            try:
+                found.append(read(path, metrics))
+            except ResultError as error:
+                skipped.append(str(error))
+        of = {
+            result.id: result
+            for result in [*reversed(found), *(r for r in found if r.path.stem == r.id)]
+        }
+        for result in found:
+            if of[result.id] is result:
+                results.setdefault(f"{result.id}/{result.content['finished']}", result)
+            else:
+                skipped.append(
+                    f"'{result.path}' is of run {result.id}, as is '{of[result.id].path}', which is kept"
+                )
+        unanswered, damaged = failures.load(folder)
+        failed |= {failure.id: failure for failure in unanswered}
+        skipped += damaged
+    answered = {result.id for result in results.values()}
+    without = tuple(failure for failure in failed.values() if failure.id not in answered)
+    return Loaded(tuple(results.values()), tuple(skipped), without)
+
+
+def why_none(found: Loaded, folders: Sequence[Path]) -> str:
+    """Says that folders hold no result, and what they hold instead."""
+    places = " and ".join(f"'{folder}'" for folder in folders)
+    there = [
+        _count(len(found.failures), "run", " without an answer"),
+        _count(len(found.skipped), "damaged file"),
+    ]
+    but = f", but {' and '.join(filter(None, there))}" if any(there) else ""
+    return f"no results in {places} yet{but}; distillbench run makes the first"
+
+
+def _count(count: int, what: str, then: str = "") -> str:
+    return f"{count} {what}{'s' * (count != 1)}{then}" if count else ""
+
+
+def row(result: Result) -> dict[str, Any]:
+    """Flattens a result to the row that it is on the leaderboard of single runs."""
+    c = result.content
+    cost, latency, budget = c["cost"], c["cost"]["latency"], c["budget"]
+    columns = columns_of(c, result.metrics)
+    return {
+        **_identity(result.id, c, still_improving(c["history"])),
+        "metrics": columns,
+        **{column.name: c["metrics"][column.name] for column in columns},
+        "macs": cost["macs"],
+        "flops": cost["flops"],
+        "published_macs": cost["published_macs"],
+        "frames": cost["frames_read"],
+        "bytes": cost["bytes_read"],
+        "parameters": cost["parameters"],
+        "memory": cost["peak_memory"],
+        "latency": latency["1"]["median"],
+        "latency_p95": latency["1"]["p95"],
+        "throughput": latency["256"]["throughput"],
+        "runs_beside": c["machine"].get("runs_beside", 0),
+        "latency_doubtful": is_doubtful(
+            latency["1"]["median"],
+            latency["1"]["p95"],
+            c["machine"].get("runs_beside", 0),
+            latency["1"].get("load"),
+        ),
+        "train_seconds": sum(row["seconds"] for row in c["history"]),
+        "still_improving": bool(still_improving(c["history"])),
+        **{
+            f"{network}_{name}": budget[network][name]
+            for network in ("teacher", "student")
+            for name in ("epochs", "steps", "examples", "seconds")
+        },
+        "epoch_chosen_by": budget["epoch_chosen_by"],
+        "budget": f"teacher {budget['teacher']['epochs']}, student {budget['student']['epochs']} epochs",
+        **{title: (c.get("fidelity") or {}).get(name) for name, title in _FIDELITY.items()},
+        "train_videos": c["data"]["videos"]["train"],
+        "precision": c["machine"]["precision"],
+        "device": c["machine"]["device"],
+        "status": "finished",
+        "reason": "",
+        "settings": settings_of({**c["setup"], "fingerprints": c["data"]["fingerprints"]}),
+        "question": _question(c["setup"], [c["data"]["fingerprints"], c["machine"]["precision"]]),
+        "videos": c["data"]["fingerprints"]["test"],
+    }
+
+
+def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -> dict[str, Any]:
+    """What was asked, in words: the columns that a run has whether it was answered or not.
+
+    found: warnings beside those that were stored.
+    """
+    spec = content["setup"]
+    reported = spec["networks"][content["network"]]
+    section, view = reported["section"], reported["view"]
+    usual = "selector" if section == "student" else "teacher_selector"
+    chosen = view["selector"] or usual
+    selector = spec[chosen]
+    return {
+        "run": key,
+        "data": spec["data"]["name"],
+        "encoder": spec[section]["name"],
+        "selector": selector["name"],
+        "train_selector": _named_beside(spec["train_selector"], selector)
+        if chosen == "selector"
+        else selector["name"],
+        "k": view["k"] or ("all" if chosen == "teacher_selector" else spec["k"]),
+        "loss": _objective(content),
+        "schedule": spec["schedule"]["name"],
+        "head": spec["head"]["name"],
+        "preset": content.get("preset"),
+        "seed": spec["seed"],
+        "plugins": ", ".join(_foreign(spec)),
+        "warnings": "\n".join([*content["warnings"], *found]),
+        "settings": settings_of(spec),
+    }
+
+
+_NONE = object()
+
+
+def _named_beside(choice: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Names a choice, with the knobs in which it differs from another of the same name."""
+    same = other["name"] == choice["name"]
+    differing = {
+        n: v for n, v in choice["knobs"].items() if same and other["knobs"].get(n, _NONE) != v
+    }
+    return str(choice["name"]) + "".join(f" {name}={value}" for name, value in differing.items())
+
+
+def failure_row(failure: Failure) -> dict[str, Any]:
+    """Makes the row of a run without an answer: what was asked, what became of it, and no numbers."""
+    question = _question(failure.content["setup"], failure.status)
+    return _identity(failure.id, failure.content) | {
+        "status": failure.status,
+        "reason": failure.reason,
+        "question": question,
+        "metrics": (),
+    }
+
+
+def frame(results: Sequence[Result], failed: Sequence[Failure] = ()) -> pd.DataFrame:
+    """Makes the table of single runs, one row a result, and one a run without an answer."""
+    return pd.DataFrame(
+        [row(result) for result in results] + [failure_row(failure) for failure in failed]
+    )
+
+
+def select(table: pd.DataFrame, conditions: Sequence[str], flag: str = "--where") -> pd.DataFrame:
+    """Keeps the rows that meet every condition `COLUMN=VALUE`; several values may be joined by `|`.
+
+    A loss may be named without its weights, `rep,ce` for `rep:0.1,ce`.
+
+    A dotted name is a setting, such as `schedule.epochs_factor=1`; a run without it does not meet the condition.
+
+    Raises `ConfigError` for a condition of another form or an unknown column.
+    """
+    for condition in conditions:
+        name, equals, value = condition.partition("=")
+        name = name.strip()
+        cells = _setting(name, table) if "." in name else table[column_of(name, table, flag)]
+        if not equals:
+            raise ConfigError([f"{flag} takes COLUMN=VALUE, such as k=15; found '{condition}'"])
+        wanted = {_plain(part.strip()) for part in value.split("|")}
+        names = _objective_names if name == "loss" else _one_name
+        met = [not wanted.isdisjoint(names(_plain(str(cell)))) for cell in cells]
+        table = table[pd.Series(met, table.index, dtype=bool)]
+    return table
+
+
+def _one_name(cell: str) -> set[str]:
+    return {cell}
+
+
+def _objective_names(cell: str) -> set[str]:
+    """What an objective may be called: as it is written, without its weights, and by its first stage alone."""
+    unweighted = re.sub(r":[^,\s]+", "", cell)
+    return {cell, unweighted, unweighted.partition(" > ")[0]}
+
+
+def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """Joins rows that differ in their seed alone: means, standard deviations (`gap_sd`) and the number of seeds."""
+    rows = []
+    for _, group in table.groupby("question", sort=False):
+        joined = group.iloc[0].to_dict()
+        told = (warning for warnings in group["warnings"] for warning in warnings.splitlines())
+        joined["warnings"] = "\n".join(dict.fromkeys(told))
+        for name in ("latency_doubtful", "still_improving"):
+            joined[name] = any(found is True for found in group[name])
+        metrics = [column.name for column in joined["metrics"]]
+        measured = (*metrics, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))
+        for name in dict.fromkeys(measured):
+            values = pd.to_numeric(group[name])
+            joined[name] = values.mean()
+            if name in metrics:
+                joined[f"{name}_sd"] = values.std(ddof=1) if len(group) > 1 else float("nan")
+        seeds = sorted(group["seed"])
+        rows.append(joined | {"seed": seeds[0] if len(seeds) == 1 else None, "seeds": len(seeds)})
+    return pd.DataFrame(rows)
+
+
+def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
+    """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows (of each group, if any)."""
+    name = column_of(by, table, "--sort")
+    rising = {column.name for column in columns_in(table) if column.higher_is_better}
+    falls = name in _HIGHER_IS_BETTER | rising
+    ordered = table.sort_values(
+        name, key=_in_order, ascending=not falls, kind="stable", na_position="last"
+    )
+    if group is None:
+        return ordered if top is None else ordered.head(top)
+    column = column_of(group, table, "--group-by")
+    ordered = ordered.sort_values(column, key=lambda cells: cells.map(_naturally), kind="stable")
+    return ordered if top is None else ordered.groupby(column, sort=False, dropna=False).head(top)
+
+
+def _in_order(cells: pd.Series) -> pd.Series:
+    """Makes numbers of a column of numbers, of any other what sorts its words."""
+    numbers = pd.to_numeric(cells, errors="coerce")
+    return (
+        numbers
+        if (numbers.notna() | cells.isna()).all()
+        else cells.map(_naturally, na_action="ignore")
+    )
+
+
+def _naturally(cell: object) -> tuple[tuple[int, int, str], ...]:
+    """Makes a key that sorts 6 before 10, also within words."""
+    parts = re.split(r"(\d{1,18})", str(cell))
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+
+
+def column_of(name: str, table: pd.DataFrame, flag: str) -> str:
+    """Returns the column that a flag names, perhaps by its short name; raises `ConfigError` where there is none."""
+    metrics = columns_in(table)
+    short = {column.name.replace("_at_", ""): column.name for column in metrics}
+    name = (_ALIASES | short).get(name, name)
+    known = [str(column) for column in table.columns if column not in ("settings", "metrics")]
+    if name not in known:
+        judges = [column.name for column in metrics if column.is_judge]
+        told = [column for column in (*_PEOPLE_USE, *judges, *_PEOPLE_SORT_BY) if column in known]
+        raise ConfigError(
+            [
+                f"{flag} knows no column '{name}'{nearest(name, known)}; there are: {', '.join(told)}, "
+                f"and {len(known) - len(told)} more: distillbench leaderboard --format csv shows them"
+            ]
+        )
+    return name
+
+
+def _setting(name: str, table: pd.DataFrame) -> list[str]:
+    """Lists each row's value of a setting; raises `ConfigError` where no row has it."""
+    rows: list[Mapping[str, str]] = list(table["settings"])
+    known = dict.fromkeys(setting for row in rows for setting in row)
+    if name not in known and rows:
+        raise ConfigError([f"no run has a setting '{name}'{nearest(name, known)}"])
+    return [row.get(name, "") for row in rows]
+
+
+def _plain(text: str) -> str:
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text.lower()
+
+
+def _objective(content: Mapping[str, Any]) -> str:
+    """Writes what the reported network minimised, phase by phase, with weights other than 1."""
+    network = content["network"]
+    learners = [
+        p["learners"][network] for p in content["setup"]["phases"] if network in p["learners"]
+    ]
+    written = [",".join(map(_term, learner["terms"])) for learner in learners]
+    return " > ".join(dict.fromkeys(written))
+
+
+def _term(term: Mapping[str, Any]) -> str:
+    weight = term["weight"]
+    if isinstance(weight, Mapping):
+        ends = weight["ramp"]
+        return f"{term['loss']}:{ends['start']:g}..{ends['end']:g}"
+    return str(term["loss"]) if weight == 1 else f"{term['loss']}:{weight:g}"
+
+
+def _foreign(spec: Mapping[str, Any]) -> list[str]:
+    """Lists the distributions, other than our own, that a setup's components come from."""
+    choices = [spec[name] for name in COMPONENT_FIELDS if name in spec] + list(
+        spec["losses"].values()
+    )
+    return sorted(
+        {
+            f"{c['distribution']} {c['version']}"
+            for c in choices
+            if c["distribution"] != "distillbench"
+        }
+    )
+
+
+def _question(spec: Mapping[str, Any], runs_beside: object) -> str:
+    """Writes what makes two rows the same question but for the seed."""
+    asked = {name: value for name, value in spec.items() if name != "seed"}
+    return json.dumps([without_releases(asked), runs_beside], sort_keys=True)
+
+
+def differing(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Lists what rows of several questions differ in, and its values: settings, precision, data; the seed is none.
+
+    The phases of a schedule are named where nothing that shapes them is.
+    """
+    rows: list[Mapping[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    asked = [{"precision": str(row.get("precision")), **row["settings"]} for row in rows]
+    names = dict.fromkeys(name for each in asked for name in each if name != "seed")
+    values = {name: sorted({each.get(name, "-") for each in asked}) for name in names}
+    several = {name: found for name, found in values.items() if len(found) > 1}
+    return {
+        name: found for name, found in several.items() if not name.startswith("phases.")
+    } or several

@@ -1,0 +1,185 @@
+"""The leaderboard's intervals, and which of its rows cannot be told from the best."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from distillbench.analysis.intervals import (
+    Estimate,
+    Floats,
+    Values,
+    difference_error,
+    in_common,
+    interval,
+    replicates,
+    seed_error,
+)
+from distillbench.analysis.leaderboard import frame
+from distillbench.analysis.metric_columns import columns_in
+from distillbench.errors import DistillbenchError, ResultError
+from distillbench.interfaces import Metric, Predictions
+from distillbench.printing import printing_to_stderr
+from distillbench.results import test_labels
+from distillbench.results.store import Result
+from distillbench.untrusted import reason_of
+
+Warn = Callable[[str], object]
+
+
+def _silent(_: str) -> None:
+    """Says nothing."""
+
+
+def with_intervals(
+    rows: pd.DataFrame,
+    results: Sequence[Result],
+    metric: str,
+    shown: pd.Index,
+    *,
+    group: str | None = None,
+    warn: Warn = _silent,
+) -> pd.DataFrame:
+    """Adds to the rows in `shown` the bounds of each metric that their data is judged by, and `like_best_uncorrected`.
+
+    The bounds of `name` are `name_low` and `name_high`; metrics that need every score have none.
+
+    like_best_uncorrected: whether the row's difference from the row with the best mean of `metric` on the same test
+    videos (and in the same group, where a column groups them), paired by video and by seed, has a 95 % interval that
+    holds 0. It is not corrected for having chosen the best of many rows, and rows with a single seed have none: their
+    intervals say nothing of other seeds. Rows without stored predictions get no interval, and `say` is told why.
+    """
+    by_row = _results_of(rows, results)
+    judges = [column for column in columns_in(rows) if column.is_judge and column.has_interval]
+    names = list(dict.fromkeys([*(column.name for column in judges), metric]))
+    lower_is_better = {c.name for c in columns_in(rows) if not c.higher_is_better}
+    added: dict[str, dict[object, object]] = {
+        f"{m}_{end}": {} for m in names for end in ("low", "high")
+    }
+    added["like_best_uncorrected"] = {}
+    ordered = rows[rows["status"] == "finished"]
+    for _, rivals in ordered.groupby(
+        ["videos", *([group] if group else [])], sort=False, dropna=False
+    ):
+        values = pd.to_numeric(rivals[metric])
+        if not values.notna().any():
+            continue
+        best_row = values.idxmin() if metric in lower_is_better else values.idxmax()
+        best = values_of(by_row[best_row], metric, warn)
+        for name in rivals.index.intersection(shown):
+            for each in names:
+                method = values_of(by_row[name], each, warn)
+                if method is None:
+                    continue
+                estimate = _interval(method)
+                value = float(rows.loc[name, each])
+                added[f"{each}_low"][name], added[f"{each}_high"][name] = (
+                    value + estimate.low,
+                    value + estimate.high,
+                )
+                if each == metric and best is not None and min(best.seeds, method.seeds) > 1:
+                    is_like = name == best_row or _is_like(best, method)
+                    added["like_best_uncorrected"][name] = is_like
+    rows = rows.assign(like_best_by=metric)
+    return rows.assign(**{name: pd.Series(values, dtype=object) for name, values in added.items()})
+
+
+def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, list[Result]]:
+    """Finds each row's results: those of its question, or its own where a row is a run."""
+    runs = frame(results)
+    by_name: dict[str, list[Result]] = {}
+    column = "question" if "seeds" in rows else "run"
+    for name, result in zip(runs[column], results, strict=True):
+        by_name.setdefault(str(name), []).append(result)
+    return {index: by_name.get(str(name), []) for index, name in rows[column].items()}
+
+
+def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> Values | None:
+    """Collects a metric of one method's runs by seed; None, and `say` is told why, where a file is missing or damaged.
+
+    It is None, and there is nothing to be told, where a run does not have the metric, or its plugin is not installed,
+    or needs what an older run did not keep.
+    """
+    values: dict[int, float] = {}
+    influence: dict[int, Floats] = {}
+    videos: set[int] = set()
+    for result in results:
+        value, installed = result.content["metrics"].get(metric), result.metrics.get(metric)
+        if value is None or installed is None or installed.needs != "best":
+            return None
+        try:
+            predictions, damage = _with_labels(result)
+            found = _influence(installed, predictions)
+        except ResultError as error:
+            warn(str(error))
+            return None
+        if found is None:
+            if damage:
+                warn(damage)
+            return None
+        seed = int(result.content["setup"]["seed"])
+        values[seed], influence[seed] = float(value), found
+        videos.add(len(predictions))
+    if len(videos) > 1:
+        warn(f"the predictions of runs {', '.join(r.id for r in results)} are of different videos")
+        return None
+    return Values(values, influence)
+
+
+def _with_labels(result: Result) -> tuple[Predictions, str]:
+    """Loads a result's predictions with the labels that were kept, and says why these are damaged."""
+    predictions = result.predictions()
+    fingerprint = str(result.content["data"]["fingerprints"]["test"])
+    try:
+        known = test_labels.find(result.path.parent, fingerprint)
+    except ResultError as error:
+        return predictions, str(error)
+    if known is None:
+        return predictions, ""
+    counts, classes = np.diff(known.offsets.numpy()), len(predictions.class_positives)
+    if not np.array_equal(counts, predictions.positives) or known.count != classes:
+        told = f"the labels kept of the test videos {fingerprint} do not fit their predictions"
+        return predictions, told
+    return dataclasses.replace(predictions, labels=known), ""
+
+
+def _influence(metric: Metric, predictions: Predictions) -> Floats | None:
+    """Returns how a metric moves with the videos, as `Values` wants it; None where that cannot be known.
+
+    Raises `ResultError` where the metric, which a third party may have written, fails.
+    """
+    try:
+        with printing_to_stderr():
+            found = metric.influence(predictions)
+            if found is None and predictions.labels is not None:
+                found = replicates(metric.compute, predictions)
+            if found is None:
+                return None
+            influence = np.asarray(found, dtype=np.float64)
+    except (DistillbenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise ResultError(f"the metric '{metric.title}' failed: {reason_of(error)}") from error
+    if influence.ndim != 1 or not np.isfinite(influence).all():
+        raise ResultError(f"the metric '{metric.title}' has an influence that is not finite")
+    return influence
+
+
+def _interval(method: Values) -> Estimate:
+    """Computes the interval of a mean over seeds, around 0."""
+    error = seed_error(list(method.value.values()), np.stack(list(method.influence.values())))
+    return interval(0.0, method.mean_influence([]), error)
+
+
+def _is_like(best: Values, other: Values) -> bool:
+    """Tells whether the interval of the difference holds 0; it is not known of predictions of other videos."""
+    if best.mean_influence([]).shape != other.mean_influence([]).shape:
+        return False
+    common = in_common(best, other)
+    difference = best.mean(common) - other.mean(common)
+    influence = best.mean_influence(common) - other.mean_influence(common)
+    found = interval(difference, influence, difference_error(best, other))
+    return found.low <= 0.0 <= found.high

@@ -1,0 +1,1 @@
+"""From words to runs: layers of settings, grids of choices, and one run fully determined."""

@@ -1,0 +1,250 @@
+"""A question in the user's words: layers of settings by dotted name, from the defaults up to the flags."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distillbench.errors import ConfigError
+from distillbench.registry.knobs import nearest
+from distillbench.storage import require_regular
+
+Value = object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a learner is trained; the defaults are the paper's (docs/paper.md, section 3 and rows 15, 17, 18).
+
+    epochs: epochs a phase of the schedule may spend. batch_size: videos a step. learning_rate: Adam's.
+    decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1 is none.
+    clip: the largest norm of any one tensor's gradient; 0 is none.
+    l2: penalty l2 / 2 * ||W||^2 on the head's matrices.
+    precision: of the encoder's and head's arithmetic; weights are always fp32. `auto` is fp32 on
+        CPUs, and bf16 on GPUs that multiply it in hardware.
+    threads: processor threads, shared by the processes of a run; 0 is one for each core. Small recurrent networks are fastest on one.
+    """
+
+    epochs: int = 5
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    decay: float = 0.95
+    decay_examples: int = 4_000_000
+    clip: float = 1.0
+    l2: float = 2e-8
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = 0
+
+    @property
+    def all_threads(self) -> int:
+        """How many processor threads a run has, all its processes together."""
+        return self.threads or os.cpu_count() or 1
+
+
+CHOICES: Mapping[str, Value] = {
+    "data": None,
+    "teacher": None,
+    "student": None,
+    "head": None,
+    "selector": None,
+    "train_selector": None,
+    "teacher_selector": None,
+    "k": 15,
+    "loss": None,
+    "label_loss": None,
+    "exit_policy": None,
+    "schedule": None,
+    "preset": None,
+    "seed": 0,
+}
+"""Every choice of a run, and what it is where nothing says: components are chosen by the preset that is the default."""
+
+SECTIONS = (
+    "data",
+    "teacher",
+    "student",
+    "head",
+    "selector",
+    "train_selector",
+    "teacher_selector",
+    "schedule",
+    "exit_policy",
+    "loss",
+    "training",
+)
+"""What a dotted name may begin with."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings by name (`k`) or dotted name (`student.cell_size`), and where they come from."""
+
+    source: str
+    settings: Mapping[str, Value]
+
+
+def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
+    """Makes the layer of the command line: choices that were given, and `--set NAME=VALUE` assignments."""
+    settings = {name: value for name, value in choices.items() if value is not None}
+    problems = []
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or "." not in name:
+            problems.append(
+                f"--set takes SECTION.KNOB=VALUE, such as student.cell_size=256; found '{assignment}'"
+            )
+        settings[name.strip()] = value.strip()
+    if problems:
+        raise ConfigError(problems)
+    return Layer("flag", settings)
+
+
+Find = Callable[[str], Path]
+"""Finds the file of a question that a plugin brings, by name."""
+
+
+def read_file(path: Path, find: Find | None = None) -> Layer:
+    """Reads a question from a TOML file: choices at the top, knobs in tables under `set`.
+
+    A bare name that is no file is looked up with `find`.
+    """
+    content = _parse(path, find)
+    if "grid" in content or "when" in content:
+        raise ConfigError(
+            [
+                f"{path}: [[grid]] and [when] make many runs, which distillbench sweep answers; run takes one"
+            ]
+        )
+    return _layer(str(path), content)
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """A file of grids: what holds for all of them, what holds for one data set alone, and each grid's own settings."""
+
+    shared: Layer
+    when: Mapping[str, Layer]
+    grids: tuple[Layer, ...]
+
+
+def read_sweep_file(path: Path, find: Find | None = None) -> SweepFile:
+    """Reads a question of many runs from a TOML file; a bare name that is no file is looked up with `find`.
+
+    What is at the top holds for all; `[when.NAME]` for the data set of that name, and wins over the top; each `[[grid]]`
+    is a product of its own and wins over both.
+    """
+    content = _parse(path, find)
+    when, grids = content.pop("when", {}), content.pop("grid", [{}])
+    if not isinstance(grids, list) or not all(isinstance(grid, Mapping) for grid in grids):
+        raise ConfigError(
+            [f"{path}: a grid is a table of its own, [[grid]]; found grid = {grids!r}"]
+        )
+    if not isinstance(when, Mapping) or not all(
+        isinstance(table, Mapping) for table in when.values()
+    ):
+        raise ConfigError(
+            [
+                f"{path}: settings for one data set are a table, such as [when.digits]; found when = {when!r}"
+            ]
+        )
+    return SweepFile(
+        _layer(str(path), content),
+        {str(name): _layer(f"{path} [when.{name}]", dict(table)) for name, table in when.items()},
+        tuple(_layer(str(path), dict(grid)) for grid in grids),
+    )
+
+
+def _parse(path: Path, find: Find | None) -> dict[str, Value]:
+    is_name = len(path.parts) == 1 and not path.suffix and not path.is_file()
+    file = find(path.name) if find and is_name else path
+    try:
+        require_regular(file)
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            [f"the question file '{path}' cannot be read: {error.strerror or error}"]
+        ) from error
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, too many digits or brackets
+        raise ConfigError([f"the question file '{path}' is no TOML: {error}"]) from error
+
+
+def _layer(source: str, content: dict[str, Value]) -> Layer:
+    knobs = content.pop("set", {})
+    misplaced = [name for name, value in content.items() if isinstance(value, Mapping)]
+    if misplaced or not isinstance(knobs, Mapping):
+        raise ConfigError(
+            [
+                f"{source}: knobs go into tables under [set], such as [set.{n}]; found [{n}]"
+                for n in misplaced or ["set"]
+            ]
+        )
+    return Layer(source, content | dict(_flatten(knobs, "")))
+
+
+def _flatten(table: Mapping[str, Value], prefix: str) -> list[tuple[str, Value]]:
+    flat: list[tuple[str, Value]] = []
+    for name, value in table.items():
+        flat += (
+            _flatten(value, f"{prefix}{name}.")
+            if isinstance(value, Mapping)
+            else [(prefix + name, value)]
+        )
+    return flat
+
+
+def unknown_names(layer: Layer) -> list[str]:
+    """Lists what a layer sets that no run has, each with the nearest name."""
+    problems = []
+    for name in layer.settings:
+        section, dot, _ = name.partition(".")
+        if not dot and name not in CHOICES:
+            problems.append(
+                f"{layer.source}: '{name}' is no setting{nearest(name, CHOICES)}; there are: {', '.join(CHOICES)}"
+            )
+        elif dot and section not in SECTIONS:
+            problems.append(
+                f"{layer.source}: '{name}' names no section{nearest(section, SECTIONS)}; there are: {', '.join(SECTIONS)}"
+            )
+    return problems
+
+
+def parse_objective(text: Value) -> tuple[dict[str, float | None], list[str]]:
+    """Reads `rep:0.1,ce,pred:1` as losses and weights, None where no weight is given, and the problems found."""
+    weights: dict[str, float | None] = {}
+    problems = []
+    for term in str(text).split(","):
+        name, colon, weight = (part.strip() for part in term.partition(":"))
+        if not name:
+            problems.append(
+                f"--loss takes names with optional weights, such as rep:0.1,ce,pred; a name is missing in '{text}'"
+            )
+        elif name in weights:
+            problems.append(
+                f"--loss names '{name}' twice in '{text}'; name it once, with the weight that you want"
+            )
+        else:
+            weights[name] = None
+            if colon:
+                weights[name], wrong = parse_weight(name, weight)
+                problems += wrong
+    return weights, problems
+
+
+def parse_weight(name: str, text: Value) -> tuple[float, list[str]]:
+    """Reads a loss's weight, a finite number of at least 0; 1 where it is none, and the problem."""
+    try:
+        weight = float(str(text))
+    except ValueError:
+        return 1.0, [
+            f"the weight of the loss '{name}' must be a number, such as {name}:0.1; found '{text}'"
+        ]
+    if not math.isfinite(weight):
+        return 1.0, [f"the weight of the loss '{name}' must be finite; found {text}"]
+    if weight < 0:
+        return 1.0, [f"the weight of the loss '{name}' must not be negative; found {text}"]
+    return weight, []

@@ -1,0 +1,1 @@
+"""Where frames lie while they are read: mapped files, buffers, scratch arrays."""

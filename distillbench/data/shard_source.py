@@ -1,0 +1,152 @@
+"""From a user's words (a folder, patterns, shares, lists of ids) to the three splits of a set of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distillbench.data.bounds import MOST_CLASSES, require_bounds
+from distillbench.data.paths import expanded
+from distillbench.data.splits import (
+    NAMES,
+    check_fraction,
+    check_shares,
+    load_ids,
+    nested_fraction,
+    split_by_hash,
+    splits_of,
+)
+from distillbench.data.tfrecord.reader import ShardVideos, find_shards
+from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
+from distillbench.errors import DataError
+from distillbench.interfaces import Splits
+
+Three = tuple[Tensor, Tensor, Tensor]
+_VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSource:
+    """Opens frame-level shards as three splits; the knobs of every data set that is made of shards.
+
+    With only `dir`, every `*.tfrecord` under it is shared out by a hash of the id.
+
+    Knobs:
+        dir: folder of *.tfrecord, which patterns begin in.
+        train: pattern of the training shards.
+        validation: pattern of the validation shards; none: drawn out of the training videos.
+        test: pattern of the test shards; none: drawn out of the training videos.
+        ids: folder of train.txt, validation.txt, test.txt (an id a line) that name the videos of each split.
+        features: the lists that make a frame, joined in this order.
+        fraction: how much of the training videos to use; a smaller part is always within a larger one.
+        validation_share: drawn for validation; none: 0.1.
+        test_share: drawn for the test.
+        split_seed: changes what is drawn.
+        classes: their number; none: what the vocabulary says, else the highest label and one.
+        vocabulary: csv of class names; none: the one beside the shards, if any.
+        skip_bad_records: leave out, count and report what cannot be read, rather than stop.
+    """
+
+    dir: str = ""
+    train: str = ""
+    validation: str = ""
+    test: str = ""
+    ids: str = ""
+    features: str
+    fraction: float = 1.0
+    validation_share: float | None = _VALIDATION_SHARE
+    test_share: float = 0.1
+    split_seed: int = 0
+    classes: int | None = None
+    vocabulary: str = ""
+    skip_bad_records: bool = False
+
+    def splits(self) -> Splits:
+        """Opens all shards; raises `DataError` for anything that the user can mend."""
+        self.check()
+        shards, owner = self._shards()
+        videos = ShardVideos(
+            shards,
+            self._features(),
+            classes=self.classes,
+            class_names=self._class_names(shards),
+            skip_bad_records=self.skip_bad_records,
+        )
+        train, validation, test = self._share(videos, owner)
+        train = nested_fraction(videos.ids, train, self.fraction, seed=self.split_seed)
+        return splits_of(videos, train, validation, test)
+
+    def check(self) -> None:
+        """Raises `DataError` for a number that makes no sense, before a shard is looked for."""
+        check_shares(self._validation_share(), self.test_share)
+        check_fraction(self.fraction)
+        if self.classes is not None:
+            require_bounds("shards", {"classes": (self.classes, 1, MOST_CLASSES)})
+
+    def _validation_share(self) -> float:
+        return _VALIDATION_SHARE if self.validation_share is None else self.validation_share
+
+    def _features(self) -> list[str]:
+        names = [name.strip() for name in self.features.split(",") if name.strip()]
+        if not names or len(set(names)) < len(names):
+            raise DataError(
+                f"features {self.features!r} must name at least one list, and none twice: such as 'rgb,audio'"
+            )
+        return names
+
+    def _shards(self) -> tuple[list[Path], list[str]]:
+        """Returns all shards and the split that each belongs to; an empty name where hash or list will tell."""
+        patterns = {name: getattr(self, name) for name in NAMES if getattr(self, name)}
+        if not patterns:
+            if not self.dir:
+                raise DataError(
+                    "no data was named: give --data-dir FOLDER, or --set data.train=PATTERN and data.test"
+                )
+            shards = find_shards(self.dir)
+            return shards, [""] * len(shards)
+        if self.ids:
+            raise DataError(
+                "data.ids names the videos of each split, and so do the patterns: give one of the two"
+            )
+        if "train" not in patterns:
+            raise DataError(
+                f"a pattern was given for {' and '.join(patterns)} and none for train: set data.train too"
+            )
+        owner: dict[Path, str] = {}
+        for name, pattern in patterns.items():
+            for path in find_shards(str(Path(self.dir) / expanded(pattern))):
+                if path in owner:
+                    raise DataError(
+                        f"{path} is in the {owner[path]} and in the {name} split: the patterns overlap"
+                    )
+                owner[path] = name
+        return list(owner), list(owner.values())
+
+    def _class_names(self, shards: Sequence[Path]) -> list[str] | None:
+        if self.vocabulary:
+            names = read_vocabulary(expanded(self.vocabulary))
+        else:
+            folders = {path.parent for path in shards} | (
+                {expanded(self.dir)} if self.dir else set()
+            )
+            names = find_vocabulary(folders) or []
+        if self.classes and len(names) != self.classes:
+            return None
+        return names or None
+
+    def _share(self, videos: ShardVideos, owner: Sequence[str]) -> Three:
+        if self.ids:
+            return load_ids(videos.ids, expanded(self.ids))
+        of = np.array([NAMES.index(name) if name else 0 for name in owner])[videos.shard_of]
+        own = [torch.from_numpy(np.flatnonzero(of == number)) for number in range(len(NAMES))]
+        validation_share = 0.0 if "validation" in owner else self._validation_share()
+        test_share = 0.0 if "test" in owner else self.test_share
+        shared = split_by_hash(
+            videos.ids, validation_share, test_share, seed=self.split_seed, which=own[0]
+        )
+        return shared[0], torch.cat([own[1], shared[1]]), torch.cat([own[2], shared[2]])

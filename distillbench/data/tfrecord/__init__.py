@@ -1,0 +1,1 @@
+"""TFRecord shards of frame features: framed, indexed, validated, read and written."""

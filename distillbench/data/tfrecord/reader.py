@@ -1,0 +1,300 @@
+"""Videos in frame-level TFRecord shards, indexed once and then gathered straight from the memory-mapped files."""
+
+from __future__ import annotations
+
+import glob
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distillbench.data.bounds import MOST_CLASSES
+from distillbench.data.memory.mapped_files import MappedFiles
+from distillbench.data.memory.prefetch import Prefetcher
+from distillbench.data.memory.scratch_arrays import joined, running_sums
+from distillbench.data.memory.threads import in_shares
+from distillbench.data.paths import expanded
+from distillbench.data.tfrecord.batch_parser import Ints
+from distillbench.data.tfrecord.index import Column, ShardIndex
+from distillbench.data.tfrecord.index_cache import shard_indexes
+from distillbench.data.tfrecord.sequence_example import Fault
+from distillbench.data.tfrecord.validation import Validator
+from distillbench.errors import DataError
+from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
+
+_RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
+_STEP = 512  # frames
+
+Bytes = NDArray[np.uint8]
+
+
+def find_shards(pattern: str) -> list[Path]:
+    """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted. Raises `DataError` for none."""
+    place = expanded(pattern)
+    try:
+        if place.is_dir():
+            found = [path for path in place.rglob("*.tfrecord") if not path.name.startswith(".")]
+            none = "no *.tfrecord in this folder or below it"
+        else:
+            found = [
+                path for path in map(Path, glob.glob(str(place), recursive=True)) if path.is_file()
+            ]
+            none = "no such folder, and no file matches it as a pattern"
+    except OSError as error:
+        raise DataError(f"{pattern}: cannot be looked into: {error.strerror or error}") from error
+    if not found:
+        raise DataError(f"{pattern}: {none}")
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class _Feature:
+    """Where the frames of one feature lie in the arena, for V videos; `Column` says how."""
+
+    width: int
+    base: Ints
+    stride: NDArray[np.int32]
+    loose: Ints
+
+    def starts(self, videos: Ints, times: Ints) -> Ints:
+        """Returns where frames begin in the arena; the shapes of videos and times are broadcast."""
+        base, stride = self.base[videos], self.stride[videos]
+        starts: Ints = base + stride * times
+        if len(self.loose):
+            starts = np.where(
+                stride == 0, self.loose[np.where(stride == 0, base + times, 0)], starts
+            )
+        return starts
+
+
+class ShardVideos(Videos):
+    """All videos of some shards.
+
+    A video is as long as the shortest of the features asked for. `shard_of` (V,) is the number of each video's shard in
+    `paths`. `skipped` counts the records that were left out, by reason. A shard must be left alone while it is open:
+    reading looks once a second and raises `DataError`, but one that is cut short in between kills the process.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        features: Sequence[str],
+        *,
+        classes: int | None = None,
+        class_names: Sequence[str] | None = None,
+        skip_bad_records: bool = False,
+        needs_labels: bool = True,
+        codec: Codec | None = None,
+    ) -> None:
+        """Opens the shards, indexing those that are new.
+
+        features: names of lists, in the order they are to be joined. classes: how many there are; by default the names,
+        or else one more than the highest label. Raises `DataError`, and `RecordError` for the first bad record unless
+        these are to be skipped.
+        """
+        indexes = shard_indexes(paths)
+        columns = {name: [_column(index, name) for index in indexes] for name in features}
+        usable = Validator(paths, indexes, skip_bad_records)
+        self.ids: Sequence[str] = usable.validate(columns, needs_labels)
+        self.skipped: Mapping[str, int] = usable.report()
+        self.paths = tuple(paths)
+        self.shard_of = usable.shards()
+        self.codec = codec or Codec()
+        self.class_names = class_names
+        self.labels = _labels(
+            indexes, usable, classes or (len(class_names) if class_names else None)
+        )
+        self._arena = MappedFiles(self.paths, [index.size for index in indexes])
+        self._ahead = Prefetcher(self._arena.bytes)
+        self._features = [_feature(parts, self._arena.starts, usable) for parts in columns.values()]
+        self.features = {
+            name: found.width for name, found in zip(features, self._features, strict=True)
+        }
+        counts = zip(usable.by_shard(), zip(*columns.values(), strict=True), strict=True)
+        shortest = (np.min([part.count[kept] for part in parts], axis=0) for kept, parts in counts)
+        self._lengths = joined(len(usable.kept), np.int64, shortest)
+        self.lengths = torch.from_numpy(self._lengths)
+        self.fingerprint = self._digest(indexes, usable.kept)
+
+    def _digest(self, indexes: Sequence[ShardIndex], kept: Ints) -> str:
+        about = [self.features, self.codec, self.labels.count, [index.content for index in indexes]]
+        digest = blake2b(repr(about).encode(), digest_size=16)
+        digest.update(kept.data)
+        return digest.hexdigest()
+
+    def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
+        """Gathers frames as stored, (B, S, D) uint8, zero where there is none; `DataError` if a shard changed."""
+        self._arena.check()
+        which, times = videos.numpy(), frames.numpy()
+        if (times.max(1, initial=NO_FRAME) >= self._lengths[which]).any():
+            raise IndexError("a frame was asked for that its video does not have")
+        shape = (*times.shape, self.width)
+        if out is None:
+            out = torch.empty(shape, dtype=torch.uint8)
+        elif out.shape != shape or out.dtype != torch.uint8 or not out.is_contiguous():
+            raise ValueError(
+                f"out must be a contiguous uint8 tensor of shape {shape}, not {tuple(out.shape)}"
+            )
+        into = out.numpy()
+        in_shares(
+            lambda rows: self._fill(which[rows], times[rows], into[rows]), len(which), out.nbytes
+        )
+        return out
+
+    def _fill(self, which: Ints, times: Ints, out: Bytes) -> None:
+        """Reads the frames of some videos of a batch."""
+        kept = times >= 0
+        counts = kept.sum(1)
+        with self._ahead.reading(
+            times.shape[1], len(which), lambda: self._stretches(which, times, kept)
+        ):
+            if times.shape[1] >= _RUN and _are_runs(times, counts):
+                self._read_runs(which, times[:, 0], counts, out)
+            else:
+                self._gather(which, times, kept, out)
+
+    def _stretches(self, which: Ints, times: Ints, kept: NDArray[np.bool_]) -> Mapping[str, Ints]:
+        """Returns what to ask the disk for, (n, 2) of the arena's bytes each.
+
+        `spans`: of each feature of a video, from its first frame that is wanted to its last. `frames`: each frame
+        alone, where these are fewer pages.
+        """
+        some = kept.any(1)
+        first = np.where(kept, times, np.iinfo(np.int64).max).min(1)[some]
+        last = times.max(1, initial=NO_FRAME)[some]
+        ends = [
+            (each.starts(which[some], first), each.starts(which[some], last) + each.width)
+            for each in self._features
+        ]
+        spans = np.concatenate([np.stack([np.minimum(a, b - 1), b], 1) for a, b in ends])
+        pages = sum(1 + each.width / mmap.PAGESIZE for each in self._features) * int(kept.sum())
+        if pages >= (spans[:, 1] - spans[:, 0]).sum() / mmap.PAGESIZE:
+            return {"spans": spans}
+        rows, _ = np.nonzero(kept)
+        starts = [(each.starts(which[rows], times[kept]), each.width) for each in self._features]
+        return {
+            "frames": np.concatenate([np.stack([a, a + width], 1) for a, width in starts]),
+            "spans": spans,
+        }
+
+    def _gather(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: Bytes) -> None:
+        """Copies frames one by one; in steps, since the copy goes through memory that ought to stay in the cache."""
+        rows, at = out.reshape(times.size, out.shape[2]), 0
+        for feature in self._features:
+            starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
+            source = self._arena.values(feature.width)
+            for step in range(0, times.size, _STEP):
+                found = source[starts[step : step + _STEP]]
+                into = rows[step : step + _STEP, at : at + feature.width]
+                into[...] = found.view(np.uint8).reshape(
+                    into.shape
+                )  # as bytes: copying items would keep the GIL
+            at += feature.width
+        if not kept.all():
+            out[~kept] = 0
+
+    def _read_runs(self, which: Ints, firsts: Ints, counts: Ints, out: Bytes) -> None:
+        """Copies the run of frames of each video at once."""
+        firsts = np.maximum(firsts, 0)
+        starts = [feature.starts(which, firsts).tolist() for feature in self._features]
+        strides = [feature.stride[which].tolist() for feature in self._features]
+        for row, count in enumerate(counts.tolist()):
+            at = 0
+            for feature, start, stride in zip(self._features, starts, strides, strict=True):
+                into = out[row, :count, at : at + feature.width]
+                if stride[row]:
+                    shape, steps = (count, feature.width), (stride[row], 1)
+                    into[...] = np.ndarray(shape, np.uint8, self._arena.bytes, start[row], steps)
+                else:
+                    loose = feature.starts(which[row], firsts[row] + np.arange(count))
+                    into[...] = (
+                        self._arena.values(feature.width)[loose].view(np.uint8).reshape(into.shape)
+                    )
+                at += feature.width
+            out[row, count:] = 0
+
+
+def _are_runs(times: Ints, counts: Ints) -> bool:
+    """Tells whether each row is frames f, f + 1, f + 2 and so on, `counts` in all, and then nothing."""
+    places = np.arange(times.shape[1])
+    return bool(
+        (times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all()
+    )
+
+
+def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> _Feature:
+    listed = np.cumsum([0, *(len(part.loose) for part in parts)]).tolist()
+
+    def bases() -> Iterator[Ints]:
+        for part, start, before, kept in zip(
+            parts, starts.tolist(), listed, usable.by_shard(), strict=False
+        ):
+            yield part.base[kept] + np.where(part.stride[kept] == 0, before, start)
+
+    count = len(usable.kept)
+    strides = (part.stride[kept] for part, kept in zip(parts, usable.by_shard(), strict=True))
+    loose = (part.loose + start for part, start in zip(parts, starts.tolist(), strict=True))
+    return _Feature(
+        next(
+            int(part.width[kept[0]])
+            for part, kept in zip(parts, usable.by_shard(), strict=True)
+            if len(kept)
+        ),
+        joined(count, np.int64, bases()),
+        joined(count, np.int32, strides),
+        joined(listed[-1], np.int64, loose),
+    )
+
+
+def _column(index: ShardIndex, name: str) -> Column:
+    """Returns a list's column, one of missing lists where a shard has none of that name."""
+    none = np.zeros(len(index), np.int32)
+    missing = Column(
+        none.astype(np.int64), none, none + np.int32(Fault.MISSING), none, np.zeros(0, np.int64)
+    )
+    return index.columns.get(name, missing)
+
+
+def _labels(indexes: Sequence[ShardIndex], usable: Validator, count: int | None) -> Labels:
+    sizes = joined(
+        len(usable.kept),
+        np.int64,
+        (_label_counts(index)[kept] for index, kept in _both(indexes, usable)),
+    )
+    offsets = joined(len(sizes) + 1, np.int64, running_sums(sizes))
+    classes = joined(
+        int(offsets[-1]),
+        np.int64,
+        (_labels_of(index, kept) for index, kept in _both(indexes, usable)),
+    )
+    highest = int(classes.max(initial=-1))
+    limit = MOST_CLASSES if count is None else count
+    if highest >= limit:
+        video = int(np.searchsorted(offsets, int(np.argmax(classes >= limit)), side="right")) - 1
+        raise DataError(
+            f"{usable.where(int(usable.kept[video]))} has the label {highest}, but there are {limit} classes at most: "
+            "give the right vocabulary or set `classes`"
+        )
+    count = highest + 1 if count is None else count
+    return Labels(torch.from_numpy(offsets), torch.from_numpy(classes), count)
+
+
+def _both(indexes: Sequence[ShardIndex], usable: Validator) -> Iterator[tuple[ShardIndex, Ints]]:
+    return zip(indexes, usable.by_shard(), strict=True)
+
+
+def _label_counts(index: ShardIndex) -> Ints:
+    return np.diff(index.label_ends, prepend=0)
+
+
+def _labels_of(index: ShardIndex, kept: Ints) -> NDArray[np.int32]:
+    """Returns the labels of some videos of a shard, behind one another."""
+    chosen = np.zeros(len(index), np.bool_)
+    chosen[kept] = True
+    return index.labels[np.repeat(chosen, _label_counts(index))]

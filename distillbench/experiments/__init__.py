@@ -1,0 +1,1 @@
+"""What is done with runs: plan them, make them, sweep over them, restore and export them."""

@@ -1,0 +1,117 @@
+"""A run that is packed to be made in another process, and how it is made there."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distillbench.config.run_spec import RunSpec, digest
+from distillbench.errors import DistillbenchError, Interrupted, NotApplicableError
+from distillbench.experiments.run import RunContext, find_device, run_experiment
+from distillbench.interfaces import (
+    EpochEnded,
+    Failed,
+    Finished,
+    Message,
+    PhaseStarted,
+    RunEvent,
+    RunJob,
+    Splits,
+)
+from distillbench.registry.discovery import Registry, discover
+from distillbench.training.build import open_data
+from distillbench.training.callbacks import Observer
+from distillbench.untrusted import reason_of
+
+
+@dataclass(frozen=True)
+class PackedRun(RunJob):
+    """A run's setup and workplace, pickled: they name classes of plugins, which only a registry can import in peace."""
+
+    packed: bytes
+
+    def run(self, report: Callable[[RunEvent], object]) -> RunEvent:
+        """Makes the run; the registry is made once in a process, and the data that was opened last stays open."""
+        try:
+            registry = _registry()
+            spec, context = pickle.loads(self.packed)
+            splits = _open(spec, self.data)
+            run_experiment(spec, context, registry, _Reporting(self.key, report), splits=splits)
+        except NotApplicableError as error:
+            return Failed(self.key, "not applicable", "; ".join(error.problems))
+        except DistillbenchError as error:
+            return Failed(self.key, "failed", str(error))
+        except (
+            KeyboardInterrupt,
+            Interrupted,
+        ):  # the user's, where the run is made in the user's process
+            raise
+        except (
+            BaseException
+        ) as error:  # a fault of ours or of a plugin costs its run, not the sweep
+            return Failed(self.key, "failed", reason_of(error))
+        return Finished(self.key)
+
+
+def packed(spec: RunSpec, context: RunContext) -> RunJob:
+    """Packs a run."""
+    return PackedRun(
+        spec.key,
+        label(spec),
+        digest(spec.data.describe()),
+        spec.training.threads,
+        find_device(context.device).type,
+        pickle.dumps((spec, context)),
+    )
+
+
+def label(spec: RunSpec) -> str:
+    """Names a run in a few words."""
+    if "student" not in spec.sections:
+        return f"{spec.data.name} {spec.schedule.name} seed {spec.seed}"
+    trained = (
+        "" if spec.train_selector == spec.selector else f" (trained on {spec.train_selector.name})"
+    )
+    frames = f"{spec.selector.name}-{spec.k}{trained}"
+    losses = f" {objective(spec)}" if len(spec.networks) > 1 else ""
+    return f"{spec.data.name} {spec.schedule.name}{losses} {frames} seed {spec.seed}"
+
+
+def objective(spec: RunSpec) -> str:
+    """Writes the student's losses, with weights other than 1."""
+    weighted = spec.weights.items()
+    return ",".join(name if weight == 1 else f"{name}:{weight:g}" for name, weight in weighted)
+
+
+@functools.cache
+def _registry() -> Registry:
+    return discover()
+
+
+_opened: dict[str, Splits] = {}
+
+
+def _open(spec: RunSpec, data: str) -> Splits:
+    if data not in _opened:
+        _opened.clear()
+        _opened[data] = open_data(spec)
+    return _opened[data]
+
+
+class _Reporting(Observer):
+    """Reports phases, epochs and messages as events."""
+
+    def __init__(self, key: str, report: Callable[[RunEvent], object]) -> None:
+        self._key, self._report = key, report
+
+    def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
+        self._report(PhaseStarted(self._key, name, epochs))
+
+    def epoch_ended(self, row: Mapping[str, Any]) -> None:
+        self._report(EpochEnded(self._key, dict(row)))
+
+    def message(self, message: str) -> None:
+        self._report(Message(self._key, message))

@@ -1,0 +1,168 @@
+"""Has the runs of a plan made by an executor: teachers first, each once; a run that fails is a row with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from distillbench.errors import ResultError
+from distillbench.experiments.executor import CheckedExecutor
+from distillbench.experiments.jobs import packed
+from distillbench.experiments.plan import Job, Plan
+from distillbench.experiments.run import RunContext
+from distillbench.interfaces import (
+    EpochEnded,
+    Failed,
+    Finished,
+    Lost,
+    PhaseStarted,
+    RunEvent,
+    RunStatus,
+)
+from distillbench.results import failures
+from distillbench.results.store import Result, read
+
+_ATTEMPTS = 2
+"""How often a run is begun that gets lost."""
+
+
+class Watcher:
+    """Hears what a sweep does; does nothing with it unless a method is overridden."""
+
+    def started(self, job: Job) -> None:
+        """A run was submitted."""
+
+    def trained(self, job: Job, row: Mapping[str, Any]) -> None:
+        """A run ended an epoch; `row` is its line in the history."""
+
+    def finished(self, job: Job, result: Result) -> None:
+        """A run has its result."""
+
+    def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
+        """A run has no result; `again`: it will be tried once more."""
+
+    def waited(self) -> None:
+        """Some time went by; called at least twice a second."""
+
+
+@dataclass
+class _State:
+    """Which runs wait, which are being made, and where each teacher stands."""
+
+    pending: list[Job]
+    ready: set[str]
+    running: dict[str, Job] = field(default_factory=dict)
+    leading: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+
+
+class Sweep:
+    """One pass over a plan's jobs."""
+
+    def __init__(
+        self, plan: Plan, context: RunContext, executor: CheckedExecutor, watcher: Watcher
+    ) -> None:
+        self.context, self.executor, self.watcher = context, executor, watcher
+        at_once = max(1, min(executor.free, len(plan.jobs)))
+        self.runs_beside = at_once - 1 if executor.shares_machine else 0
+        self.state = _State(_in_order(plan), set(plan.stored_teachers))
+
+    def run(self) -> None:
+        """Makes every run; whatever ends this early, Ctrl-C included, ends what is being made too."""
+        try:
+            while self.state.pending or self.state.running:
+                while self.executor.free > 0 and (job := self._next()) is not None:
+                    self._submit(job)
+                for event in self.executor.events(0.4):
+                    self._handle(event)
+                self.watcher.waited()
+        except BaseException:
+            self.executor.abandon()
+            raise
+        self.executor.shutdown()
+
+    def _next(self) -> Job | None:
+        """Takes the first job whose teacher is stored, shared by nobody, or in nobody's hands."""
+        busy = set(self.state.leading.values())
+        for job in self.state.pending:
+            if job.teacher is None or job.teacher in self.state.ready or job.teacher not in busy:
+                self.state.pending.remove(job)
+                return job
+        return None
+
+    def _submit(self, job: Job) -> None:
+        key = job.spec.key
+        leads = job.teacher is not None and job.teacher not in self.state.ready
+        if leads and job.teacher is not None:
+            self.state.leading[key] = job.teacher
+        self.state.running[key] = job
+        self.state.attempts[key] = self.state.attempts.get(key, 0) + 1
+        retrain = self.context.retrain
+        # A teacher is trained again by the run that leads; the others take what it stored.
+        place = dataclasses.replace(
+            self.context,
+            retrain=retrain and leads,
+            again=self.context.again or retrain,
+            runs_beside=self.runs_beside,
+        )
+        self.executor.submit(packed(job.spec, place))
+        self.watcher.started(job)
+
+    def _handle(self, event: RunEvent) -> None:
+        job = self.state.running[event.key]
+        match event:
+            case PhaseStarted(_, name):
+                if name != job.spec.phases[0].name:
+                    self._teacher_is_stored(event.key)
+            case EpochEnded(_, row):
+                self.watcher.trained(job, row)
+            case Finished():
+                self._finish(job)
+            case Failed(_, status, reason):
+                self._fail(job, status, reason, may_repeat=False)
+            case Lost(_, reason):
+                self._fail(job, "failed", reason, may_repeat=True)
+
+    def _finish(self, job: Job) -> None:
+        key = job.spec.key
+        self._teacher_is_stored(key)
+        try:
+            result = read(self.context.results / f"{key}.json")
+        except ResultError as error:  # somebody took or broke the file since
+            self._fail(job, "failed", str(error), may_repeat=True)
+            return
+        del self.state.running[key]
+        failures.forget(self.context.results, key)
+        self.watcher.finished(job, result)
+
+    def _teacher_is_stored(self, key: str) -> None:
+        teacher = self.state.leading.pop(key, None)
+        if teacher is not None:
+            self.state.ready.add(teacher)
+
+    def _fail(self, job: Job, status: RunStatus, reason: str, may_repeat: bool) -> None:
+        key = job.spec.key
+        del self.state.running[key]
+        self.state.leading.pop(key, None)
+        attempts = self.state.attempts[key]
+        failures.keep(self.context.results, job.spec, status, reason, attempts)
+        again = may_repeat and attempts < _ATTEMPTS
+        if again:
+            self.state.pending.append(job)
+        self.watcher.failed(job, status, reason, again)
+
+
+def _in_order(plan: Plan) -> list[Job]:
+    """Puts one run of each teacher that is to be trained first, the cheapest, so that the others soon find it."""
+    first: dict[str, Job] = {}
+    teachers = plan.teachers
+    for job in plan.jobs:
+        if job.teacher in teachers and job.teacher is not None:
+            cheapest = first.setdefault(job.teacher, job)
+            if job.work < cheapest.work:
+                first[job.teacher] = job
+    leaders = list(first.values())
+    leading = {job.spec.key for job in leaders}
+    return leaders + [job for job in plan.jobs if job.spec.key not in leading]

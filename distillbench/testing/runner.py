@@ -1,0 +1,125 @@
+"""Runs every check of a component's kind, each sheltered from what the last one left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from distillbench.printing import printing_nothing
+from distillbench.registry.discovery import Component
+from distillbench.registry.kinds import KINDS
+from distillbench.testing import every_kind
+from distillbench.testing.every_kind import of_kind
+from distillbench.testing.promises import Broken, Check, Subject, Unchecked, Unclaimed, seeded
+from distillbench.untrusted import attempted
+
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    name: tuple(Check(function) for function in (*every_kind.CHECKS, *of_kind(name).CHECKS))
+    for name in KINDS
+}
+"""By kind: the checks of every component of that kind, those of every kind first."""
+
+Status = Literal["kept", "broken", "not claimed", "not checked"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found of one component.
+
+    received: what was seen where the promise is broken or not made, and what is needed where it is not checked.
+    """
+
+    component: Component
+    check: Check
+    status: Status
+    received: str = ""
+
+
+def subjects(components: Iterable[Component], data_dir: str | None = None) -> list[Subject]:
+    """Makes subjects of components; all their modules are imported in one fresh process to see what that changes.
+
+    data_dir: the folder that a data set with a knob `dir` is to be checked with.
+    """
+    listed = list(components)
+    effects = import_effects(dict.fromkeys(component.cls.__module__ for component in listed))
+    return [Subject(component, effects[component.cls.__module__], data_dir) for component in listed]
+
+
+def verdicts(subject: Subject) -> Iterator[Verdict]:
+    """Runs every check of the subject's kind."""
+    for check in CHECKS[subject.component.kind]:
+        yield verdict(check, subject)
+
+
+def verdict(check: Check, subject: Subject) -> Verdict:
+    """Runs one check; whatever else a component raises breaks the promise too."""
+    status, received = _judged(check, subject)
+    return Verdict(subject.component, check, status, received)
+
+
+def _judged(check: Check, subject: Subject) -> tuple[Status, str]:
+    found, failed = attempted(lambda: _found(check, subject))
+    return found or ("broken", f"it raised {failed}")
+
+
+def _found(check: Check, subject: Subject) -> tuple[Status, str]:
+    try:
+        with _sheltered():
+            check.function(subject)
+    except Unclaimed as reason:
+        return "not claimed", str(reason)
+    except Broken as broken:
+        return "broken", str(broken)
+    except Unchecked as need:
+        return "not checked", str(need)
+    return "kept", ""
+
+
+@contextmanager
+def _sheltered() -> Iterator[None]:
+    """Puts back what a component may change, and keeps what it prints off the screen."""
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    with warnings.catch_warnings(), printing_nothing(), seeded(0), torch.enable_grad():
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)  # toys are too small to share out
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_num_threads(threads)
+
+
+def import_effects(modules: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Imports modules in a fresh process, one after the other; returns what each import changed."""
+    listed = list(modules)
+    if not listed:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        done = _probe([str(report), *listed])
+        if not report.is_file():
+            reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            return dict.fromkeys(listed, (f"the process that imported it ended: {reason[0]}",))
+        found: dict[str, list[str]] = json.loads(report.read_text(encoding="utf-8"))
+    return {module: tuple(effects) for module, effects in found.items()}
+
+
+def _probe(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "distillbench.testing.import_probe", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

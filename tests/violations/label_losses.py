@@ -1,0 +1,48 @@
+"""An honest loss on the labels, and for each promise that only such a loss makes one that breaks it alone."""
+
+from __future__ import annotations
+
+from torch.nn.functional import binary_cross_entropy_with_logits
+from violations.violating import violating
+
+from distillbench.interfaces import LabelLoss, Requirements
+
+
+def build(self, context) -> None:
+    LabelLoss.__init__(self, context)
+
+
+def forward(self, output, batch):
+    logits = output.logits.float()
+    return binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum") / len(logits)
+
+
+PARTS = {
+    "__init__": build,
+    "forward": forward,
+    "requirements": Requirements(
+        frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"})
+    ),
+}
+HONEST = violating(LabelLoss, PARTS)
+
+
+def wants_small_logits_whatever_the_labels(self, output, batch):
+    return output.logits.float().square().sum(1).mean()
+
+
+LIARS = [
+    (
+        "reads_the_labels",
+        violating(LabelLoss, PARTS, forward=wants_small_logits_whatever_the_labels),
+    ),
+    (
+        "reads_the_labels",
+        violating(
+            LabelLoss,
+            PARTS,
+            forward=wants_small_logits_whatever_the_labels,
+            requirements=Requirements(frozenset({"logits"})),
+        ),
+    ),
+]

@@ -1,4 +1,4 @@
-"""distillbench: the place where distillation methods for efficient video classification are compared honestly."""
+"""distillbench: compare distillation methods for efficient video classification honestly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 hookimpl = pluggy.HookimplMarker("distillbench")
-"""Marks a plugin's functions as implementations of the hooks in `distillbench.registry.hookspecs`."""
+"""Marks a plugin's functions as hooks of `distillbench.registry.hookspecs`."""
 
 __all__ = [
     "Failure",
@@ -41,7 +41,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Finds what is not here yet in `distillbench.api`, which imports torch, when it is first used."""
+    """Imports a public name from `distillbench.api` when it is first used.
+
+    That module imports torch, which takes a second.
+    """
     if name not in __all__:
         raise AttributeError(f"module 'distillbench' has no attribute '{name}'")
     found: object = getattr(importlib.import_module("distillbench.api"), name)

@@ -30,13 +30,14 @@ from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.metric_set import installed_metrics
 from distillbench.evaluation.quantization import quantized
 from distillbench.evaluation.scores import Scores, scores_of
+from distillbench.experiments.context import RunContext, find_device
 from distillbench.experiments.executor import CheckedExecutor, usual_executor
 from distillbench.experiments.executor import executor as built_executor
 from distillbench.experiments.network_description import network_from
 from distillbench.experiments.observers import check_observers
 from distillbench.experiments.plan import Plan, plan
 from distillbench.experiments.restore import RestoredRun, restore
-from distillbench.experiments.run import RunContext, dry_run, find_device, run_experiment
+from distillbench.experiments.run import dry_run, run_experiment
 from distillbench.experiments.sweep import Sweep, Watcher
 from distillbench.interfaces import Metric, Predictions, Videos
 from distillbench.networks import Model
@@ -44,6 +45,7 @@ from distillbench.registry import discovery as installed
 from distillbench.registry.discovery import Registry
 from distillbench.results import failures, store
 from distillbench.results.failures import Failure
+from distillbench.results.schema import StoredResult
 from distillbench.results.store import Result
 from distillbench.training.build import Experiment
 from distillbench.training.callbacks import SILENT, Observer
@@ -75,7 +77,10 @@ _EXECUTOR = "executor."
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has its result. stored: its files."""
+    """A run that has its result.
+
+    stored: its files.
+    """
 
     stored: Result
 
@@ -107,20 +112,22 @@ class Run:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The evaluated network with its trained weights, in evaluation mode, ready for clips as they are stored.
+        """The evaluated network with its trained weights, in evaluation mode.
 
-        It is built anew, for which the run's data set is opened.
+        It takes clips as they are stored.
+
+        It is built again, for which the run's data set is opened.
         """
-        return _network(self._restored, self.result)
+        return _network(self._restored, self.stored.record)
 
     @cached_property
     def _restored(self) -> RestoredRun:
         return restore(self.stored, installed.discover())
 
 
-def _network(found: RestoredRun, content: Mapping[str, Any]) -> Model:
+def _network(found: RestoredRun, stored: StoredResult) -> Model:
     model = found.experiment.models[found.experiment.spec.reports]
-    return quantized(model) if content.get("quantized_from") else model
+    return quantized(model) if stored.quantized_from else model
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class RunRequest:
         return installed_metrics(self.registry)
 
     def dry_run(self) -> Experiment:
-        """Checks everything that a run checks before it trains, and returns what it would train with."""
+        """Checks a run as it is checked before training, and returns what it would train."""
         return dry_run(self.spec, self.place)
 
     def make(self, observer: Observer = SILENT) -> Run:
@@ -147,7 +154,10 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """Runs that can be made: nothing was written yet. plan: which of them are left, and what they cost."""
+    """Runs that can be made: nothing was written yet.
+
+    plan: which of them are left, and what they cost.
+    """
 
     specs: Sequence[RunSpec]
     place: RunContext
@@ -156,7 +166,10 @@ class SweepRequest:
     metrics: Mapping[str, Metric]
 
     def make(self, watcher: Watcher | None = None) -> list[Run | Failure]:
-        """Makes every run that is left; returns all, in the order of the grid, those without a result with a reason."""
+        """Makes every run that is left.
+
+        Returns all, in the order of the grid, those without a result with a reason.
+        """
         results = self.place.results
         if self.plan.jobs:
             store.prepare(results)
@@ -200,12 +213,16 @@ def request_run(
 
 
 def run(requested: Requested = None, *, observer: Observer = SILENT, **how: Any) -> Run:
-    """Trains and evaluates one student, and stores its result; returns what is stored where it was made before.
+    """Trains and evaluates one student, and stores its result.
 
-    requested: a TOML file, or settings by name. Settings are given by keyword too: `selector`, `k`, `schedule` and every
-    other choice, and knobs by dotted name in `settings`, such as `{"student.cell_size": 64}`; they win.
-    `results`: the folder. `device`: auto, cpu or cuda. `again`, `retrain`: make what is stored again, its teacher too.
-    `observe`: names of observers. `observer`: is told how it goes.
+    Returns what is stored where it was made before.
+
+    requested: a TOML file, or settings by name. Settings are given by keyword too: `selector`, `k`,
+    `schedule` and every other choice, and knobs by dotted name in `settings`, such as
+    `{"student.cell_size": 64}`; they win.
+    `results`: the folder. `device`: auto, cpu or cuda. `again`, `retrain`: make what is stored
+    again, its teacher too.
+    `observe`: names of observers. `observer`: is called as it goes on.
     """
     return request_run(requested, **how).make(observer)
 
@@ -229,8 +246,10 @@ def request_sweep(
     file, given = _settings(requested, settings, choices)
     knobs = {n.removeprefix(_EXECUTOR): v for n, v in given.items() if n.startswith(_EXECUTOR)}
     knobs |= {} if workers is None else {"workers": workers}
-    asked = {name: value for name, value in given.items() if not name.startswith(_EXECUTOR)}
-    specs = all_specs(registry, file, asked, ())
+    settings_given = {
+        name: value for name, value in given.items() if not name.startswith(_EXECUTOR)
+    }
+    specs = all_specs(registry, file, settings_given, ())
     check_observers(observe, registry)
     on = find_device(device).type
     chosen = built_executor(registry, executor or usual_executor(registry), knobs, specs, on)
@@ -251,13 +270,17 @@ def sweep(
     watcher: Watcher | None = None,
     **how: Any,
 ) -> list[Run | Failure]:
-    """Trains and evaluates every student of a grid, and returns all in the grid's order: settings may be lists.
+    """Trains and evaluates every student of a grid, and returns all in the grid's order.
 
-    requested: a TOML file, the name of one that a plugin brings, or settings by name; all else is as `run` takes it.
-    `executor`: where runs are made, its knobs in `settings` as `executor.KNOB`. `workers`: how many at once, or auto.
-    A run without a result is a `Failure` with its `status` and its `reason`.
+    Settings may be lists.
 
-    Where runs are made in processes of this machine, a script must call this below `if __name__ == "__main__":`.
+    requested: a TOML file, the name of one that a plugin brings, or settings by name; all else is
+    as `run` takes it.
+    `executor`: where runs are made, its knobs in `settings` as `executor.KNOB`. `workers`: how many
+    at once, or auto. A run without a result is a `Failure` with its `status` and its `reason`.
+
+    Where runs are made in processes of this machine, a script must call this below `if __name__ ==
+    "__main__":`.
     """
     return request_sweep(requested, **how).make(watcher)
 
@@ -277,9 +300,10 @@ def _settings(
 def load(run: PathLike | Run, results: Folders = "results", *, warn: Warn = warnings.warn) -> Run:
     """Finds a run by its key, the beginning of it, or its file.
 
-    results: folders to look in. say: is told of files that are damaged.
+    results: folders to look in. warn: is called with a message about files that are damaged.
 
-    Raises `ConfigError` where there is no such run or several, `ResultError` where the file is damaged.
+    Raises `ConfigError` where there is no such run or several, `ResultError` where the file is
+    damaged.
     """
     if isinstance(run, Run):
         return run
@@ -302,11 +326,16 @@ def leaderboard(
     each: bool = False,
     warn: Warn = warnings.warn,
 ) -> pd.DataFrame:
-    """Returns quality, cost and time of every run, best first; runs that differ in their seed alone share a row.
+    """Returns quality, cost and time of every run, best first.
 
-    where: conditions that a row meets, such as `k=15` or `loss=ce|rep`. group_by: a column whose values are ranked apart.
-    sort: by default the metric that the data is judged by first. `attrs["metrics"]` of the table describes its metrics.
-    each: one row a run. say: is told of damaged files, of rows without an interval, and why there is no row at all.
+    Runs that differ in their seed alone share a row.
+
+    where: conditions that a row meets, such as `k=15` or `loss=A|B`. group_by: a column whose
+    values are ranked apart.
+    sort: by default the metric that the data is judged by first. `attrs["metrics"]` of the table
+    describes its metrics.
+    each: one row a run. warn: is called with a message about damaged files, of rows without an
+    interval, and why there is no row at all.
     """
     found = _loaded(results, warn)
     if not found.results:
@@ -350,10 +379,14 @@ def compare(
     names: tuple[str, str] = ("a", "b"),
     warn: Warn = warnings.warn,
 ) -> Comparison:
-    """Finds by how much two methods differ, paired by video and by seed, with 95 % intervals and p-values.
+    """Estimates by how much two methods differ, with 95 % intervals and p-values.
 
-    a, b: a run or its key, or what the method's runs have in common: `{"schedule": "serial"}`, or conditions
-    `COLUMN=VALUE`. where: conditions that both meet. names: what a message calls the two.
+    Videos and seeds are paired.
+
+    a, b: a run or its key, or what the method's runs have in common: `{"schedule": NAME}`, or
+    conditions `COLUMN=VALUE`.
+    where: conditions that both meet.
+    names: what a message calls the two.
     """
     found = [] if isinstance(a, Run) and isinstance(b, Run) else _some(results, warn)
     sides = [_side(method, where, found, name) for method, name in ((a, names[0]), (b, names[1]))]
@@ -373,10 +406,11 @@ def _side(method: Method, where: Sequence[str], found: Sequence[Result], name: s
 def predict(run: PathLike | Run, videos: Any = "test", *, results: Folders = "results") -> Scores:
     """Scores videos with a run's network, which sees of each what its selector chooses.
 
-    videos: a split of the run's data (`train`, `validation`, `test`), or a sequence of arrays (T, D), one a video: frames
-    as its data stores them, features joined in the same order.
+    videos: a split of the run's data (`train`, `validation`, `test`), or a sequence of arrays (T,
+    D), one a video: frames as its data stores them, features joined in the same order.
 
-    Raises `ConfigError` where videos are neither, `DataError` where frames are not like those of its data.
+    Raises `ConfigError` where videos are neither, `DataError` where frames are not like those of
+    its data.
     """
     found = load(run, results)
     experiment, model = found._restored.experiment, found.network

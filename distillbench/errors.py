@@ -18,15 +18,21 @@ __all__ = [
 
 
 class DistillbenchError(Exception):
-    """Says what was asked, what was found and what to do; the command line prints it and exits with 2."""
+    """The base of all errors: what was requested, what was found and what to do.
+
+    The command line prints it and exits with 2.
+    """
 
 
 class Interrupted(BaseException):
-    """Says what the user stopped; no `KeyboardInterrupt`, for parsers of command lines end silently at one."""
+    """The user stopped a command; the message tells what was going on.
+
+    No `KeyboardInterrupt`, for parsers of command lines end silently at one.
+    """
 
 
 class ConfigError(DistillbenchError):
-    """Lists every problem of a question or a grid at once."""
+    """Lists every problem of a run or a grid at once."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -34,7 +40,10 @@ class ConfigError(DistillbenchError):
 
 
 class NotApplicableError(ConfigError):
-    """Lists why what was chosen cannot work together, though each choice is right; a sweep makes a row of it."""
+    """Lists why what was chosen cannot work together, though each choice is right.
+
+    A sweep makes a row of it.
+    """
 
 
 class PluginError(DistillbenchError):
@@ -54,7 +63,7 @@ class RecordError(DataError):
 
 
 class TrainingError(DistillbenchError):
-    """Training cannot go on: says which term failed, where, and what was kept."""
+    """Training cannot go on: which term failed, where, and what is stored."""
 
 
 class ResultError(DistillbenchError):

@@ -1,4 +1,4 @@
-"""A network is an encoder and a head; here is how it runs, in which precision and how wide it is."""
+"""A network of a run: an encoder and a head, its precision and its widths."""
 
 from __future__ import annotations
 
@@ -30,10 +30,14 @@ Precision = Literal["fp32", "bf16"]
 
 
 class Model(nn.Module):
-    """One network of a run. Weights are fp32; `precision` is what the products are computed in.
+    """A network: an encoder and a head, with its data's codec.
 
-    selector: the part that chooses frames, where one is learned; the network is then shown its
-    candidates. features: the width of each feature, in the order in which they are joined.
+    Weights are fp32.
+
+    precision: what matrix products are computed in.
+    selector: the learned selector of frames; the network is then given its candidates.
+    features: the width of each feature of a frame, in the order in which they are concatenated.
+    exit_policy: decides in evaluation where the network stops; None runs it to the end.
     """
 
     def __init__(
@@ -46,72 +50,86 @@ class Model(nn.Module):
         features: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.head, self.codec, self.precision = encoder, head, codec, precision
-        self.selector, self.features = selector, dict(features or {})
+        self.encoder = encoder
+        self.head = head
+        self.codec = codec
+        self.precision = precision
+        self.selector = selector
+        self.features = dict(features or {})
         self.exit_policy: ExitPolicy | None = None
 
     def forward(self, clips: Clips, *, with_states: bool = False) -> Output:
-        """Decodes stored clips, on the device they are on, encodes them and computes their logits.
+        """Decodes stored clips on their device, encodes them and computes their logits.
 
-        In evaluation a network with an exit policy stops where the policy says, each video for itself.
+        In evaluation a network with an exit policy stops at the policy's exit, for each video.
         """
         selection = self.select(clips)
         decoded = self.decoded(clips, selection)
         if self.exit_policy is not None and not self.training:
-            return replace(self._until_stopped(decoded, self.exit_policy), selection=selection)
+            output = self._run_until_stopped(decoded, self.exit_policy)
+            return replace(output, selection=selection)
         with self.autocast(decoded.frames.device):
             encoding = self.encoder(decoded, with_states=with_states)
             logits = self.head(encoding.summary)
             exits = [self.head(summary) for summary in encoding.exits]
+        # Back to fp32 outside the network: losses in bf16 would lose small differences.
         return Output(
-            _in_float(encoding),
+            _as_fp32(encoding),
             logits.float(),
             exits=tuple(exit_logits.float() for exit_logits in exits),
             selection=selection,
         )
 
     def select(self, clips: Clips) -> Selection | None:
-        """Lets the learned selector choose among its candidates, of which it is shown what it reads."""
+        """Runs the learned selector on the features of its candidates that it reads."""
         if self.selector is None:
             return None
         columns = columns_of(self.features, self.selector.reads)
-        shown = clips if columns is None else replace(clips, frames=clips.frames[:, :, columns])
-        candidates = self.codec.decode(shown)
+        if columns is not None:
+            candidates = self.codec.decode(replace(clips, frames=clips.frames[:, :, columns]))
+        else:
+            candidates = self.codec.decode(clips)
         with self.autocast(candidates.frames.device):
             selection: Selection = self.selector(candidates, ClipGenerator(_keys(clips)))
-        on_meta = selection.index.device.type == "meta"
-        return selection if on_meta else replace(selection, index=selection.index.cpu())
+        # Lengths follow from the index, and are decided on the CPU. A meta tensor, with which the
+        # cost is counted, cannot be moved there.
+        if selection.index.device.type == "meta":
+            return selection
+        return replace(selection, index=selection.index.cpu())
 
     def decoded(self, clips: Clips, selection: Selection | None) -> Clips:
-        """Decodes what the encoder sees: all that is shown, or what was selected, weighted."""
+        """Decodes what the encoder sees: all frames, or the selected ones times their weights."""
         if selection is None:
             return self.codec.decode(clips)
-        kept = self.codec.decode(clips.take(selection.index))
+        selected = self.codec.decode(clips.take(selection.index))
         if selection.weights is None:
-            return kept
-        return replace(
-            kept, frames=kept.frames * selection.weights[:, :, None].to(kept.frames.dtype)
-        )
+            return selected
+        weights = selection.weights[:, :, None].to(selected.frames.dtype)
+        return replace(selected, frames=selected.frames * weights)
 
     def exits(self, frames: int) -> list[int]:
-        """Lists after how many of so many frames the network may stop; the last are all of them."""
+        """Lists after how many frames the network may stop; the last exit is after all of them."""
         early = self.encoder.exits if isinstance(self.encoder, EarlyExit) else ()
-        return [*(number for number in early if number < frames), frames]
+        return [*(exit_frames for exit_frames in early if exit_frames < frames), frames]
 
     def up_to(self, decoded: Clips, frames: int) -> tuple[Encoding, Tensor]:
-        """Encodes decoded clips up to an exit, or to the end: the encoding and its logits (B, C)."""
+        """Encodes decoded clips up to an exit, or to the end.
+
+        Returns the encoding and its logits (B, C).
+        """
         with self.autocast(decoded.frames.device):
-            stops = frames < decoded.frames.shape[1]
-            encoding = (
-                encoded_up_to(self.encoder, decoded, frames) if stops else self.encoder(decoded)
-            )
+            if frames < decoded.frames.shape[1]:
+                encoding = encoded_up_to(self.encoder, decoded, frames)
+            else:
+                encoding = self.encoder(decoded)
             logits = self.head(encoding.summary)
-        return _in_float(encoding), logits.float()
+        return _as_fp32(encoding), logits.float()
 
     def straight_to(self, clips: Clips, frames: int, heads: int) -> Tensor:
-        """Computes the logits (B, C) at an exit as a network does that goes on from exit to exit.
+        """Computes the logits (B, C) at an exit at the cost of a run through all earlier exits.
 
-        The encoder runs once up to the exit, the head at each of `heads` exits.
+        frames: the frames seen at the exit; the encoder runs over them once.
+        heads: the number of exits so far; the head runs at each.
         """
         decoded = self.decoded(clips, self.select(clips))
         encoding, logits = self.up_to(decoded, frames)
@@ -120,74 +138,85 @@ class Model(nn.Module):
                 self.head(encoding.summary)
         return logits
 
-    def _until_stopped(self, decoded: Clips, policy: ExitPolicy) -> Output:
-        """Goes from exit to exit until every video has stopped."""
-        going = torch.ones(len(decoded.lengths), dtype=torch.bool)
+    def _run_until_stopped(self, decoded: Clips, policy: ExitPolicy) -> Output:
+        """Runs from exit to exit until every video has stopped."""
+        is_running = torch.ones(len(decoded.lengths), dtype=torch.bool)
         used = decoded.lengths.clone()
-        so_far: list[Tensor] = []
-        summary = logits = torch.empty(0)
-        stops = self.exits(decoded.frames.shape[1])
-        for number, frames in enumerate(stops):
-            encoding, found = self.up_to(decoded, frames)
-            so_far.append(found)
-            if not number:
-                summary, logits = torch.empty_like(encoding.summary), torch.empty_like(found)
-            last = number == len(stops) - 1
-            ended = decoded.lengths <= frames  # there is nothing more to look at
-            stopping = going if last else going & (policy.stop(so_far).cpu() | ended)
-            here = stopping.to(found.device)
-            summary = torch.where(here[:, None], encoding.summary, summary)
-            logits = torch.where(here[:, None], found, logits)
-            used = torch.where(stopping, decoded.lengths.clamp_max(frames), used)
-            going = going & ~stopping
-            if not bool(going.any()):
+        logits_so_far: list[Tensor] = []
+        summary = torch.empty(0)
+        logits = torch.empty(0)
+        exits = self.exits(decoded.frames.shape[1])
+        for number, frames in enumerate(exits):
+            encoding, exit_logits = self.up_to(decoded, frames)
+            logits_so_far.append(exit_logits)
+            if number == 0:
+                summary = torch.empty_like(encoding.summary)
+                logits = torch.empty_like(exit_logits)
+            if number == len(exits) - 1:
+                stops = is_running
+            else:
+                # A video without further frames stops, whatever the policy says.
+                has_ended = decoded.lengths <= frames
+                stops = is_running & (policy.stop(logits_so_far).cpu() | has_ended)
+            stops_here = stops.to(exit_logits.device)
+            summary = torch.where(stops_here[:, None], encoding.summary, summary)
+            logits = torch.where(stops_here[:, None], exit_logits, logits)
+            used = torch.where(stops, decoded.lengths.clamp_max(frames), used)
+            is_running = is_running & ~stops
+            if not bool(is_running.any()):
                 break
         return Output(Encoding(summary), logits, used=used)
 
     def output_of(self, summary: Tensor) -> Output:
-        """Computes the logits of encodings (B, E) that were kept."""
+        """Computes the logits of cached encodings (B, E)."""
         with self.autocast(summary.device):
             logits = self.head(summary)
         return Output(Encoding(summary.float()), logits.float())
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """Computes products in the network's precision."""
-        kind = "cpu" if device.type == "meta" else device.type
+        """Returns the context in which products are computed in the network's precision."""
+        kind = "cpu" if device.type == "meta" else device.type  # autocast does not know "meta"
         return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def _keys(clips: Clips) -> Tensor:
+    """Returns the keys of the clips' draws; zeros if there are none, as when a cost is counted."""
     return torch.zeros(len(clips.lengths), dtype=torch.int64) if clips.keys is None else clips.keys
 
 
 def encoded_up_to(encoder: nn.Module, clips: Clips, frames: int) -> Encoding:
-    """Encodes decoded clips up to an exit, where the encoder has exits; else to the end."""
+    """Encodes decoded clips up to an exit; to the end if the encoder has no exits."""
     encoding: Encoding = (
         encoder.up_to(clips, frames) if isinstance(encoder, EarlyExit) else encoder(clips)
     )
     return encoding
 
 
-def _in_float(encoding: Encoding) -> Encoding:
-    states = {n: States(s.values.float(), s.times) for n, s in encoding.states.items()}
+def _as_fp32(encoding: Encoding) -> Encoding:
+    states = {
+        layer: States(found.values.float(), found.times) for layer, found in encoding.states.items()
+    }
     exits = tuple(summary.float() for summary in encoding.exits)
     return Encoding(encoding.summary.float(), states, exits)
 
 
 def columns_of(features: Mapping[str, int], names: Sequence[str]) -> Tensor | None:
-    """Returns the columns (D',) of a frame that hold the features of these names; None for all."""
+    """Returns the columns (D',) of a frame that hold the named features; None for all."""
     if not names:
         return None
-    found, first = [], 0
+    columns: list[int] = []
+    first = 0
     for name, width in features.items():
-        found += list(range(first, first + width)) if name in names else []
+        if name in names:
+            columns += range(first, first + width)
         first += width
-    return torch.tensor(found, dtype=torch.int64)
+    return torch.tensor(columns, dtype=torch.int64)
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Puts a network into evaluation mode, and every module of it back into the mode it was in."""
+    """Sets a network to evaluation mode, and afterwards each of its modules to its earlier mode."""
+    # Of each module: a frozen head within a network that learns is in evaluation mode.
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -198,7 +227,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def probe(encoder: Encoder, width: int, classes: int) -> Shapes:
-    """Finds out how wide an encoder's summary and states are by encoding two short clips of zeros."""
+    """Finds the widths of an encoder's summary and states by encoding two short clips of zeros."""
     frames = torch.zeros(2, 4, width)
     times = torch.arange(4).expand(2, -1)
     with evaluating(encoder), torch.no_grad():
@@ -207,14 +236,14 @@ def probe(encoder: Encoder, width: int, classes: int) -> Shapes:
     return Shapes(encoding.summary.shape[1], states, classes)
 
 
-def precision_on(device: torch.device, asked: str) -> Precision:
-    """Turns `auto` into a precision by rule: fp32 on a CPU, bf16 on a GPU that multiplies it in hardware.
+def precision_on(device: torch.device, requested: str) -> Precision:
+    """Turns `auto` into a precision: bf16 on a GPU that multiplies it in hardware, else fp32.
 
-    A choice that shapes a number is never made by a clock: the same question on the same kind of device is always
-    computed alike, and the result records in which precision.
+    This is a rule and no measurement of speed, because the precision changes the results: the same
+    run on the same kind of device is always computed alike. The result records the precision.
     """
-    if asked != "auto":
-        return "bf16" if asked == "bf16" else "fp32"
+    if requested != "auto":
+        return "bf16" if requested == "bf16" else "fp32"
     return "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"
 
 

@@ -9,7 +9,7 @@ _LARGEST = 1e100
 
 
 class InvalidValueError(ValueError):
-    """Says which field is wrong, what it is and what it must be."""
+    """Names the wrong field, its value and what it must be."""
 
 
 def shown(value: object) -> str:
@@ -19,7 +19,10 @@ def shown(value: object) -> str:
 
 
 def check_plain(value: object, field: str, depth: int = 0) -> None:
-    """Raises `InvalidValueError` unless all is shallow, text that can be encoded, and numbers of a sane size."""
+    """Raises `InvalidValueError` unless a value is plain.
+
+    Plain means shallow, of text that can be encoded and of numbers of a sane size.
+    """
     if depth > _DEEPEST:
         raise InvalidValueError("it is nested too deeply")
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Keeps what third-party code prints out of what a command answers, however it is printed."""
+"""Keeps what third-party code prints out of a command's output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import TextIO
 
 @contextmanager
 def printing_to_stderr() -> Iterator[None]:
-    """Sends to standard error what is meanwhile printed: by Python, by a C library or to file descriptor 1."""
+    """Sends to standard error what is meanwhile printed.
+
+    By Python, by a C library or to file descriptor 1.
+    """
     with _diverted(sys.stderr, 2):
         yield
 
@@ -27,13 +30,15 @@ def printing_nothing() -> Iterator[None]:
 
 @contextmanager
 def _diverted(stream: TextIO, descriptor: int | None) -> Iterator[None]:
-    """Replaces `sys.stdout` by a stream, and descriptor 1 by another; where that is closed or None, by the null device.
+    """Replaces `sys.stdout` by a stream, and descriptor 1 by another.
 
-    In another thread than the first it does nothing: what it replaces is the whole process's, and two threads that put it
-    back in another order than they took it would leave it replaced.
+    Where that is closed or None, by the null device.
 
-    Buffers are emptied on the way in and out, so that each text ends up where it was printed. A process without
-    descriptor 1 stays without.
+    In another thread than the first it does nothing: what it replaces is the whole process's, and
+    two threads that put it back in another order than they took it would leave it replaced.
+
+    Buffers are emptied on the way in and out, so that each text ends up where it was printed. A
+    process without descriptor 1 stays without.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -13,12 +13,18 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 def derive(*parts: object) -> int:
-    """Returns a 63-bit seed for a purpose, such as `derive(seed, "student", "init")`; the same on every machine."""
+    """Returns a 63-bit seed for a purpose, such as `derive(seed, "student", "init")`.
+
+    The same on every machine.
+    """
     return int.from_bytes(_hash("\x1f".join(map(str, parts))), "little") >> 1
 
 
 def clip_keys(ids: list[str], *parts: object) -> Tensor:
-    """Returns one key a clip, (B,) int64, for `ClipGenerator`: a function of the clip's id and of the purpose."""
+    """Returns one key a clip, (B,) int64, for `ClipGenerator`.
+
+    A function of the clip's id and of the purpose.
+    """
     hashed = b"".join(_hash(name) for name in ids)
     return torch.frombuffer(bytearray(hashed), dtype=torch.int64) ^ derive(*parts)
 
@@ -28,9 +34,10 @@ def _hash(text: str) -> bytes:
 
 
 def splitmix64(seeds: NDArray[np.uint64], steps: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Returns what the generator splitmix64 (Steele et al. 2014) draws from each seed at each step, counted from 1.
+    """Returns what the generator splitmix64 draws from each seed at each step, counted from 1.
 
-    The two are broadcast. Nothing is kept in between: a number is a function of its seed and its step.
+    Steele et al., OOPSLA 2014. The two are broadcast. Nothing is kept in between: a number is a
+    function of its seed and its step.
     """
     value: NDArray[np.uint64] = seeds + steps * _GAMMA
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -30,10 +30,12 @@ _DAY = 24 * 3600.0
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary file beside a path to fill; it takes the path's place, on disk, or leaves what was there.
+    """Gives a temporary file beside a path to fill.
 
-    It is in a folder `.NAME.XXXXXXXX.tmp` of its own, with whatever the writer puts beside it, and goes away with it. If
-    the process is killed it stays until `remove_drafts`.
+    It takes the path's place, on disk, or leaves what was there.
+
+    It is in a folder `.NAME.XXXXXXXX.tmp` of its own, with whatever the main process puts beside
+    it, and goes away with it. If the process is killed it stays until `remove_drafts`.
     """
     with _draft(path) as folder:
         temporary = folder / path.name
@@ -58,7 +60,10 @@ def _draft(path: Path) -> Iterator[Path]:
 
 
 def _locked_folder(path: Path) -> tuple[Path, int | None]:
-    """Makes a folder beside a path and locks it; returns it and what holds the lock, None on a system without locks."""
+    """Makes a folder beside a path and locks it.
+
+    Returns it and what holds the lock, None on a system without locks.
+    """
     while True:
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
         if fcntl is None:
@@ -77,9 +82,10 @@ def _locked_folder(path: Path) -> tuple[Path, int | None]:
 def remove_drafts(folder: Path) -> None:
     """Removes from a folder the temporary files of writers that were killed.
 
-    A writer holds a lock on its draft, which ends with its process wherever that runs, so that one at work loses
-    nothing. Where the system or the file system knows no locks, and of files that an earlier version left, which have none, only those
-    are removed in which nothing was changed for a day.
+    A writer holds a lock on its draft, which ends with its process wherever that runs, so that one
+    at work loses nothing. Where the system or the file system knows no locks, and of files that an
+    earlier version left, which have none, only those are removed in which nothing was changed for a
+    day.
     """
     try:
         drafts = [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name)]
@@ -122,9 +128,12 @@ def _is_old(path: Path) -> bool:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets `write` fill a temporary file, then puts it in the path's place; a failure leaves what was there.
+    """Lets `write` fill a temporary file, then puts it in the path's place.
 
-    Makes the folder where there is none. Raises `ResultError` where it cannot be written to or the disk is full.
+    A failure leaves what was there.
+
+    Makes the folder where there is none. Raises `ResultError` where it cannot be written to or the
+    disk is full.
     """
     with _reasons(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +168,7 @@ def write_text(path: Path, text: str) -> None:
 def save_tensors(
     path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes tensors and what is to be known about them (JSON) as one safetensors file, whole or not at all."""
+    """Writes tensors and metadata (JSON) as one safetensors file, completely or not at all."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write_atomically(
         path, lambda temporary: save_file(plain, temporary, {"about": json.dumps(about or {})})
@@ -171,19 +180,25 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with opened(path, "pt", "tensors") as file:
         about = json.loads((file.metadata() or {}).get("about", "{}"))
         if not isinstance(about, dict):
-            raise ValueError("what is said about its tensors is no mapping")
+            raise ValueError("the description of its tensors is not a mapping")
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - no mapping
 
 
 def require_regular(path: Path) -> None:
-    """Raises `OSError` where a path is something else than a file, such as a pipe, which would be waited for."""
+    """Raises `OSError` where a path is not a regular file.
+
+    Reading a pipe, for example, would wait forever.
+    """
     if path.exists() and not path.is_file():
-        raise OSError("it is no regular file")
+        raise OSError("it is not a regular file")
 
 
 @contextmanager
 def opened(path: Path, framework: Literal["pt", "numpy"], what: str) -> Iterator[Any]:
-    """Opens a safetensors file of `what`; raises `ResultError` that names the file where it is missing or damaged."""
+    """Opens a safetensors file of `what`.
+
+    Raises `ResultError` that names the file where it is missing or damaged.
+    """
     try:
         require_regular(path)
         with safe_open(path, framework=framework) as file:

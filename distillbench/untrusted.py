@@ -24,7 +24,10 @@ def attempted(call: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def quoted(value: object, most: int = 80) -> str:
-    """Writes a value as Python would, cut after `most` characters; its type alone where it cannot be written."""
+    """Writes a value as Python would, cut after `most` characters.
+
+    Its type alone where it cannot be written.
+    """
     text, _ = attempted(lambda: str.__str__(repr(value)))  # a number may have too many digits
     return f"an object of type {name_of(type(value))}" if text is None else _cut(text, most)
 
@@ -36,13 +39,13 @@ def reason_of(error: BaseException) -> str:
         text = _line(str.__str__(str(error)))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # `attempted` would ask for the reason, and so for this text, again
+    except BaseException:  # `attempted` would need the reason, and so this text, again
         text = ""
     return f"{name}: {_cut(text, _MOST)}" if text else name
 
 
 def name_of(cls: type) -> str:
-    """Reads a class's name past whatever its metaclass says of it."""
+    """Reads a class's name without running its metaclass."""
     name: str = type.__dict__["__name__"].__get__(cls)
     return _line(name)
 

@@ -1,6 +1,7 @@
 """`python docs/generate.py`: makes contract.md and cli.md from the code, and fills the marked parts of other pages.
 
-A marked part lies between `<!-- made from the code: NAME -->` and `<!-- end -->`; `made` lists the names.
+A marked part lies between `<!-- made from the code: NAME -->` and `<!-- end -->`; `made` lists the
+names.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from distillbench.config.resolve import specs
 from distillbench.config.run_spec import RunSpec
 from distillbench.evaluation.metric_set import MetricSet, installed_metrics, metrics_of
 from distillbench.experiments import run as running
-from distillbench.experiments.run import RunContext
+from distillbench.experiments.context import RunContext
 from distillbench.interfaces import Metric, NetworkSpec, Phase, TrainingSchedule
 from distillbench.registry.discovery import Component, Registry, discover
 from distillbench.registry.knobs import grouped
@@ -56,7 +56,7 @@ def declared(
     components: Sequence[Component] = (),
     **chosen: object,
 ) -> RunSpec:
-    """Makes the setup of a schedule that declares just this; components are installed beside ours."""
+    """Makes the spec of a schedule that declares just this; components are installed beside ours."""
 
     class Declared(TrainingSchedule):
         """Declares what it was made with."""

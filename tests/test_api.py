@@ -76,8 +76,8 @@ def test_settings_may_come_first_by_name_and_by_keyword_and_the_keyword_wins(
     assert found.key == run.key
 
 
-def test_a_question_may_be_a_file(folder: Path, run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "question.toml"
+def test_settings_may_be_a_file(folder: Path, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.toml"
     file.write_text(
         'k = 4\nschedule = "serial"\n'
         + "".join(f"set.{name} = {value}\n" for name, value in SMALL.items())
@@ -88,8 +88,8 @@ def test_a_question_may_be_a_file(folder: Path, run: Run, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("choices", "said"),
     [
-        ({"selectr": "uniform"}, "'selectr' is no setting, did you mean 'selector'?"),
-        ({"k": [4, 6]}, "has 2 runs, and run answers one"),
+        ({"selectr": "uniform"}, "'selectr' is not a setting, did you mean 'selector'?"),
+        ({"k": [4, 6]}, "make 2 runs, and run makes one"),
         ({"settings": {"student.cell_size": "big"}}, "knob 'cell_size' takes int, found 'big'"),
         ({"observe": ["csvlog"]}, "no observer is called 'csvlog'"),
         ({"device": "tpu"}, "--device takes auto, cpu or cuda"),
@@ -254,7 +254,7 @@ def test_a_sweep_returns_every_run_in_the_grids_order_and_why_some_have_none(
         assert "learning_rate" in bad.reason
     with pytest.raises(ConfigError, match="workers takes auto or"):
         distillbench.sweep(grid, k=4, results=copied, workers=0)
-    with pytest.raises(ConfigError, match="no question is called 'tabel1'"):
+    with pytest.raises(ConfigError, match="no sweep file is called 'tabel1'"):
         distillbench.sweep("tabel1", results=copied)
 
 

@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_every_question_that_can_be_asked_by_name(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_every_sweep_file(wheel: zipfile.ZipFile) -> None:
     sweep_files = ROOT / "plugins" / "distillbench_plugins" / "sweeps"
     held = {
         name.rpartition("/")[2]

@@ -1,1 +1,1 @@
-"""What many results say together: the leaderboard, intervals, comparisons, convergence."""
+"""What follows from many results: the leaderboard, intervals, comparisons, convergence."""

@@ -27,14 +27,18 @@ class Side:
     @property
     def by_seed(self) -> dict[int, Result]:
         """The runs by their seed."""
-        return {int(result.content["setup"]["seed"]): result for result in self.results}
+        return {result.record.setup.seed: result for result in self.results}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found. notes: what limits it. settings: name, A's value and B's, of every setting that differs.
+    """What was found.
 
-    differences: by the metric's name. titles: what each of these is called.
+    notes: what limits it.
+    settings: name, A's value and B's, of every setting that differs.
+
+    differences: by the metric's name.
+    titles: what each of these is called.
     """
 
     a: Side
@@ -47,12 +51,16 @@ class Comparison:
 
 
 def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
-    """Compares two methods that were tested on the same videos. Raises `ConfigError` where they were not."""
+    """Compares two methods that were tested on the same videos.
+
+    Raises `ConfigError` where they were not.
+    """
     print_a, print_b = (_fingerprint(side) for side in (a, b))
     if print_a != print_b:
         raise ConfigError(
             [
-                f"{a.name} and {b.name} were tested on different videos ({print_a} and {print_b}); only runs on the same can be compared"
+                f"{a.name} and {b.name} were tested on different videos ({print_a} and {print_b});"
+                " only runs on the same can be compared"
             ]
         )
     ids = {result.predictions().ids for side in (a, b) for result in side.results}
@@ -62,7 +70,7 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
         )
     differences = {}
     damage: list[str] = []
-    columns = [c for c in columns_of(a.results[0].content, a.results[0].metrics) if c.is_judge]
+    columns = [c for c in columns_of(a.results[0].record, a.results[0].metrics) if c.is_judge]
     for column in columns:
         if not column.has_interval:
             continue
@@ -75,9 +83,9 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
     notes = [*_notes(a, b), *dict.fromkeys(damage)]
     lacking = [c.title for c in columns if c.has_interval and c.name not in differences]
     if lacking and not damage:
-        told = ", ".join(lacking)
+        listed = ", ".join(lacking)
         notes.append(
-            f"{told} needs the test labels, which an older run did not keep: --again keeps them"
+            f"{listed} needs the test labels, which an older run did not store: --again stores them"
         )
     titles = {column.name: column.title for column in columns}
     return Comparison(
@@ -92,7 +100,7 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
 
 
 def _fingerprint(side: Side) -> str:
-    return str(side.results[0].content["data"]["fingerprints"]["test"])
+    return side.results[0].record.data.fingerprints.test
 
 
 def _notes(a: Side, b: Side) -> list[str]:
@@ -136,7 +144,10 @@ def _flat(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def chosen(results: Sequence[Result], name: str) -> Side:
-    """Finds one run by its key, or else the beginning of it. Raises `ConfigError` where there is none, or several."""
+    """Finds one run by its key, or else the beginning of it.
+
+    Raises `ConfigError` where there is none, or several.
+    """
     keys = {result.id for result in results if result.id == name}
     keys = keys or {result.id for result in results if result.id.startswith(name)}
     if Path(name).suffix == ".json":
@@ -150,20 +161,24 @@ def chosen(results: Sequence[Result], name: str) -> Side:
 
 
 def matching(results: Sequence[Result], conditions: Sequence[str], flag: str) -> Side:
-    """Finds the runs that meet every condition; they must differ in their seed alone, or `ConfigError` says in what else."""
+    """Finds the runs that meet every condition.
+
+    They must differ in their seed alone, or `ConfigError` names what else.
+    """
     rows = select(frame(results), conditions, flag)
-    said = " ".join(conditions)
+    condition = " ".join(conditions)
     if rows.empty:
-        raise ConfigError([f"{flag} {said}: none of {len(results)} results meets that"])
-    methods = rows["question"].nunique()
+        raise ConfigError([f"{flag} {condition}: none of {len(results)} results meets that"])
+    methods = rows["configuration"].nunique()
     if methods > 1:
-        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in differing(rows).items())
+        listed = "; ".join(
+            f"{name}: {', '.join(values)}" for name, values in differing(rows).items()
+        )
         raise ConfigError(
             [
-                f"{flag} {said} meets {methods} methods, and a comparison needs one; they differ in {told}: add {flag} NAME=VALUE"
+                f"{flag} {condition} meets {methods} methods, and a comparison needs one;"
+                f" they differ in {listed}: add {flag} NAME=VALUE"
             ]
         )
     ids = set(rows["run"])
-    return Side(
-        said, tuple({r.content["setup"]["seed"]: r for r in results if r.id in ids}.values())
-    )
+    return Side(condition, tuple({r.record.setup.seed: r for r in results if r.id in ids}.values()))

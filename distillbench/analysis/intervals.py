@@ -1,8 +1,9 @@
 """How far a number would move with other test videos and other seeds.
 
-Videos: by each video's influence on the metric, its first-order effect (the infinitesimal jackknife), which takes one pass.
-The leaderboard adds up its squares, `compare` resamples it. Seeds are few, so they are not resampled: three of them,
-drawn with replacement, are all alike once in nine draws. Their error follows Student's t.
+Videos: by each video's influence on the metric, its first-order effect (the infinitesimal
+jackknife), which takes one pass. The leaderboard adds up its squares, `compare` resamples it. Seeds
+are few, so they are not resampled: three of them, drawn with replacement, are all alike once in
+nine draws. Their error follows Student's t.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its interval. low, high: the 95 % confidence interval."""
+    """A number with its interval.
+
+    low, high: the 95 % confidence interval.
+    """
 
     value: float
     low: float
@@ -31,10 +35,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Values:
-    """A metric of one method by seed, and how each seed's value moves with the videos (`seed_error`).
+    """A metric of one method by seed, and how each seed's value moves with the videos.
 
-    influence: of each video (V,), or where a metric has none, `replicates` (R,): squared and summed, both are the
-    variance that the choice of videos gives a value, and those of two methods may be subtracted.
+    `seed_error` says what the influences are for.
+
+    influence: of each video (V,), or where a metric has none, `replicates` (R,): squared and
+    summed, both are the variance that the choice of videos gives a value, and those of two methods
+    may be subtracted.
     """
 
     value: Mapping[int, float]
@@ -55,14 +62,18 @@ class Values:
         return mean
 
 
-# ------------------------------------------------------------------------------------------------------------- seeds
+# --------------------------------------------------------------------------------
+# seeds
 
 
 @dataclass(frozen=True)
 class SeedError:
-    """The standard error that comes from seeds, and its degrees of freedom; 0 and 0 where there is one seed alone.
+    """The standard error that comes from seeds, and its degrees of freedom.
 
-    shared: the part of its square that is in the variance which the choice of videos gives the mean, too.
+    0 and 0 where there is one seed alone.
+
+    shared: the part of its square that is in the variance which the choice of videos gives the
+    mean, too.
     """
 
     error: float
@@ -70,11 +81,17 @@ class SeedError:
     shared: float = 0.0
 
     def of_videos(self, influence: Floats) -> float:
-        """Returns what the choice of videos alone adds to the variance of a mean: influence (N,) is the mean's."""
+        """Returns what the choice of videos alone adds to the variance of a mean.
+
+        Influence (N,) is the mean's.
+        """
         return max(0.0, float((influence**2).sum()) - self.shared)
 
     def draw(self, count: int, generator: np.random.Generator) -> Floats:
-        """Draws errors (count,) from Student's t; zeros where one seed says nothing about others."""
+        """Draws errors (count,) from Student's t.
+
+        Zeros where there is one seed, which tells nothing about others.
+        """
         if self.freedom <= 0 or self.error == 0:
             return np.zeros(count)
         drawn: Floats = self.error * generator.standard_t(self.freedom, count)
@@ -84,8 +101,9 @@ class SeedError:
 def seed_error(values: Sequence[float], influence: Floats) -> SeedError:
     """Estimates what seeds add to the error of a mean over seeds.
 
-    influence: (S, N), each seed's row, squared and summed, being the variance that the choice of videos gives its value.
-    Where rows differ, a video moves one seed's value and not another's, which makes the values differ as other seeds
+    influence: (S, N), each seed's row, squared and summed, being the variance that the choice of
+    videos gives its value. Where rows differ, a video moves one seed's value and not another's,
+    which makes the values differ as other seeds
     would: that part is counted here and taken off there (the two-way random-effects model).
     """
     count = len(values)
@@ -96,7 +114,10 @@ def seed_error(values: Sequence[float], influence: Floats) -> SeedError:
 
 
 def difference_error(a: Values, b: Values) -> SeedError:
-    """Estimates what seeds add to the error of a difference of means: paired where both have a seed, else Welch's."""
+    """Estimates what seeds add to the error of a difference of means.
+
+    Paired where both have a seed, else Welch's.
+    """
     common = in_common(a, b)
     if common:
         influence = np.stack([a.influence[seed] - b.influence[seed] for seed in common])
@@ -117,16 +138,19 @@ def in_common(a: Values, b: Values) -> list[int]:
     return sorted(a.value.keys() & b.value.keys())
 
 
-# -------------------------------------------------------------------------------------------------- by resampling
+# --------------------------------------------------------------------------------
+# by resampling
 
 
 def bootstrap(a: Values, b: Values, count: int = 2000, seed: int = 0) -> Difference:
-    """Bootstraps the difference of two methods' means over seeds: the same videos in the same order.
+    """Bootstraps the difference of two methods' means over seeds.
 
-    What is resampled is each video's influence, so that a resample costs one sum and 100,000 videos take seconds; how
-    often the interval holds the truth is measured by `benchmarks/coverage.py`. The interval is the 2.5th to the 97.5th
-    percentile of the difference plus the moves of the resampled videos, which vary as `SeedError.of_videos` says, plus
-    draws of the seeds' error.
+    The same videos in the same order.
+
+    What is resampled is each video's influence, so that a resample costs one sum and 100,000 videos
+    take seconds; how often the interval holds the truth is measured by `benchmarks/coverage.py`.
+    The interval is the 2.5th to the 97.5th percentile of the difference plus the moves of the
+    resampled videos, which vary by `SeedError.of_videos`, plus draws of the seeds' error.
     """
     generator = np.random.default_rng(seed)
     common, error = in_common(a, b), difference_error(a, b)
@@ -149,7 +173,10 @@ def bootstrap(a: Values, b: Values, count: int = 2000, seed: int = 0) -> Differe
 def resamples(
     videos: int, count: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int32]]:
-    """Draws as many videos as there are, with replacement, `count` times: (V,) numbers of videos."""
+    """Draws as many videos as there are, with replacement, `count` times.
+
+    (V,) numbers of videos.
+    """
     for _ in range(count):
         yield generator.integers(0, videos, videos, dtype=np.int32)
 
@@ -163,8 +190,8 @@ def replicates(
     """Returns how far a metric moves on each of so many sets of resampled videos: (R,).
 
     The sets are the same for all predictions of as many videos. Divided by the root of their number
-    less one, the moves squared and summed are the bootstrap's variance. None where the metric is not
-    defined on some set.
+    less one, the moves squared and summed are the bootstrap's variance. None where the metric is
+    not defined on some set.
     """
     found = []
     for videos in resamples(len(predictions), _REPLICATES, np.random.default_rng(0)):

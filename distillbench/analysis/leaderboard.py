@@ -21,6 +21,7 @@ from distillbench.registry.knobs import nearest
 from distillbench.results import failures
 from distillbench.results.failures import Failure
 from distillbench.results.flatten import settings_of
+from distillbench.results.schema import StoredFailure, StoredResult, StoredTerm
 from distillbench.results.store import Result, read
 
 _HIGHER_IS_BETTER = {"throughput"}
@@ -31,8 +32,8 @@ _FIDELITY = {
     "kl": "teacher_kl",
     "cka": "teacher_cka",
 }
-INTERNAL = ("question", "videos", "settings")
-"""Columns by which rows are told apart and chosen, and that nobody is shown."""
+INTERNAL = ("configuration", "videos", "settings")
+"""Columns by which rows are distinguished and chosen, and that are never printed."""
 
 _PEOPLE_USE = ("data", "encoder", "schedule", "selector", "k", "loss", "seed")
 _PEOPLE_SORT_BY = (
@@ -43,7 +44,7 @@ _ALIASES = {"params": "parameters"}
 
 @dataclass(frozen=True)
 class Loaded:
-    """The results found in some folders, what was skipped and why, and the runs that have no answer."""
+    """The results of some folders, the files that were skipped and why, and the failed runs."""
 
     results: tuple[Result, ...]
     skipped: tuple[str, ...]
@@ -51,11 +52,14 @@ class Loaded:
 
 
 def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -> Loaded:
-    """Reads every result of the folders; a file that is damaged is skipped and named, the rest is kept.
+    """Reads every result of the folders.
+
+    A file that is damaged is skipped and named, the rest is kept.
 
     metrics: those that are installed, by name, which every result is given.
 
-    So is a second file of the same run in one folder: the one that is called by the run's key is kept.
+    So is a second file of the same run in one folder: the one that is called by the run's key is
+    kept.
 
     Raises `ResultError` where a folder does not exist.
     """
@@ -79,10 +83,11 @@ def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -
         }
         for result in found:
             if of[result.id] is result:
-                results.setdefault(f"{result.id}/{result.content['finished']}", result)
+                results.setdefault(f"{result.id}/{result.record.finished}", result)
             else:
                 skipped.append(
-                    f"'{result.path}' is of run {result.id}, as is '{of[result.id].path}', which is kept"
+                    f"'{result.path}' is of run {result.id}, as is '{of[result.id].path}', which is"
+                    " kept"
                 )
         unanswered, damaged = failures.load(folder)
         failed |= {failure.id: failure for failure in unanswered}
@@ -93,10 +98,10 @@ def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -
 
 
 def why_none(found: Loaded, folders: Sequence[Path]) -> str:
-    """Says that folders hold no result, and what they hold instead."""
+    """Makes the message about folders without results, and what they hold instead."""
     places = " and ".join(f"'{folder}'" for folder in folders)
     there = [
-        _count(len(found.failures), "run", " without an answer"),
+        _count(len(found.failures), "run", " without a result"),
         _count(len(found.skipped), "damaged file"),
     ]
     but = f", but {' and '.join(filter(None, there))}" if any(there) else ""
@@ -109,79 +114,85 @@ def _count(count: int, what: str, then: str = "") -> str:
 
 def row(result: Result) -> dict[str, Any]:
     """Flattens a result to the row that it is on the leaderboard of single runs."""
-    c = result.content
-    cost, latency, budget = c["cost"], c["cost"]["latency"], c["budget"]
-    columns = columns_of(c, result.metrics)
-    return {
-        **_identity(result.id, c, still_improving(c["history"])),
+    record = result.record
+    cost, budget, machine = record.cost, record.budget, record.machine
+    alone, batched = cost.latency["1"], cost.latency["256"]
+    columns = columns_of(record, result.metrics)
+    improving = still_improving(record.history)
+    setup, prints = result.content["setup"], result.content["data"]["fingerprints"]
+    found: dict[str, Any] = {
+        **_identity(record, setup, improving),
         "metrics": columns,
-        **{column.name: c["metrics"][column.name] for column in columns},
-        "macs": cost["macs"],
-        "flops": cost["flops"],
-        "published_macs": cost["published_macs"],
-        "frames": cost["frames_read"],
-        "bytes": cost["bytes_read"],
-        "parameters": cost["parameters"],
-        "memory": cost["peak_memory"],
-        "latency": latency["1"]["median"],
-        "latency_p95": latency["1"]["p95"],
-        "throughput": latency["256"]["throughput"],
-        "runs_beside": c["machine"].get("runs_beside", 0),
-        "latency_doubtful": is_doubtful(
-            latency["1"]["median"],
-            latency["1"]["p95"],
-            c["machine"].get("runs_beside", 0),
-            latency["1"].get("load"),
-        ),
-        "train_seconds": sum(row["seconds"] for row in c["history"]),
-        "still_improving": bool(still_improving(c["history"])),
-        **{
-            f"{network}_{name}": budget[network][name]
-            for network in ("teacher", "student")
-            for name in ("epochs", "steps", "examples", "seconds")
-        },
-        "epoch_chosen_by": budget["epoch_chosen_by"],
-        "budget": f"teacher {budget['teacher']['epochs']}, student {budget['student']['epochs']} epochs",
-        **{title: (c.get("fidelity") or {}).get(name) for name, title in _FIDELITY.items()},
-        "train_videos": c["data"]["videos"]["train"],
-        "precision": c["machine"]["precision"],
-        "device": c["machine"]["device"],
+        **{column.name: record.metrics[column.name] for column in columns},
+        "macs": cost.macs,
+        "flops": cost.flops,
+        "published_macs": cost.published_macs,
+        "frames": cost.frames_read,
+        "bytes": cost.bytes_read,
+        "parameters": cost.parameters,
+        "memory": cost.peak_memory,
+        "latency": alone.median,
+        "latency_p95": alone.p95,
+        "throughput": batched.throughput,
+        "runs_beside": machine.runs_beside,
+        "latency_doubtful": is_doubtful(alone.median, alone.p95, machine.runs_beside, alone.load),
+        "train_seconds": record.seconds,
+        "still_improving": bool(improving),
+    }
+    for network, spent in (("teacher", budget.teacher), ("student", budget.student)):
+        found[f"{network}_epochs"] = spent.epochs
+        found[f"{network}_steps"] = spent.steps
+        found[f"{network}_examples"] = spent.examples
+        found[f"{network}_seconds"] = spent.seconds
+    fidelity = record.fidelity or {}
+    return found | {
+        "epoch_chosen_by": budget.epoch_chosen_by,
+        "budget": f"teacher {budget.teacher.epochs}, student {budget.student.epochs} epochs",
+        **{title: fidelity.get(name) for name, title in _FIDELITY.items()},
+        "train_videos": record.data.videos.train,
+        "precision": machine.precision,
+        "device": machine.device,
         "status": "finished",
         "reason": "",
-        "settings": settings_of({**c["setup"], "fingerprints": c["data"]["fingerprints"]}),
-        "question": _question(c["setup"], [c["data"]["fingerprints"], c["machine"]["precision"]]),
-        "videos": c["data"]["fingerprints"]["test"],
+        "settings": settings_of({**setup, "fingerprints": prints}),
+        "configuration": _configuration(setup, [prints, machine.precision]),
+        "videos": record.data.fingerprints.test,
     }
 
 
-def _identity(key: str, content: Mapping[str, Any], found: Sequence[str] = ()) -> dict[str, Any]:
-    """What was asked, in words: the columns that a run has whether it was answered or not.
+def _identity(
+    record: StoredResult | StoredFailure,
+    setup: Mapping[str, Any],
+    more_warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The settings in words: the columns that a run has whether it has a result or not.
 
-    found: warnings beside those that were stored.
+    setup: the settings as they are stored.
+    more_warnings: beside those that were stored.
     """
-    spec = content["setup"]
-    reported = spec["networks"][content["network"]]
-    section, view = reported["section"], reported["view"]
-    usual = "selector" if section == "student" else "teacher_selector"
-    chosen = view["selector"] or usual
-    selector = spec[chosen]
+    spec = record.setup
+    reported = spec.networks[record.network]
+    section, view = reported.section, reported.view
+    chosen = view.selector or ("selector" if section == "student" else "teacher_selector")
+    selector = setup[chosen]
+    train_selector = selector["name"]
+    if chosen == "selector":
+        train_selector = _named_beside(setup["train_selector"], selector)
     return {
-        "run": key,
-        "data": spec["data"]["name"],
-        "encoder": spec[section]["name"],
+        "run": record.id,
+        "data": spec.data.name,
+        "encoder": setup[section]["name"],
         "selector": selector["name"],
-        "train_selector": _named_beside(spec["train_selector"], selector)
-        if chosen == "selector"
-        else selector["name"],
-        "k": view["k"] or ("all" if chosen == "teacher_selector" else spec["k"]),
-        "loss": _objective(content),
-        "schedule": spec["schedule"]["name"],
-        "head": spec["head"]["name"],
-        "preset": content.get("preset"),
-        "seed": spec["seed"],
-        "plugins": ", ".join(_foreign(spec)),
-        "warnings": "\n".join([*content["warnings"], *found]),
-        "settings": settings_of(spec),
+        "train_selector": train_selector,
+        "k": view.k or ("all" if chosen == "teacher_selector" else spec.k),
+        "loss": _objective(record),
+        "schedule": spec.schedule.name,
+        "head": spec.head.name,
+        "preset": record.preset,
+        "seed": spec.seed,
+        "plugins": ", ".join(_foreign(setup)),
+        "warnings": "\n".join([*record.warnings, *more_warnings]),
+        "settings": settings_of(setup),
     }
 
 
@@ -198,18 +209,22 @@ def _named_beside(choice: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def failure_row(failure: Failure) -> dict[str, Any]:
-    """Makes the row of a run without an answer: what was asked, what became of it, and no numbers."""
-    question = _question(failure.content["setup"], failure.status)
-    return _identity(failure.id, failure.content) | {
+    """Makes the row of a run without a result.
+
+    Its settings and its status, and no numbers.
+    """
+    setup = failure.content["setup"]
+    configuration = _configuration(setup, failure.status)
+    return _identity(failure.record, setup) | {
         "status": failure.status,
         "reason": failure.reason,
-        "question": question,
+        "configuration": configuration,
         "metrics": (),
     }
 
 
 def frame(results: Sequence[Result], failed: Sequence[Failure] = ()) -> pd.DataFrame:
-    """Makes the table of single runs, one row a result, and one a run without an answer."""
+    """Makes the table of single runs, with a row for each result and each failed run."""
     return pd.DataFrame(
         [row(result) for result in results] + [failure_row(failure) for failure in failed]
     )
@@ -218,9 +233,10 @@ def frame(results: Sequence[Result], failed: Sequence[Failure] = ()) -> pd.DataF
 def select(table: pd.DataFrame, conditions: Sequence[str], flag: str = "--where") -> pd.DataFrame:
     """Keeps the rows that meet every condition `COLUMN=VALUE`; several values may be joined by `|`.
 
-    A loss may be named without its weights, `rep,ce` for `rep:0.1,ce`.
+    A loss may be named without its weights, `A,B` for `A:0.1,B`.
 
-    A dotted name is a setting, such as `schedule.epochs_factor=1`; a run without it does not meet the condition.
+    A dotted name is a setting, such as `schedule.epochs_factor=1`; a run without it does not meet
+    the condition.
 
     Raises `ConfigError` for a condition of another form or an unknown column.
     """
@@ -242,18 +258,24 @@ def _one_name(cell: str) -> set[str]:
 
 
 def _objective_names(cell: str) -> set[str]:
-    """What an objective may be called: as it is written, without its weights, and by its first stage alone."""
+    """What an objective may be called.
+
+    As it is written, without its weights, and by its first stage alone.
+    """
     unweighted = re.sub(r":[^,\s]+", "", cell)
     return {cell, unweighted, unweighted.partition(" > ")[0]}
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """Joins rows that differ in their seed alone: means, standard deviations (`gap_sd`) and the number of seeds."""
+    """Joins rows that differ in their seed alone.
+
+    Means, standard deviations (`gap_sd`) and the number of seeds.
+    """
     rows = []
-    for _, group in table.groupby("question", sort=False):
+    for _, group in table.groupby("configuration", sort=False):
         joined = group.iloc[0].to_dict()
-        told = (warning for warnings in group["warnings"] for warning in warnings.splitlines())
-        joined["warnings"] = "\n".join(dict.fromkeys(told))
+        listed = (warning for warnings in group["warnings"] for warning in warnings.splitlines())
+        joined["warnings"] = "\n".join(dict.fromkeys(listed))
         for name in ("latency_doubtful", "still_improving"):
             joined[name] = any(found is True for found in group[name])
         metrics = [column.name for column in joined["metrics"]]
@@ -269,7 +291,10 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
-    """Sorts by a column, best first (high quality, low cost), and keeps the first `top` rows (of each group, if any)."""
+    """Sorts by a column, best first, and keeps the first `top` rows of each group.
+
+    Best means high quality or low cost.
+    """
     name = column_of(by, table, "--sort")
     rising = {column.name for column in columns_in(table) if column.higher_is_better}
     falls = name in _HIGHER_IS_BETTER | rising
@@ -300,18 +325,22 @@ def _naturally(cell: object) -> tuple[tuple[int, int, str], ...]:
 
 
 def column_of(name: str, table: pd.DataFrame, flag: str) -> str:
-    """Returns the column that a flag names, perhaps by its short name; raises `ConfigError` where there is none."""
+    """Returns the column that a flag names, perhaps by its short name.
+
+    Raises `ConfigError` where there is none.
+    """
     metrics = columns_in(table)
     short = {column.name.replace("_at_", ""): column.name for column in metrics}
     name = (_ALIASES | short).get(name, name)
     known = [str(column) for column in table.columns if column not in ("settings", "metrics")]
     if name not in known:
         judges = [column.name for column in metrics if column.is_judge]
-        told = [column for column in (*_PEOPLE_USE, *judges, *_PEOPLE_SORT_BY) if column in known]
+        listed = [column for column in (*_PEOPLE_USE, *judges, *_PEOPLE_SORT_BY) if column in known]
         raise ConfigError(
             [
-                f"{flag} knows no column '{name}'{nearest(name, known)}; there are: {', '.join(told)}, "
-                f"and {len(known) - len(told)} more: distillbench leaderboard --format csv shows them"
+                f"{flag} knows no column '{name}'{nearest(name, known)}; there are:"
+                f" {', '.join(listed)}, and {len(known) - len(listed)} more:"
+                " distillbench leaderboard --format csv shows them"
             ]
         )
     return name
@@ -333,26 +362,24 @@ def _plain(text: str) -> str:
         return text.lower()
 
 
-def _objective(content: Mapping[str, Any]) -> str:
-    """Writes what the reported network minimised, phase by phase, with weights other than 1."""
-    network = content["network"]
-    learners = [
-        p["learners"][network] for p in content["setup"]["phases"] if network in p["learners"]
-    ]
-    written = [",".join(map(_term, learner["terms"])) for learner in learners]
+def _objective(record: StoredResult | StoredFailure) -> str:
+    """Writes what the reported network minimized, phase by phase, with weights other than 1."""
+    phases = record.setup.phases
+    learners = [p.learners[record.network] for p in phases if record.network in p.learners]
+    written = [",".join(map(_term, learner.terms)) for learner in learners]
     return " > ".join(dict.fromkeys(written))
 
 
-def _term(term: Mapping[str, Any]) -> str:
-    weight = term["weight"]
+def _term(term: StoredTerm) -> str:
+    weight = term.weight
     if isinstance(weight, Mapping):
         ends = weight["ramp"]
-        return f"{term['loss']}:{ends['start']:g}..{ends['end']:g}"
-    return str(term["loss"]) if weight == 1 else f"{term['loss']}:{weight:g}"
+        return f"{term.loss}:{ends['start']:g}..{ends['end']:g}"
+    return term.loss if weight == 1 else f"{term.loss}:{weight:g}"
 
 
 def _foreign(spec: Mapping[str, Any]) -> list[str]:
-    """Lists the distributions, other than our own, that a setup's components come from."""
+    """Lists the distributions, other than our own, that a spec's components come from."""
     choices = [spec[name] for name in COMPONENT_FIELDS if name in spec] + list(
         spec["losses"].values()
     )
@@ -365,21 +392,23 @@ def _foreign(spec: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _question(spec: Mapping[str, Any], runs_beside: object) -> str:
-    """Writes what makes two rows the same question but for the seed."""
-    asked = {name: value for name, value in spec.items() if name != "seed"}
-    return json.dumps([without_releases(asked), runs_beside], sort_keys=True)
+def _configuration(spec: Mapping[str, Any], more: object) -> str:
+    """Writes what two rows have in common that differ in the seed alone."""
+    settings = {name: value for name, value in spec.items() if name != "seed"}
+    return json.dumps([without_releases(settings), more], sort_keys=True)
 
 
 def differing(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Lists what rows of several questions differ in, and its values: settings, precision, data; the seed is none.
+    """Lists what several rows differ in, and its values: settings, precision, data.
+
+    The seed is none.
 
     The phases of a schedule are named where nothing that shapes them is.
     """
     rows: list[Mapping[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
-    asked = [{"precision": str(row.get("precision")), **row["settings"]} for row in rows]
-    names = dict.fromkeys(name for each in asked for name in each if name != "seed")
-    values = {name: sorted({each.get(name, "-") for each in asked}) for name in names}
+    settings = [{"precision": str(row.get("precision")), **row["settings"]} for row in rows]
+    names = dict.fromkeys(name for each in settings for name in each if name != "seed")
+    values = {name: sorted({each.get(name, "-") for each in settings}) for name in names}
     several = {name: found for name, found in values.items() if len(found) > 1}
     return {
         name: found for name, found in several.items() if not name.startswith("phases.")

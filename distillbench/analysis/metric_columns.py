@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from distillbench.interfaces import Metric
 from distillbench.metrics.ranking import COUNTS
 from distillbench.registry.vetting import is_column
+from distillbench.results.schema import StoredResult
 
 
 @dataclass(frozen=True)
 class MetricColumn:
     """A metric as a column of the leaderboard.
 
-    is_judge: whether the data is judged by it, so that people see it. has_interval: whether there
-    can be one. each_epoch: whether it is computed after every epoch, too. Of a metric that is not
-    installed any more the name is all that is known.
+    is_judge: whether the data is judged by it, so that people see it.
+    has_interval: whether there can be one.
+    each_epoch: whether it is computed after every epoch, too. Of a metric that is not installed any
+    more the name is all that is known.
     """
 
     name: str
@@ -31,27 +32,20 @@ class MetricColumn:
     each_epoch: bool = False
 
 
-def columns_of(
-    content: Mapping[str, Any], metrics: Mapping[str, Metric]
-) -> tuple[MetricColumn, ...]:
+def columns_of(record: StoredResult, metrics: Mapping[str, Metric]) -> tuple[MetricColumn, ...]:
     """Lists the metrics of a result, those that the data is judged by first.
 
     metrics: those that are installed.
     """
-    judges = judged_by(content)
-    names = dict.fromkeys((*judges, *content["metrics"]))
+    judges = record.data.metrics
+    names = dict.fromkeys((*judges, *record.metrics))
     known = [name for name in names if name not in COUNTS and not is_column(name)]
     return tuple(_column(name, metrics.get(name), name in judges) for name in known)
 
 
-def judged_by(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """Lists the metrics that the data of a result is judged by; the first chose epochs."""
-    return tuple(content["data"]["metrics"])
-
-
-def first_of(content: Mapping[str, Any], metrics: Mapping[str, Metric]) -> MetricColumn:
+def first_of(record: StoredResult, metrics: Mapping[str, Metric]) -> MetricColumn:
     """Returns the metric that ranks a result."""
-    return columns_of(content, metrics)[0]
+    return columns_of(record, metrics)[0]
 
 
 def _column(name: str, metric: Metric | None, is_judge: bool) -> MetricColumn:
@@ -66,7 +60,7 @@ def _column(name: str, metric: Metric | None, is_judge: bool) -> MetricColumn:
 def columns_in(table: pd.DataFrame) -> tuple[MetricColumn, ...]:
     """Lists every metric of a table's rows, those that some data is judged by first.
 
-    The table says it row by row in `metrics`, or for all of its rows in its attributes.
+    The table has it for each row in `metrics`, or for all of its rows in its attributes.
     """
     found: dict[str, MetricColumn] = {}
     for columns in table.get("metrics", [table.attrs.get("metrics", ())]):

@@ -1,4 +1,4 @@
-"""The leaderboard's intervals, and which of its rows cannot be told from the best."""
+"""The leaderboard's intervals, and the rows that are not distinguishable from the best."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Warn = Callable[[str], object]
 
 
 def _silent(_: str) -> None:
-    """Says nothing."""
+    """Ignores a message."""
 
 
 def with_intervals(
@@ -43,14 +43,17 @@ def with_intervals(
     group: str | None = None,
     warn: Warn = _silent,
 ) -> pd.DataFrame:
-    """Adds to the rows in `shown` the bounds of each metric that their data is judged by, and `like_best_uncorrected`.
+    """Adds intervals to the rows in `shown`, and `like_best_uncorrected`.
+
+    Each metric that the data of a row is judged by gets a lower and an upper bound.
 
     The bounds of `name` are `name_low` and `name_high`; metrics that need every score have none.
 
-    like_best_uncorrected: whether the row's difference from the row with the best mean of `metric` on the same test
-    videos (and in the same group, where a column groups them), paired by video and by seed, has a 95 % interval that
-    holds 0. It is not corrected for having chosen the best of many rows, and rows with a single seed have none: their
-    intervals say nothing of other seeds. Rows without stored predictions get no interval, and `say` is told why.
+    like_best_uncorrected: whether the row's difference from the row with the best mean of `metric`
+    on the same test videos (and in the same group, where a column groups them), paired by video and
+    by seed, has a 95 % interval that holds 0. It is not corrected for having chosen the best of
+    many rows, and rows with a single seed have none: their intervals tell nothing of other seeds.
+    Rows without stored predictions get no interval, and `warn` is called with why.
     """
     by_row = _results_of(rows, results)
     judges = [column for column in columns_in(rows) if column.is_judge and column.has_interval]
@@ -88,26 +91,28 @@ def with_intervals(
 
 
 def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, list[Result]]:
-    """Finds each row's results: those of its question, or its own where a row is a run."""
+    """Finds each row's results: those of all seeds, or its own where a row is a run."""
     runs = frame(results)
     by_name: dict[str, list[Result]] = {}
-    column = "question" if "seeds" in rows else "run"
+    column = "configuration" if "seeds" in rows else "run"
     for name, result in zip(runs[column], results, strict=True):
         by_name.setdefault(str(name), []).append(result)
     return {index: by_name.get(str(name), []) for index, name in rows[column].items()}
 
 
 def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> Values | None:
-    """Collects a metric of one method's runs by seed; None, and `say` is told why, where a file is missing or damaged.
+    """Collects a metric of one method's runs by seed.
 
-    It is None, and there is nothing to be told, where a run does not have the metric, or its plugin is not installed,
-    or needs what an older run did not keep.
+    None, and `warn` is called with why, where a file is missing or damaged.
+
+    It is None without a message where a run does not have the metric, or its plugin
+    is not installed, or needs what an older run did not keep.
     """
     values: dict[int, float] = {}
     influence: dict[int, Floats] = {}
     videos: set[int] = set()
     for result in results:
-        value, installed = result.content["metrics"].get(metric), result.metrics.get(metric)
+        value, installed = result.record.metrics.get(metric), result.metrics.get(metric)
         if value is None or installed is None or installed.needs != "best":
             return None
         try:
@@ -120,7 +125,7 @@ def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> V
             if damage:
                 warn(damage)
             return None
-        seed = int(result.content["setup"]["seed"])
+        seed = result.record.setup.seed
         values[seed], influence[seed] = float(value), found
         videos.add(len(predictions))
     if len(videos) > 1:
@@ -130,9 +135,9 @@ def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> V
 
 
 def _with_labels(result: Result) -> tuple[Predictions, str]:
-    """Loads a result's predictions with the labels that were kept, and says why these are damaged."""
+    """Loads a result's predictions and the stored labels, and why these are damaged."""
     predictions = result.predictions()
-    fingerprint = str(result.content["data"]["fingerprints"]["test"])
+    fingerprint = result.record.data.fingerprints.test
     try:
         known = test_labels.find(result.path.parent, fingerprint)
     except ResultError as error:
@@ -141,13 +146,15 @@ def _with_labels(result: Result) -> tuple[Predictions, str]:
         return predictions, ""
     counts, classes = np.diff(known.offsets.numpy()), len(predictions.class_positives)
     if not np.array_equal(counts, predictions.positives) or known.count != classes:
-        told = f"the labels kept of the test videos {fingerprint} do not fit their predictions"
-        return predictions, told
+        problem = f"the labels kept of the test videos {fingerprint} do not fit their predictions"
+        return predictions, problem
     return dataclasses.replace(predictions, labels=known), ""
 
 
 def _influence(metric: Metric, predictions: Predictions) -> Floats | None:
-    """Returns how a metric moves with the videos, as `Values` wants it; None where that cannot be known.
+    """Returns how a metric moves with the videos, as `Values` wants it.
+
+    None where that cannot be known.
 
     Raises `ResultError` where the metric, which a third party may have written, fails.
     """
@@ -175,7 +182,10 @@ def _interval(method: Values) -> Estimate:
 
 
 def _is_like(best: Values, other: Values) -> bool:
-    """Tells whether the interval of the difference holds 0; it is not known of predictions of other videos."""
+    """Tells whether the interval of the difference holds 0.
+
+    It is not known of predictions of other videos.
+    """
     if best.mean_influence([]).shape != other.mean_influence([]).shape:
         return False
     common = in_common(best, other)

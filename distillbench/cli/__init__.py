@@ -1,4 +1,4 @@
-"""The command line: one small module a command, and the one place where errors become messages."""
+"""The command line: one module per command, and the one place that turns errors into messages."""
 
 from __future__ import annotations
 
@@ -11,71 +11,75 @@ from io import TextIOWrapper
 from distillbench.errors import ConfigError, DistillbenchError, Interrupted
 
 _TRACEBACK = "--traceback"
-_OURS = f"This is a fault of distillbench or of a plugin; {_TRACEBACK} shows where."
+_UNEXPECTED = f"This is an error in distillbench or in a plugin; {_TRACEBACK} shows where."
 _INTERRUPTED = 130
 
 
 def main() -> None:
     """Runs the command line.
 
-    Exits with 2 where the user can mend what is wrong, 1 where a check failed or the fault is ours, 130 where the user
-    stopped it. `--traceback`, anywhere, shows where an error comes from.
+    The exit code is 2 for an error that the user can correct.
+    It is 1 for a failed check and for an unexpected error.
+    It is 130 if the user stopped the command.
+    With `--traceback` anywhere on the line, an error is raised instead of explained.
     """
     from distillbench.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # `±` must not end a command whose output is ASCII
+        if isinstance(stream, TextIOWrapper):
+            # Tables contain signs such as `±`, which an ASCII output would refuse with an error.
             stream.reconfigure(errors="replace")
     arguments = [argument for argument in sys.argv[1:] if argument != _TRACEBACK]
     show_traceback = len(arguments) < len(sys.argv) - 1
     try:
         code = app(args=arguments, prog_name="distillbench", standalone_mode=False)
     except Interrupted as stopped:
-        sys.exit(_stopped(str(stopped)))
+        sys.exit(_report_stop(str(stopped)))
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # what is left in the buffer goes nowhere
+        # Python flushes stdout once more at exit, which would fail again on the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         if show_traceback:
             raise
-        sys.exit(_explained(error))
-    if code == _INTERRUPTED:
-        _stopped("stopped; the same command goes on from the last checkpoint")
+        sys.exit(_explain(error))
+    if code == _INTERRUPTED:  # typer returns this code for Ctrl-C and raises nothing
+        _report_stop("stopped; the same command continues from the last checkpoint")
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _stopped(text: str) -> int:
-    """Says what the user stopped; returns the exit code."""
+def _report_stop(text: str) -> int:
+    """Prints what the user stopped, and returns the exit code."""
     from distillbench.cli.render.terminal import echo
 
     echo(f"\n{text}", err=True)
     return _INTERRUPTED
 
 
-def _explained(error: Exception) -> int:
-    """Says what went wrong; returns the exit code."""
-    usage = getattr(error, "format_message", None)  # of the exceptions of the command line's parser
+def _explain(error: Exception) -> int:
+    """Prints what went wrong, and returns the exit code."""
+    # Only the exceptions of the command line's parser have this method. Typer may bundle its own
+    # copy of click, so its exception classes cannot be named here.
+    usage = getattr(error, "format_message", None)
     if usage is not None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "distillbench"
-        _complain([usage()], f"{command} --help lists what it takes")
+        _print_problems([usage()], f"{command} --help lists its arguments and options")
         return 2
     if isinstance(error, ConfigError):
-        _complain(error.problems)
+        _print_problems(error.problems)
         return 2
     if isinstance(error, DistillbenchError):
-        _complain([str(error)])
+        _print_problems([str(error)])
         return 2
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        _complain([f"what the command prints cannot be written: {error.strerror}"])
+        _print_problems([f"the output of the command cannot be written: {error.strerror}"])
         return 2
-    _complain([f"unexpected {type(error).__name__}: {error}"], _OURS)
+    _print_problems([f"unexpected {type(error).__name__}: {error}"], _UNEXPECTED)
     return 1
 
 
-def _complain(problems: Sequence[str], hint: str = "") -> None:
+def _print_problems(problems: Sequence[str], hint: str = "") -> None:
     from distillbench.cli.render.escaping import one_line
     from distillbench.cli.render.terminal import TextConsole, styled
 

@@ -1,4 +1,7 @@
-"""The tree of commands; what a command needs is imported when it runs, so that --help is instant."""
+"""The tree of commands.
+
+Each command imports what it needs when it runs, so that --help is instant.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ from distillbench.errors import ConfigError
 
 app = typer.Typer(
     name="distillbench",
-    help="Compare distillation methods for efficient video classification. Any error: --traceback shows where.",
+    help=(
+        "Compare distillation methods for efficient video classification. "
+        "Add --traceback to see where an error comes from."
+    ),
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,27 +52,27 @@ for command in (
     new,
     score,
 ):
-    # Help texts are rich's markup: without the escape `[[grid]]` would be taken for a style and left out.
+    # Typer renders help texts as rich markup: unescaped, `[[grid]]` would be read as a style.
     app.command(help=escape(inspect.getdoc(command) or ""))(command)
 app.add_typer(data, name="data")
 
 
-def _begin(context: typer.Context) -> None:
-    """Shows all commands, and which to try first."""
-    context.get_help()
-    typer.echo(_FIRST)
+def _show_overview(context: typer.Context) -> None:
+    """Prints all commands, and which to try first."""
+    context.get_help()  # prints the help as it formats it
+    typer.echo(_FIRST_STEPS)
     raise typer.Exit
 
 
-_FIRST = """\
-To begin, on the built-in data:
-  distillbench run --schedule teacher                               trains a teacher (under a minute)
-  distillbench run --schedule serial --selector uniform --k 15      trains a student to imitate it
-  distillbench leaderboard                                          puts quality beside cost"""
+_FIRST_STEPS = """\
+First steps, on built-in data:
+  distillbench run --k 15       train a teacher, and a student that sees 15 frames of each video
+  distillbench leaderboard      compare their quality and cost
+  distillbench plugins          list what else can be chosen"""
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from distillbench import __version__
 
         typer.echo(f"distillbench {__version__}")
@@ -77,15 +83,14 @@ def _version(asked: bool) -> None:
 def options(
     context: typer.Context,
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
     """Compare distillation methods for efficient video classification."""
     if context.invoked_subcommand is None:
-        _begin(context)
-    if (
-        context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ
-    ):  # importing torch would delay --help
+        _show_overview(context)
+    # The environment is looked at first because importing torch would delay --help.
+    if context.invoked_subcommand != "run" and "WORLD_SIZE" in os.environ:
         _refuse_several_processes(str(context.invoked_subcommand))
 
 
@@ -94,11 +99,10 @@ def _refuse_several_processes(command: str) -> None:
 
     if launched() == 1:
         return
-    if os.environ["RANK"] != "0":
+    if os.environ["RANK"] != "0":  # only one of the processes prints the error
         raise typer.Exit(2)
-    raise ConfigError(
-        [
-            f"torchrun starts several processes for distillbench run alone, and this is distillbench {command}; "
-            "a sweep starts processes of its own (--workers)"
-        ]
+    problem = (
+        f"only distillbench run can be started by torchrun; found distillbench {command}. "
+        "A sweep starts its own processes (--workers)"
     )
+    raise ConfigError([problem])

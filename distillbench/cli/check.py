@@ -1,4 +1,4 @@
-"""`distillbench check`: tests whether components keep the promises of their kind."""
+"""`distillbench check`: tests components against the contract of their kind."""
 
 from __future__ import annotations
 
@@ -9,25 +9,32 @@ import typer
 
 def check(
     name: Annotated[
-        str | None, typer.Argument(help="Check the components of this name alone.")
+        str | None, typer.Argument(help="Check only the components of this name.")
     ] = None,
     distribution: Annotated[
         str | None,
         typer.Option(
-            "--from", help="Check what this installed distribution offers.", metavar="DISTRIBUTION"
+            "--from",
+            help="Check only the components of this installed distribution.",
+            metavar="DISTRIBUTION",
         ),
     ] = None,
     data_dir: Annotated[
         str | None,
-        typer.Option(help="Folder to check the data set with: its knob `dir`.", metavar="FOLDER"),
+        typer.Option(
+            help="Folder of shards to check a data set with (its knob dir).", metavar="FOLDER"
+        ),
     ] = None,
 ) -> None:
-    """Test every promise of every installed component; exit with 1 where one is broken or a plugin cannot be loaded."""
+    """Test every promise of the contract for every installed component.
+
+    The exit code is 1 if a promise is broken or a plugin cannot be loaded.
+    """
     from distillbench.cli.render import verdicts
     from distillbench.registry.discovery import discover
 
     registry = discover()
-    components, failures = verdicts.asked_for(registry, name, distribution)
+    components, failures = verdicts.select(registry, name, distribution)
     if data_dir is not None:
         verdicts.check_data_dir(components, data_dir)
     if not verdicts.report(components, failures, data_dir):

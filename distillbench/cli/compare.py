@@ -1,4 +1,4 @@
-"""`distillbench compare`: whether the difference of two methods is real."""
+"""`distillbench compare`: whether the difference between two methods is real."""
 
 from __future__ import annotations
 
@@ -14,44 +14,51 @@ def compare(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Two runs, each by its key or the beginning of it.", metavar="[RUN_A RUN_B]"
+            help="Two runs, each by its key or the beginning of its key.",
+            metavar="[RUN_A RUN_B]",
         ),
     ] = None,
     a: Annotated[
         list[str] | None,
-        typer.Option("--a", help="Instead: COLUMN=VALUE that the one method's runs meet."),
+        typer.Option("--a", help="Select the runs of method A by COLUMN=VALUE, such as loss=NAME."),
     ] = None,
     b: Annotated[
-        list[str] | None, typer.Option("--b", help="And the other's, such as --b loss=rep,ce,pred.")
+        list[str] | None,
+        typer.Option("--b", help="The same for method B, such as loss=NAME,NAME."),
     ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=VALUE that both meet, such as k=15.")
+        list[str] | None,
+        typer.Option(help="Condition COLUMN=VALUE on the runs of both methods, such as k=15."),
     ] = None,
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
     resamples: Annotated[
-        int, typer.Option(min=100, help="How often the videos are drawn again.")
+        int, typer.Option(min=100, help="Number of bootstrap samples of the videos.")
     ] = 2000,
-    format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Print by how much two methods differ, paired by video and by seed, with a 95 % interval and a p-value."""
+    """Print the difference between two methods, with a 95 % interval and a p-value.
+
+    Test videos and seeds are paired. Name two runs, or select the runs of each method with
+    --a and --b.
+    """
     from distillbench import api
     from distillbench.cli.render import comparison
     from distillbench.cli.render.terminal import complain, echo
     from distillbench.errors import ConfigError
 
     runs = runs or []
-    if (len(runs) == 2) == bool(a and b) or len(runs) not in (0, 2) or bool(a) != bool(b):
-        raise ConfigError(
-            [
-                f"compare takes two runs, or --a and --b; found {len(runs)} runs, --a {a or '-'}, --b {b or '-'}"
-            ]
-        )
+    by_key = len(runs) == 2 and not a and not b
+    by_filter = not runs and bool(a) and bool(b)
+    if not by_key and not by_filter:
+        found_options = f"{len(runs)} runs, --a {a or '-'}, --b {b or '-'}"
+        raise ConfigError([f"compare takes two runs, or --a and --b; found {found_options}"])
+    side_a, side_b = runs if by_key else (a or (), b or ())
     found = api.compare(
-        runs[0] if runs else a or (),
-        runs[1] if runs else b or (),
-        where=() if runs else where or (),
+        side_a,
+        side_b,
+        where=() if by_key else where or (),
         results=results or "results",
         resamples=resamples,
         names=("--a", "--b"),

@@ -1,4 +1,4 @@
-"""`distillbench data`: look at shards before training on them."""
+"""`distillbench data`: inspects and splits data before training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-data = typer.Typer(help="Look at data before training on it.", invoke_without_command=True)
+data = typer.Typer(help="Inspect or split data before training.", invoke_without_command=True)
 
 
 @data.command("inspect")
 def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of shards.")]) -> None:
-    """Say what a shard or every file of a folder holds: videos, frames, features, classes, labels, bytes, bad records.
+    """Print what a shard, or each shard of a folder, holds.
 
-    Exit with 1 where a record is bad.
+    Shown are the numbers of videos, frames, classes, labels and bytes, the features, and why
+    records cannot be used. The exit code is 1 if there are such records.
     """
     from distillbench.cli.render import inspection
     from distillbench.data import inspect
@@ -28,15 +29,22 @@ def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of 
 @data.command()
 def split(
     to: Annotated[
-        Path, typer.Option(help="Folder for train.txt, validation.txt and test.txt, an id a line.")
+        Path,
+        typer.Option(help="Folder for train.txt, validation.txt and test.txt, one id per line."),
     ],
-    name: Annotated[str | None, typer.Option("--data", help="Data set.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data set's shards.")] = None,
+    name: Annotated[str | None, typer.Option("--data", help="Name of the data set.")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder of the data set's shards (its knob dir).")
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any knob: data.KNOB=VALUE.")
+        list[str] | None,
+        typer.Option("--set", help="A knob of the data set: data.KNOB=VALUE. May be repeated."),
     ] = None,
 ) -> None:
-    """Save a data set's split as lists of ids; shards are split the same way again by --set data.ids=FOLDER."""
+    """Save the video ids of a data set's train, validation and test splits.
+
+    To use the same split of shards in a run, pass --set data.ids=FOLDER.
+    """
     from distillbench.cli.render.terminal import echo
     from distillbench.config import grid
     from distillbench.data import save_ids
@@ -44,17 +52,17 @@ def split(
     from distillbench.training.build import open_data
 
     registry = discover()
-    asked = grid.layers(registry, None, {"data": name, "data.dir": data_dir}, settings or [])
-    splits = open_data(grid.one_spec(registry, asked))
+    choices = {"data": name, "data.dir": data_dir}
+    layers = grid.layers(registry, None, choices, settings or [])
+    splits = open_data(grid.one_spec(registry, layers))
     save_ids(splits, to)
-    counts = ", ".join(
-        f"{len(getattr(splits, part)):,} {part}" for part in ("train", "validation", "test")
-    )
+    parts = ("train", "validation", "test")
+    counts = ", ".join(f"{len(getattr(splits, part)):,} {part}" for part in parts)
     echo(f"{counts} ids in {to}")
 
 
 @data.callback()
 def group(context: typer.Context) -> None:
-    """Look at data before training on it."""
+    """Inspect or split data before training."""
     if context.invoked_subcommand is None:
         context.get_help()

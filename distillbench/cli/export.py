@@ -1,4 +1,4 @@
-"""`distillbench export`: a stored run's network as a file that serves without us."""
+"""`distillbench export`: writes a stored network to a file that runs without distillbench."""
 
 from __future__ import annotations
 
@@ -9,39 +9,50 @@ import typer
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="A run's key, the beginning of it, or its file.")],
+    run: Annotated[
+        str, typer.Argument(help="The run: its key, the beginning of its key, or its result file.")
+    ],
     to: Annotated[
         str,
-        typer.Option("--to", help="The exporter; distillbench plugins lists them.", metavar="NAME"),
+        typer.Option(
+            "--to", help="The exporter to use; distillbench plugins lists them.", metavar="NAME"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The file to write.", metavar="FILE")],
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A knob of the exporter: exporter.KNOB=VALUE.")
+        list[str] | None,
+        typer.Option("--set", help="A knob of the exporter: exporter.KNOB=VALUE. May be repeated."),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="By how much a logit may differ.")] = 1e-4,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest accepted difference of a logit.")
+    ] = 1e-4,
 ) -> None:
-    """Write a stored network as one file, and keep it only if what is read back scores test videos alike."""
+    """Export a stored network to a file, and check that file.
+
+    The file is read back and applied to test videos. It is kept only if no logit differs by more
+    than the tolerance.
+    """
     from distillbench.cli.render import rows
     from distillbench.cli.render.terminal import echo
     from distillbench.config.layers import flags
     from distillbench.errors import ConfigError
-    from distillbench.experiments.export import export as written
+    from distillbench.experiments.export import export as export_network
     from distillbench.registry.discovery import discover
 
     given = flags({}, settings or []).settings
-    strange = [name for name in given if not name.startswith("exporter.")]
-    if strange:
-        raise ConfigError(
-            [f"--set takes exporter.KNOB=VALUE here; found '{name}'" for name in strange]
-        )
+    problems = [
+        f"--set takes exporter.KNOB=VALUE here; found '{name}'"
+        for name in given
+        if not name.startswith("exporter.")
+    ]
+    if problems:
+        raise ConfigError(problems)
     knobs = {name.removeprefix("exporter."): value for name, value in given.items()}
     registry = discover()
-    found = written(
-        rows.find(run, results, registry), registry, to, out, knobs=knobs, tolerance=tolerance
-    )
-    echo(
-        f"{found.path}: logits of {found.videos} test videos differ by at most {found.difference:.3g}"
-    )
+    result = rows.find(run, results, registry)
+    exported = export_network(result, registry, to, out, knobs=knobs, tolerance=tolerance)
+    difference = f"differ by at most {exported.difference:.3g}"
+    echo(f"{exported.path}: logits of {exported.videos} test videos {difference}")

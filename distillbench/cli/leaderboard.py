@@ -1,4 +1,4 @@
-"""`distillbench leaderboard`: rows from result files."""
+"""`distillbench leaderboard`: prints stored results as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 
 class Format(StrEnum):
-    """How a table is printed."""
+    """The format in which a table is printed."""
 
     table = "table"
     markdown = "markdown"
@@ -21,20 +21,22 @@ class Format(StrEnum):
 def leaderboard(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of results, any number.", show_default="results"),
+        typer.Argument(help="Folders of results; several may be given.", show_default="results"),
     ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
-            help="A metric, macs, latency or any other column.",
+            help="Column to sort by: a metric, macs, latency or any other.",
             show_default="the data's first metric",
         ),
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="Keep rows with COLUMN=VALUE, such as k=15 or loss=ce|rep."),
+        typer.Option(
+            help="Keep rows with COLUMN=VALUE, such as k=15 or loss=A|B. May be repeated."
+        ),
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="How many rows.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Print at most this many rows.")] = None,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -42,15 +44,18 @@ def leaderboard(
         ),
     ] = None,
     each: Annotated[
-        bool, typer.Option("--each", help="One row a run instead of means over seeds.")
+        bool, typer.Option("--each", help="Print one row per run instead of means over seeds.")
     ] = False,
-    format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
     width: Annotated[
         int | None,
-        typer.Option(min=20, help="Columns of the table.", show_default="the terminal's"),
+        typer.Option(min=20, help="Width in characters.", show_default="the terminal's"),
     ] = None,
 ) -> None:
-    """Print quality, cost and time of every run, best first; runs that differ in their seed alone share a row."""
+    """Print the quality, cost and time of every run, best first.
+
+    Runs that differ only in their seed share one row, unless --each is given.
+    """
     from distillbench import api
     from distillbench.analysis.leaderboard import column_of
     from distillbench.cli.render import table

@@ -1,4 +1,4 @@
-"""Loads results for a command, and says on standard error which files were left out."""
+"""Loads results for a command, and reports on standard error which files were skipped."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from distillbench.evaluation.metric_set import installed_metrics
 from distillbench.registry.discovery import Registry
 
 
-def loaded(folders: Sequence[Path] | None, registry: Registry) -> Loaded:
-    """Reads every result of the folders, `results` if none is named, and names each damaged file.
+def load_results(folders: Sequence[Path] | None, registry: Registry) -> Loaded:
+    """Reads every result of the folders, and prints a line for each damaged file.
 
-    registry: what is installed; the metrics in it give numbers their titles and intervals.
+    folders: where to look; `results` if none is given.
+    registry: the installed components; its metrics give numbers their titles and intervals.
+
+    Raises `ConfigError` if there is no result.
     """
-    found = leaderboard.load(folders or [Path("results")], installed_metrics(registry))
+    searched = folders or [Path("results")]
+    found = leaderboard.load(searched, installed_metrics(registry))
     for reason in found.skipped:
         complain(f"skipped: {reason}")
-    return found
-
-
-def some(folders: Sequence[Path] | None, registry: Registry) -> Loaded:
-    """Reads results as `loaded` does; raises `ConfigError` where there is none."""
-    found = loaded(folders, registry)
     if not found.results:
-        raise ConfigError([leaderboard.why_none(found, folders or [Path("results")])])
+        raise ConfigError([leaderboard.why_none(found, searched)])
     return found

@@ -1,4 +1,4 @@
-"""The flags that say what is asked, declared once for every command that asks it."""
+"""The options that describe a run, declared once for every command that takes them."""
 
 from __future__ import annotations
 
@@ -11,111 +11,145 @@ from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 
-_COMPONENT = "Choices"
+_COMPONENTS = "Components"
 _TRAINING = "Training"
-PLACE = "Where and how"
+EXECUTION = "Execution"
 
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a user said of a question: a file, choices by setting, and `--set` assignments."""
+    """The options of one command line that describe a run.
 
-    question: Path | None
+    file: the TOML file with settings, or the name of an installed sweep file.
+    choices: the values of options by the name of their setting; None where one is not given.
+    assignments: the arguments of `--set`, as text.
+    """
+
+    file: Path | None
     choices: Mapping[str, object]
     assignments: Sequence[str]
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """What was said by flags, by name; raises `ConfigError` for an assignment that is none."""
+        """The settings given by options, by name.
+
+        Raises `ConfigError` for an assignment that is not valid.
+        """
         from distillbench.config.layers import flags
 
         return flags(self.choices, self.assignments).settings
 
 
+# Values stay text here: only the configuration knows the types of knobs, and in a sweep any value
+# may be a list.
 def _declared(
-    question: Annotated[
+    file: Annotated[
         Path | None,
         typer.Argument(
-            help="A TOML file with the same choices, or the name of one that a plugin brings (sweep); "
-            "flags override it."
+            help="TOML file of settings, or (sweep) the name of a sweep file of a plugin. "
+            "Options override it."
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Data set.", rich_help_panel=_COMPONENT)] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data set.", rich_help_panel=_COMPONENTS),
+    ] = None,
     data_dir: Annotated[
         str | None,
-        typer.Option(help="Folder of the data set's shards.", rich_help_panel=_COMPONENT),
+        typer.Option(
+            help="Folder of the data set's shards (its knob dir).", rich_help_panel=_COMPONENTS
+        ),
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Teacher encoder.", rich_help_panel=_COMPONENT)
+        str | None, typer.Option(help="Encoder of the teacher.", rich_help_panel=_COMPONENTS)
     ] = None,
     student: Annotated[
-        str | None, typer.Option(help="Student encoder.", rich_help_panel=_COMPONENT)
+        str | None, typer.Option(help="Encoder of the student.", rich_help_panel=_COMPONENTS)
     ] = None,
     head: Annotated[
-        str | None, typer.Option(help="Output layer.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(help="Head, which turns encodings into logits.", rich_help_panel=_COMPONENTS),
     ] = None,
     selector: Annotated[
-        str | None, typer.Option(help="Frame selector of the student.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(help="Selector of the student's frames.", rich_help_panel=_COMPONENTS),
     ] = None,
     train_selector: Annotated[
         str | None,
-        typer.Option(help="Another selector for training alone.", rich_help_panel=_COMPONENT),
+        typer.Option(
+            help="Selector of the student's frames in training.",
+            show_default="the same as --selector",
+            rich_help_panel=_COMPONENTS,
+        ),
     ] = None,
     teacher_selector: Annotated[
-        str | None, typer.Option(help="Frame selector of the teacher.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(help="Selector of the teacher's frames.", rich_help_panel=_COMPONENTS),
     ] = None,
     k: Annotated[
         str | None,
-        typer.Option("--k", "-k", help="Frames the student sees.", rich_help_panel=_COMPONENT),
+        typer.Option(
+            "--k", "-k", help="Number of frames the student sees.", rich_help_panel=_COMPONENTS
+        ),
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
-            help="Losses and weights, such as rep:0.1,ce,pred.", rich_help_panel=_COMPONENT
+            help="Losses of the student with optional weights, such as NAME:0.1,NAME.",
+            rich_help_panel=_COMPONENTS,
         ),
     ] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="Training schedule.", rich_help_panel=_COMPONENT)
+        str | None,
+        typer.Option(
+            help="Training schedule: which networks learn when, and from whom.",
+            rich_help_panel=_COMPONENTS,
+        ),
     ] = None,
     exit_policy: Annotated[
         str | None,
-        typer.Option(help="When an encoder with exits stops early.", rich_help_panel=_COMPONENT),
+        typer.Option(
+            help="Rule by which an encoder with exits stops early.", rich_help_panel=_COMPONENTS
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Many settings at once: paper, released-code.", rich_help_panel=_COMPONENT
+            help="Named set of settings; other settings override it.",
+            rich_help_panel=_COMPONENTS,
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="Any knob: SECTION.KNOB=VALUE, such as student.cell_size=256.",
-            rich_help_panel=_COMPONENT,
+            help="Any knob: SECTION.KNOB=VALUE, such as student.cell_size=256. May be repeated.",
+            rich_help_panel=_COMPONENTS,
         ),
     ] = None,
     seed: Annotated[
-        str | None, typer.Option(help="Seed of everything drawn.", rich_help_panel=_TRAINING)
+        str | None, typer.Option(help="Seed of every random draw.", rich_help_panel=_TRAINING)
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(help="Epochs a phase.", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option(help="Epochs per phase of the schedule.", rich_help_panel=_TRAINING),
     ] = None,
     batch_size: Annotated[
-        str | None, typer.Option(help="Videos a step.", rich_help_panel=_TRAINING)
+        str | None, typer.Option(help="Videos per training step.", rich_help_panel=_TRAINING)
     ] = None,
     learning_rate: Annotated[
-        str | None, typer.Option(help="Adam's learning rate.", rich_help_panel=_TRAINING)
+        str | None, typer.Option(help="Learning rate of Adam.", rich_help_panel=_TRAINING)
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option(help="Arithmetic precision: auto, fp32 or bf16.", rich_help_panel=_TRAINING),
     ] = None,
     threads: Annotated[
         str | None,
         typer.Option(
-            help="Processor threads of a run, all its processes together; 0: one a core.",
+            help="CPU threads of a run, shared by its processes; 0 is one per core.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -123,76 +157,84 @@ def _declared(
         bool,
         typer.Option(
             "--skip-bad-records",
-            help="Leave out, count and report damaged records.",
-            rich_help_panel=PLACE,
+            help="Skip damaged records, and report how many there are.",
+            rich_help_panel=EXECUTION,
         ),
     ] = False,
 ) -> RunOptions:
-    return RunOptions(
-        question,
-        {
-            "data": data,
-            "data.dir": data_dir,
-            "teacher": teacher,
-            "student": student,
-            "head": head,
-            "selector": selector,
-            "train_selector": train_selector,
-            "teacher_selector": teacher_selector,
-            "k": k,
-            "loss": loss,
-            "schedule": schedule,
-            "exit_policy": exit_policy,
-            "preset": preset,
-            "seed": seed,
-            "training.epochs": epochs,
-            "training.batch_size": batch_size,
-            "training.learning_rate": learning_rate,
-            "training.precision": precision,
-            "training.threads": threads,
-            "data.skip_bad_records": True if skip_bad_records else None,
-        },
-        settings or [],
-    )
+    choices = {
+        "data": data,
+        "data.dir": data_dir,
+        "teacher": teacher,
+        "student": student,
+        "head": head,
+        "selector": selector,
+        "train_selector": train_selector,
+        "teacher_selector": teacher_selector,
+        "k": k,
+        "loss": loss,
+        "schedule": schedule,
+        "exit_policy": exit_policy,
+        "preset": preset,
+        "seed": seed,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "training.learning_rate": learning_rate,
+        "training.precision": precision,
+        "training.threads": threads,
+        "data.skip_bad_records": True if skip_bad_records else None,
+    }
+    return RunOptions(file, choices, settings or [])
 
 
 def takes_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
-    """Gives a command, whose first parameter is what was `Said`, the flags that say it."""
+    """Replaces the first parameter of a command, its `RunOptions`, by the options that fill it."""
     declared = inspect.signature(_declared, eval_str=True).parameters
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
 
     @functools.wraps(command)
-    def with_flags(**given: object) -> None:
-        said = _declared(**{name: given.pop(name) for name in declared})  # type: ignore[arg-type]
-        command(said, **given)  # type: ignore[arg-type, call-arg]
+    def with_options(**given: object) -> None:
+        shared = {name: given.pop(name) for name in declared}
+        command(_declared(**shared), **given)  # type: ignore[arg-type, call-arg]
 
+    # Typer reads the signature for the order of options and the annotations for their types.
     parameters = [*declared.values(), *own]
-    with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_flags
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options
 
 
-Results = Annotated[Path, typer.Option(help="Folder of results.", rich_help_panel=PLACE)]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=PLACE)]
+Results = Annotated[
+    Path, typer.Option(help="Folder where results are stored.", rich_help_panel=EXECUTION)
+]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.", rich_help_panel=EXECUTION)]
 Retrain = Annotated[
-    bool, typer.Option("--retrain", help="Train the teacher again.", rich_help_panel=PLACE)
+    bool,
+    typer.Option(
+        "--retrain",
+        help="Train the teacher again, even if one is stored.",
+        rich_help_panel=EXECUTION,
+    ),
 ]
 CacheBudget = Annotated[
     str,
     typer.Option(
-        help="Disk for what a trained teacher says of the training videos, such as 500MB or 0; the rest is asked again "
-        "at every step.",
-        rich_help_panel=PLACE,
+        help="Disk space for cached outputs of a trained teacher, such as 500MB or 0. Outputs of "
+        "training videos that do not fit are computed again at every step.",
+        rich_help_panel=EXECUTION,
     ),
 ]
 Observe = Annotated[
     list[str] | None,
     typer.Option(
-        help="Tell an observer how it goes, such as csv-log.",
+        help="Observer to notify during the run. May be repeated.",
         envvar="DISTILLBENCH_OBSERVE",
-        rich_help_panel=PLACE,
+        rich_help_panel=EXECUTION,
     ),
 ]
 Again = Annotated[
-    bool, typer.Option("--again", help="Run again what is stored already.", rich_help_panel=PLACE)
+    bool,
+    typer.Option(
+        "--again", help="Run again, even if the result is stored.", rich_help_panel=EXECUTION
+    ),
 ]

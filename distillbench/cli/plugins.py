@@ -1,4 +1,4 @@
-"""`distillbench plugins`: what is installed, what failed, and one component in full."""
+"""`distillbench plugins`: lists the installed components, or describes one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typer
 
 def plugins(
     name: Annotated[
-        str | None, typer.Argument(help="Show one component: its documentation and knobs.")
+        str | None, typer.Argument(help="Print the documentation and knobs of this component.")
     ] = None,
 ) -> None:
-    """List every component by kind, with its distribution, and every plugin that failed to load."""
+    """List every installed component by kind, and every plugin that failed to load."""
     from distillbench.cli.render import listing
     from distillbench.registry.discovery import discover
 

@@ -1,4 +1,4 @@
-"""`distillbench quantize`: a stored run's network in 8 bits, as a row of its own."""
+"""`distillbench quantize`: evaluates a stored network quantized to 8 bits."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ import typer
 
 
 def quantize(
-    run: Annotated[str, typer.Argument(help="A run's key, the beginning of it, or its file.")],
+    run: Annotated[
+        str, typer.Argument(help="The run: its key, the beginning of its key, or its result file.")
+    ],
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
 ) -> None:
-    """Evaluate a stored network in 8 bits (dynamic quantisation, CPU) and put it on the leaderboard beside itself."""
+    """Evaluate a stored network quantized to 8 bits, and store that as a result of its own.
+
+    Quantization is PyTorch's dynamic quantization on the CPU. The leaderboard then lists the
+    quantized network beside the original.
+    """
     from distillbench.analysis.leaderboard import frame
     from distillbench.cli.render import rows, table
     from distillbench.cli.render.progress import progress
     from distillbench.cli.render.terminal import echo
-    from distillbench.experiments.quantize import quantize as in_8_bits
+    from distillbench.experiments.quantize import quantize as quantize_result
     from distillbench.registry.discovery import discover
 
     registry = discover()
     result = rows.find(run, results, registry)
     with progress(result.metrics) as observer:
-        made = in_8_bits(result, registry, observer)
-    table.show(frame([result, made]), "table")
-    echo(str(made.path))
+        quantized = quantize_result(result, registry, observer)
+    table.show(frame([result, quantized]), "table")
+    echo(str(quantized.path))

@@ -1,4 +1,4 @@
-"""`distillbench report`: a table or a figure of stored results."""
+"""`distillbench report`: makes a table or a figure from stored results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TableForm(StrEnum):
-    """How a table is written."""
+    """The format in which a table is written."""
 
     rich = "rich"
     markdown = "markdown"
@@ -22,8 +22,16 @@ class TableForm(StrEnum):
     csv = "csv"
 
 
+_SUFFIXES = {
+    TableForm.rich: "txt",
+    TableForm.markdown: "md",
+    TableForm.latex: "tex",
+    TableForm.csv: "csv",
+}
+
+
 class Columns(StrEnum):
-    """How wide a figure is, in text columns of a page."""
+    """The width of a figure, in text columns of a page."""
 
     one = "1"
     two = "2"
@@ -31,34 +39,41 @@ class Columns(StrEnum):
 
 def report(
     name: Annotated[
-        str | None, typer.Argument(help="The report to make; without a name all are listed.")
+        str | None,
+        typer.Argument(help="The report to make; without a name, all reports are listed."),
     ] = None,
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="Keep runs with COLUMN=VALUE or SETTING=VALUE, such as data=digits."),
+        typer.Option(help="Keep runs with COLUMN=VALUE or SETTING=VALUE, such as k=15."),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A knob of the report: KNOB=VALUE.")
+        list[str] | None,
+        typer.Option("--set", help="A knob of the report: KNOB=VALUE. May be repeated."),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Put published digits beside ours.")
+        bool, typer.Option("--paper", help="Show published numbers beside the measured ones.")
     ] = False,
-    format: Annotated[TableForm, typer.Option(help="How a table is written.")] = TableForm.rich,
+    format: Annotated[TableForm, typer.Option(help="Format of a table.")] = TableForm.rich,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder to write to: a table's file (none: it is printed), a figure's PNG and SVG (none: figures)."
+            help="Folder for the file of a table, or for the PNG and SVG files of a figure.",
+            show_default="tables are printed, figures go to figures/",
         ),
     ] = None,
     columns: Annotated[
-        Columns, typer.Option(help="A figure's width, in text columns of a page: 3.4 or 7 inches.")
+        Columns,
+        typer.Option(help="Width of a figure in text columns of a page: 1 is 3.4 inches, 2 is 7."),
     ] = Columns.two,
 ) -> None:
-    """Make a table or figure of stored results; without a name, list every report that is installed."""
-    from distillbench.cli import loading
+    """Make a table or a figure from stored results.
+
+    Without a name, list every installed report.
+    """
+    from distillbench.cli.loading import load_results
     from distillbench.cli.render import listing, tables
     from distillbench.cli.render.terminal import echo
     from distillbench.errors import ConfigError
@@ -72,28 +87,32 @@ def report(
     if component is None:
         raise ConfigError([registry.missing("report", name)])
     knobs = _knobs(component, settings or [])
-    found = loading.some(results, registry).results
+    found = load_results(results, registry).results
+    # Imported late, so that a wrong name or knob is reported at once.
     from distillbench.interfaces import Figure
     from distillbench.reports.runs import StoredRuns, networks_with
 
     runs = StoredRuns(found, networks_with(registry), where or [])
-    made = _made(component, knobs, runs)
+    made = _make(component, knobs, runs)
     if isinstance(made, Figure):
-        _draw(component, made, runs.data, out or Path("figures"), int(columns.value))
+        _save_figure(component, made, runs.data, out or Path("figures"), int(columns.value))
         return
-    written = tables.render(made, format.value, paper)
+    text = tables.render(made, format.value, paper)
     if out is None:
-        echo(written, end="")
+        echo(text, end="")
         return
     from distillbench.storage import write_text
 
-    suffix = {"rich": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}[format.value]
-    write_text(out / f"{name}.{suffix}", written)
-    echo(str(out / f"{name}.{suffix}"))
+    path = out / f"{name}.{_SUFFIXES[format]}"
+    write_text(path, text)
+    echo(str(path))
 
 
 def _knobs(component: Component, assignments: list[str]) -> dict[str, object]:
-    """Reads `KNOB=VALUE` and fills the rest with defaults."""
+    """Reads assignments `KNOB=VALUE`, and adds the defaults of the other knobs.
+
+    Raises `ConfigError` for an assignment that does not fit the report.
+    """
     from distillbench.errors import ConfigError
     from distillbench.registry.knobs import bind
 
@@ -105,17 +124,17 @@ def _knobs(component: Component, assignments: list[str]) -> dict[str, object]:
         given[knob.strip()] = value.strip()
     knobs, problems = bind(component.cls, given, f"report {component.name}")
     for group in getattr(component.cls, "exclusive_knobs", ()):
-        both = [f"{knob}={given[knob]}" for knob in group if knob in given]
-        if len(both) > 1:
-            exclude = "exclude one another and both are set; set one of them"
-            problems.append(f"report {component.name}: {' and '.join(both)} {exclude}")
+        conflicting = [f"{knob}={given[knob]}" for knob in group if knob in given]
+        if len(conflicting) > 1:
+            named = " and ".join(conflicting)
+            problems.append(f"report {component.name}: {named} exclude each other; set only one")
     if problems:
         raise ConfigError(problems)
     return knobs
 
 
-def _made(component: Component, knobs: dict[str, object], runs: Any) -> Table | Figure:
-    """Makes a report, and refuses what is neither a table nor a figure."""
+def _make(component: Component, knobs: dict[str, object], runs: Any) -> Table | Figure:
+    """Makes a report, and raises `PluginError` if it is not a valid table or figure."""
     from distillbench.errors import PluginError
     from distillbench.registry.vetting import wrong_report
 
@@ -127,14 +146,17 @@ def _made(component: Component, knobs: dict[str, object], runs: Any) -> Table | 
     return made
 
 
-def _draw(component: Component, figure: Figure, data: str, folder: Path, columns: int) -> None:
+def _save_figure(
+    component: Component, figure: Figure, data: str, folder: Path, columns: int
+) -> None:
     import re
 
     from distillbench.cli.render.terminal import echo
     from distillbench.reports.figure import save
 
-    safe = re.sub(r"[^\w.-]", "_", data)  # the name comes from a file of results
-    paths = [folder / f"{component.name}-{safe}.{suffix}" for suffix in ("png", "svg")]
+    # The data set's name comes from a result file, so it could hold a path to another folder.
+    safe_name = re.sub(r"[^\w.-]", "_", data)
+    paths = [folder / f"{component.name}-{safe_name}.{suffix}" for suffix in ("png", "svg")]
     with component.guarded():
         save(figure, paths, columns)
     for path in paths:

@@ -1,4 +1,4 @@
-"""`distillbench run`: answer one question."""
+"""`distillbench run`: trains and evaluates one student."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distillbench.cli.options import (
-    PLACE,
+    EXECUTION,
     Again,
     CacheBudget,
     Device,
@@ -22,7 +22,7 @@ from distillbench.cli.options import (
 
 @takes_run_options
 def run(
-    said: RunOptions,
+    options: RunOptions,
     results: Results = Path("results"),
     device: Device = "auto",
     retrain: Retrain = False,
@@ -30,24 +30,24 @@ def run(
     observe: Observe = None,
     cache_budget: CacheBudget = "20GB",
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=PLACE)
+        bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=EXECUTION)
     ] = False,
 ) -> None:
-    """Train and evaluate one student, and put its row on the leaderboard.
+    """Train and evaluate one student, and store its result for the leaderboard.
 
-    Under torchrun (torchrun --nproc-per-node 2 -m distillbench run ...) several processes make the run together.
+    A run may use several processes: torchrun --nproc-per-node 2 -m distillbench run ...
     """
     from distillbench import api
     from distillbench.cli.render import display
     from distillbench.cli.render.progress import progress
     from distillbench.cli.render.sizes import bytes_of
     from distillbench.distributed.processes import joined
-    from distillbench.experiments.run import find_device
+    from distillbench.experiments.context import find_device
 
     with joined(find_device(device)) as processes:
         request = api.request_run(
-            said.question,
-            settings=said.settings,
+            options.file,
+            settings=options.settings,
             results=results,
             device=device,
             retrain=retrain,
@@ -56,6 +56,7 @@ def run(
             cache_budget=bytes_of(cache_budget, "--cache-budget"),
             processes=processes,
         )
+        # All processes train, and only the main one prints.
         if not processes.is_main:
             if not plan:
                 request.make()
@@ -65,5 +66,5 @@ def run(
             display.advice(request.dry_run())
             return
         with progress(request.metrics) as observer:
-            made = request.make(observer)
-        display.result(made.stored)
+            finished = request.make(observer)
+        display.result(finished.stored)

@@ -1,4 +1,4 @@
-"""`distillbench score`: the metrics of anyone's predictions."""
+"""`distillbench score`: computes the metrics of predictions from any source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distillbench.cli.leaderboard import Format
 
 
 class Kind(StrEnum):
-    """The kinds of labels."""
+    """How many labels a video has: any number, or exactly one."""
 
     multi = "multi-label"
     single = "single-label"
@@ -20,21 +20,26 @@ class Kind(StrEnum):
 
 def score(
     predictions: Annotated[
-        Path, typer.Argument(help="Scores: .parquet, .npz (ids, scores) or Kaggle's .csv.")
+        Path,
+        typer.Argument(
+            help="File of scores: .parquet, .npz (ids, scores) or .csv in Kaggle's format."
+        ),
     ],
-    labels: Annotated[Path, typer.Argument(help="Labels: .parquet, .npz (ids, labels) or .csv.")],
+    labels: Annotated[
+        Path, typer.Argument(help="File of labels: .parquet, .npz (ids, labels) or .csv.")
+    ],
     label_kind: Annotated[
         Kind | None,
         typer.Option(
-            help="How many labels a video has.", show_default="single-label if each has one"
+            help="Kind of labels.", show_default="single-label if every video has one label"
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How it is printed.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Print every metric of anyone's predictions.
+    """Print every metric of predictions that were made by any program.
 
-    Scores are ranked, so probabilities do as well as logits, except for a calibration error, which
-    takes the softmax of logits.
+    Scores may be logits or probabilities: most metrics use only their order. The calibration
+    error is the exception: it needs logits, of which it takes the softmax.
     """
     from distillbench.cli.render import scores
     from distillbench.cli.render.terminal import echo

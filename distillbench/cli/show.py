@@ -1,4 +1,4 @@
-"""`distillbench show`: one row in full."""
+"""`distillbench show`: prints one stored run in full."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import typer
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="A run's key, the beginning of it, or its file.")],
+    run: Annotated[
+        str, typer.Argument(help="The run: its key, the beginning of its key, or its result file.")
+    ],
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
 ) -> None:
-    """Print everything that is known of one run: settings, quality, cost, budget, and how it learnt."""
+    """Print everything stored about one run: settings, quality, cost, budget and history."""
     from distillbench.cli.render import rows
     from distillbench.registry.discovery import discover
 

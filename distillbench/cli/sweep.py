@@ -1,4 +1,4 @@
-"""`distillbench sweep`: answer every question of a grid."""
+"""`distillbench sweep`: trains and evaluates every student of a grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distillbench.cli.options import (
-    PLACE,
+    EXECUTION,
     Again,
     CacheBudget,
     Device,
@@ -22,20 +22,22 @@ from distillbench.cli.options import (
 
 @takes_run_options
 def sweep(
-    said: RunOptions,
+    options: RunOptions,
     results: Results = Path("results"),
     executor: Annotated[
         str | None,
         typer.Option(
-            help="Where runs are made, if not in processes of this machine; its knobs: --set executor.KNOB=VALUE.",
-            rich_help_panel=PLACE,
+            help="Executor that makes the runs; its knobs are set by --set executor.KNOB=VALUE.",
+            show_default="processes on this machine",
+            rich_help_panel=EXECUTION,
         ),
     ] = None,
     workers: Annotated[
         str | None,
         typer.Option(
-            help="Short for --set executor.workers=N: processes, or auto, one a core.",
-            rich_help_panel=PLACE,
+            help="Number of worker processes, or auto for one per core; "
+            "short for --set executor.workers=N.",
+            rich_help_panel=EXECUTION,
         ),
     ] = None,
     device: Device = "auto",
@@ -46,22 +48,27 @@ def sweep(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Print the plan and its cost and stop.", rich_help_panel=PLACE
+            "--dry-run",
+            help="Print the plan and its estimated cost, and stop.",
+            rich_help_panel=EXECUTION,
         ),
     ] = False,
 ) -> None:
-    """Train and evaluate every student of a grid: settings may be lists.
+    """Train and evaluate every student of a grid of settings.
 
-    Flags: --k 6,10,15 --selector uniform,random --seed 0:5; --loss and --set take ; between values. A file: k = [6, 10],
-    and several [[grid]] tables. The same command goes on after a stop and skips what is stored.
+    On the command line, give several values as in --k 6,10,15 --selector NAME,NAME
+    --seed 0:5 (0 to 4); --loss and --set take ; between values. In a file, write lists such as
+    k = [6, 10], or several [[grid]] tables.
+
+    Runs that are stored already are skipped, so the same command continues a stopped sweep.
     """
     from distillbench import api
     from distillbench.cli.render import watching
     from distillbench.cli.render.sizes import bytes_of
 
     request = api.request_sweep(
-        said.question,
-        settings=said.settings,
+        options.file,
+        settings=options.settings,
         results=results,
         executor=executor,
         workers=workers,

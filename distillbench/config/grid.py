@@ -1,4 +1,4 @@
-"""From what was typed to setups: the layers of a question, resolved against what is installed."""
+"""From the command line to specs: layers of settings, resolved against what is installed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from distillbench.registry.discovery import Registry
 
 def layers(
     registry: Registry,
-    question: Path | None,
+    path: Path | None,
     choices: Mapping[str, object],
     assignments: Sequence[str],
 ) -> list[Layer]:
-    """Orders what was said: the question file first, then the flags, which win."""
-    said = [] if question is None else [read_file(question, registry.question)]
-    return [*said, flags(choices, assignments)]
+    """Orders the layers: the sweep file first, then the flags, which win."""
+    typed = [] if path is None else [read_file(path, registry.sweep_file)]
+    return [*typed, flags(choices, assignments)]
 
 
-def one_spec(registry: Registry, asked: Sequence[Layer]) -> RunSpec:
-    """Resolves a question that has one answer; raises `ConfigError` where some setting is a list."""
-    found = specs(asked, registry)
+def one_spec(registry: Registry, sweep_file: Sequence[Layer]) -> RunSpec:
+    """Resolves settings that make one run.
+
+    Raises `ConfigError` where some setting is a list.
+    """
+    found = specs(sweep_file, registry)
     if len(found) != 1:
         raise ConfigError(
-            [f"this question has {len(found)} runs, and run answers one: leave no setting a list"]
+            [f"these settings make {len(found)} runs, and run makes one: leave no setting a list"]
         )
     if found[0].conflicts:
         raise NotApplicableError(found[0].conflicts)
@@ -38,27 +41,30 @@ def one_spec(registry: Registry, asked: Sequence[Layer]) -> RunSpec:
 
 def all_specs(
     registry: Registry,
-    question: Path | None,
+    path: Path | None,
     choices: Mapping[str, object],
     assignments: Sequence[str],
 ) -> list[RunSpec]:
-    """Resolves a question of any number of grids to its runs, each once; flags may be lists.
+    """Resolves any number of grids to their runs, each once; flags may be lists.
 
-    A run takes one processor thread where nothing says otherwise: small networks are fastest so, and a sweep has other
-    runs for the other cores. Raises `ConfigError` with every problem of every grid.
+    A run takes one processor thread unless a setting says more: small networks are fastest so,
+    and a sweep has other runs for the other cores. Raises `ConfigError` with every problem of every
+    grid.
     """
-    said = flags(choices, assignments)
-    highest = Layer(said.source, {name: axis(name, value) for name, value in said.settings.items()})
+    typed = flags(choices, assignments)
+    highest = Layer(
+        typed.source, {name: axis(name, value) for name, value in typed.settings.items()}
+    )
     problems = list[str]()
-    asked = (
+    sweep_file = (
         SweepFile(Layer("", {}), {}, (Layer("", {}),))
-        if question is None
-        else read_sweep_file(question, registry.question)
+        if path is None
+        else read_sweep_file(path, registry.sweep_file)
     )
     usual = defaults(registry, problems)["data"]
     found: dict[str, RunSpec] = {}
-    for grid in asked.grids:
-        for layers in _for_each_data(asked, grid, highest, usual):
+    for grid in sweep_file.grids:
+        for layers in _for_each_data(sweep_file, grid, highest, usual):
             try:
                 found |= {
                     spec.key: spec
@@ -76,16 +82,19 @@ _SWEEP = Layer("sweep", {"training.threads": 1})
 
 
 def _for_each_data(
-    asked: SweepFile, grid: Layer, highest: Layer, usual: object
+    sweep_file: SweepFile, grid: Layer, highest: Layer, usual: object
 ) -> list[list[Layer]]:
-    """Orders a grid's layers once for each data set that it names, with what the file says of that data set alone."""
-    merged = dict(asked.shared.settings) | dict(grid.settings) | dict(highest.settings)
+    """Orders a grid's layers once for each data set that it names.
+
+    The settings that the file has for one data set alone go to that data set's layers.
+    """
+    merged = dict(sweep_file.shared.settings) | dict(grid.settings) | dict(highest.settings)
     named = merged.get("data", usual)
     names = named if isinstance(named, list) else [named]
-    shared, own = (Layer(layer.source, _with_axes(layer)) for layer in (asked.shared, grid))
+    shared, own = (Layer(layer.source, _with_axes(layer)) for layer in (sweep_file.shared, grid))
     layers = []
     for name in names:
-        when = asked.when.get(str(name))
+        when = sweep_file.when.get(str(name))
         between = [] if when is None else [Layer(when.source, _with_axes(when))]
         each = [Layer(shared.source, {"data": name})] if isinstance(named, list) else []
         layers.append([shared, *between, own, highest, *each])
@@ -104,7 +113,10 @@ _RANGE = re.compile(r"\d+:\d+")
 
 
 def axis(name: str, value: object) -> object:
-    """Reads a flag's text as one value or as a list: `6,10,15`, `0:5` (0 up to 4), and `;` where values hold commas."""
+    """Reads a flag's text as one value or as a list.
+
+    `6,10,15`, `0:5` (0 up to 4), and `;` where values hold commas.
+    """
     if not isinstance(value, str):
         return value
     if _RANGE.fullmatch(value):

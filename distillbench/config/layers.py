@@ -1,4 +1,7 @@
-"""A question in the user's words: layers of settings by dotted name, from the defaults up to the flags."""
+"""Settings in the user's words.
+
+Layers of settings by dotted name, from the defaults up to the flags.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,21 @@ Value = object
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a learner is trained; the defaults are the paper's (docs/paper.md, section 3 and rows 15, 17, 18).
+    """How a learner is trained.
 
-    epochs: epochs a phase of the schedule may spend. batch_size: videos a step. learning_rate: Adam's.
-    decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1 is none.
+    The defaults are the paper's (docs/paper.md, section 3 and rows 15, 17, 18).
+
+    epochs: epochs a phase of the schedule may spend.
+    batch_size: videos a step.
+    learning_rate: Adam's.
+    decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1
+    is none.
     clip: the largest norm of any one tensor's gradient; 0 is none.
     l2: penalty l2 / 2 * ||W||^2 on the head's matrices.
     precision: of the encoder's and head's arithmetic; weights are always fp32. `auto` is fp32 on
         CPUs, and bf16 on GPUs that multiply it in hardware.
-    threads: processor threads, shared by the processes of a run; 0 is one for each core. Small recurrent networks are fastest on one.
+    threads: processor threads, shared by the processes of a run; 0 is one for each core. Small
+    recurrent networks are fastest on one.
     """
 
     epochs: int = 5
@@ -62,7 +71,10 @@ CHOICES: Mapping[str, Value] = {
     "preset": None,
     "seed": 0,
 }
-"""Every choice of a run, and what it is where nothing says: components are chosen by the preset that is the default."""
+"""Every choice of a run, and its default.
+
+Components are chosen by the preset that is the default.
+"""
 
 SECTIONS = (
     "data",
@@ -89,14 +101,18 @@ class Layer:
 
 
 def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
-    """Makes the layer of the command line: choices that were given, and `--set NAME=VALUE` assignments."""
+    """Makes the layer of the command line.
+
+    Choices that were given, and `--set NAME=VALUE` assignments.
+    """
     settings = {name: value for name, value in choices.items() if value is not None}
     problems = []
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or "." not in name:
             problems.append(
-                f"--set takes SECTION.KNOB=VALUE, such as student.cell_size=256; found '{assignment}'"
+                "--set takes SECTION.KNOB=VALUE, such as student.cell_size=256; found"
+                f" '{assignment}'"
             )
         settings[name.strip()] = value.strip()
     if problems:
@@ -105,19 +121,20 @@ def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
 
 
 Find = Callable[[str], Path]
-"""Finds the file of a question that a plugin brings, by name."""
+"""Finds a sweep file that a plugin brings, by name."""
 
 
 def read_file(path: Path, find: Find | None = None) -> Layer:
-    """Reads a question from a TOML file: choices at the top, knobs in tables under `set`.
+    """Reads settings from a TOML file: choices at the top, knobs in tables under `set`.
 
-    A bare name that is no file is looked up with `find`.
+    A bare name that is not a file is looked up with `find`.
     """
     content = _parse(path, find)
     if "grid" in content or "when" in content:
         raise ConfigError(
             [
-                f"{path}: [[grid]] and [when] make many runs, which distillbench sweep answers; run takes one"
+                f"{path}: [[grid]] and [when] make many runs, which distillbench sweep makes; run"
+                " takes one"
             ]
         )
     return _layer(str(path), content)
@@ -125,7 +142,10 @@ def read_file(path: Path, find: Find | None = None) -> Layer:
 
 @dataclass(frozen=True)
 class SweepFile:
-    """A file of grids: what holds for all of them, what holds for one data set alone, and each grid's own settings."""
+    """A file of grids.
+
+    It has settings for all grids, settings for one data set alone, and each grid's own.
+    """
 
     shared: Layer
     when: Mapping[str, Layer]
@@ -133,10 +153,12 @@ class SweepFile:
 
 
 def read_sweep_file(path: Path, find: Find | None = None) -> SweepFile:
-    """Reads a question of many runs from a TOML file; a bare name that is no file is looked up with `find`.
+    """Reads grids of many runs from a TOML file.
 
-    What is at the top holds for all; `[when.NAME]` for the data set of that name, and wins over the top; each `[[grid]]`
-    is a product of its own and wins over both.
+    A bare name that is not a file is looked up with `find`.
+
+    What is at the top holds for all; `[when.NAME]` for the data set of that name, and wins over the
+    top; each `[[grid]]` is a product of its own and wins over both.
     """
     content = _parse(path, find)
     when, grids = content.pop("when", {}), content.pop("grid", [{}])
@@ -149,7 +171,8 @@ def read_sweep_file(path: Path, find: Find | None = None) -> SweepFile:
     ):
         raise ConfigError(
             [
-                f"{path}: settings for one data set are a table, such as [when.digits]; found when = {when!r}"
+                f"{path}: settings for one data set are a table, such as [when.digits]; found when"
+                f" = {when!r}"
             ]
         )
     return SweepFile(
@@ -167,10 +190,10 @@ def _parse(path: Path, find: Find | None) -> dict[str, Value]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            [f"the question file '{path}' cannot be read: {error.strerror or error}"]
+            [f"the file '{path}' cannot be read: {error.strerror or error}"]
         ) from error
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, too many digits or brackets
-        raise ConfigError([f"the question file '{path}' is no TOML: {error}"]) from error
+        raise ConfigError([f"the file '{path}' is not valid TOML: {error}"]) from error
 
 
 def _layer(source: str, content: dict[str, Value]) -> Layer:
@@ -204,28 +227,35 @@ def unknown_names(layer: Layer) -> list[str]:
         section, dot, _ = name.partition(".")
         if not dot and name not in CHOICES:
             problems.append(
-                f"{layer.source}: '{name}' is no setting{nearest(name, CHOICES)}; there are: {', '.join(CHOICES)}"
+                f"{layer.source}: '{name}' is not a setting{nearest(name, CHOICES)}; there are:"
+                f" {', '.join(CHOICES)}"
             )
         elif dot and section not in SECTIONS:
             problems.append(
-                f"{layer.source}: '{name}' names no section{nearest(section, SECTIONS)}; there are: {', '.join(SECTIONS)}"
+                f"{layer.source}: '{name}' names no section{nearest(section, SECTIONS)}; there are:"
+                f" {', '.join(SECTIONS)}"
             )
     return problems
 
 
 def parse_objective(text: Value) -> tuple[dict[str, float | None], list[str]]:
-    """Reads `rep:0.1,ce,pred:1` as losses and weights, None where no weight is given, and the problems found."""
+    """Reads `NAME:WEIGHT,NAME,...` as losses and weights, and lists the problems.
+
+    The weight is None where none is given.
+    """
     weights: dict[str, float | None] = {}
     problems = []
     for term in str(text).split(","):
         name, colon, weight = (part.strip() for part in term.partition(":"))
         if not name:
             problems.append(
-                f"--loss takes names with optional weights, such as rep:0.1,ce,pred; a name is missing in '{text}'"
+                "--loss takes names with optional weights, such as NAME:0.1,NAME; a name is"
+                f" missing in '{text}'"
             )
         elif name in weights:
             problems.append(
-                f"--loss names '{name}' twice in '{text}'; name it once, with the weight that you want"
+                f"--loss names '{name}' twice in '{text}'; name it once, with the weight that you"
+                " want"
             )
         else:
             weights[name] = None

@@ -1,4 +1,7 @@
-"""From a question and a registry to runs: every name, knob and pairing checked, every problem told at once."""
+"""From layers of settings and a registry to runs.
+
+Every name, knob and pairing is checked, and all problems are reported at once.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ _KIND = {"train_selector": "selector", "teacher_selector": "selector"}
 
 
 def specs(layers: Sequence[Layer], registry: Registry) -> list[RunSpec]:
-    """Makes every run of a question, each once; a setting that is a list is an axis.
+    """Makes every run of some layers, each once; a setting that is a list is an axis.
 
     layers: lowest first; a later one wins. Raises `ConfigError` with every problem of every run.
     """
@@ -61,11 +64,14 @@ def specs(layers: Sequence[Layer], registry: Registry) -> list[RunSpec]:
 
 
 MOST_RUNS = 100_000
-"""Of a question: more would not be made in a lifetime, and are a mistake."""
+"""The most runs of a sweep: more would not be finished in a lifetime, and are a mistake."""
 
 
 def _points(layers: Sequence[Layer]) -> list[list[Layer]]:
-    """Expands list-valued settings to their product, the highest layer's value of a name being the one that counts."""
+    """Expands list-valued settings to their product.
+
+    Of several layers that set a name the highest counts.
+    """
     winner = {name: i for i, layer in enumerate(layers) for name in layer.settings}
     values_of = {name: layers[i].settings[name] for name, i in winner.items()}
     axes = [
@@ -76,7 +82,7 @@ def _points(layers: Sequence[Layer]) -> list[list[Layer]]:
     count = math.prod(len(values) for _, _, values in axes)
     if count > MOST_RUNS:
         raise ConfigError(
-            [f"this question has {count:,} runs; at most {MOST_RUNS:,} can be asked at once"]
+            [f"these settings make {count:,} runs; a sweep makes at most {MOST_RUNS:,}"]
         )
     points = []
     for values in itertools.product(*(axis for _, _, axis in axes)):
@@ -92,23 +98,26 @@ def _spec(layers: Sequence[Layer], registry: Registry) -> tuple[RunSpec | None, 
     merged = {name: (value, "default") for name, value in defaults(registry, problems).items()}
     for layer in layers:
         merged |= {name: (value, layer.source) for name, value in layer.settings.items()}
-    said = {name for layer in layers for name in layer.settings}
+    given = {name for layer in layers for name in layer.settings}
     ranks: dict[str, int] = {}
     for name, value, source in _recipe(str(merged["data"][0]), registry):
         ranks[name] = -2
-        if name not in said:
+        if name not in given:
             merged[name] = (value, source)
     number = _whole("k", merged["k"][0], 1, problems)
     for name, value, source in _preset(merged["preset"][0], number, registry, problems):
         ranks[name] = -1
-        if name not in said:
+        if name not in given:
             merged[name] = (value, source)
     ranks |= {name: number for number, layer in enumerate(layers) for name in layer.settings}
     return _Resolver(merged, ranks, registry, problems).resolve()
 
 
 def _asked(component: Component, ask: Callable[[], T], otherwise: T, problems: list[str]) -> T:
-    """Asks a plugin's code for something; otherwise, and a problem that names it, where it fails."""
+    """Calls a plugin's code.
+
+    Otherwise, and a problem that names it, where it fails.
+    """
     try:
         with component.guarded():
             return ask()
@@ -129,7 +138,7 @@ def _recipe(name: str, registry: Registry) -> list[tuple[str, Value, str]]:
 
 
 def defaults(registry: Registry, problems: list[str]) -> dict[str, Value]:
-    """Returns what every choice is where nothing else says, as the presets that are defaults have it."""
+    """Returns the default of every choice, from the presets that are defaults."""
     found = dict(CHOICES)
     for component in registry:
         if issubclass(component.cls, Preset) and component.cls.is_default:
@@ -153,7 +162,7 @@ def _preset(
         given = preset.settings(k)
         wrong = wrong_settings(given)
         if wrong:
-            raise PluginError(f"{component.title}: its answer {wrong}")
+            raise PluginError(f"{component.title}: its return value {wrong}")
         return [(setting, value, f"preset {name}") for setting, value in given.items()]
 
     return _asked(component, settings, [], problems)
@@ -165,13 +174,13 @@ def _whole(name: str, value: Value, least: int, problems: list[str]) -> int:
     except ValueError:
         number = least - 1
     if number < least:
-        problems.append(f"{name} must be a whole number of at least {least}; found {value}")
+        problems.append(f"{name} must be an integer of at least {least}; found {value}")
         return least
     return number
 
 
 class _Resolver:
-    """Turns merged settings into a setup, gathering problems on the way."""
+    """Turns merged settings into a spec, gathering problems on the way."""
 
     def __init__(
         self,
@@ -271,15 +280,18 @@ class _Resolver:
             return None
         section = where.replace(" ", ".") if kind == "loss" else where
         settings = self._applicable(component, section, settings)
-        said = where if kind == "loss" else f"{where} {name}"
-        knobs, wrong = bind(component.cls, settings, said)
-        self.problems += wrong or self._settle_exclusive(component, section, said, knobs)
+        given = where if kind == "loss" else f"{where} {name}"
+        knobs, wrong = bind(component.cls, settings, given)
+        self.problems += wrong or self._settle_exclusive(component, section, given, knobs)
         return Choice(component, knobs)
 
     def _settle_exclusive(
         self, component: Component, section: str, where: str, knobs: dict[str, Value]
     ) -> list[str]:
-        """Resets each knob that a higher layer's choice excludes; lists those that one layer sets."""
+        """Resets each knob that a higher layer's choice excludes.
+
+        Lists those that one layer sets.
+        """
         problems = []
         defaults = {knob.name: knob.default for knob in knobs_of(component.cls)}
         for group in getattr(component.cls, "exclusive_knobs", ()):
@@ -290,10 +302,11 @@ class _Resolver:
             }
             highest = [name for name, rank in ranks.items() if rank == max(ranks.values())]
             if len(highest) > 1:
-                told = " and ".join(f"{name}={knobs[name]}" for name in highest)
+                listed = " and ".join(f"{name}={knobs[name]}" for name in highest)
                 source = self.sources[f"{section}.{highest[0]}"]
                 problems.append(
-                    f"{where}: {told} exclude one another and both are set ({source}); set one of them"
+                    f"{where}: {listed} exclude one another and both are set ({source}); set one of"
+                    " them"
                 )
             for name in ranks.keys() - set(highest):
                 knobs[name] = defaults[name]
@@ -303,7 +316,10 @@ class _Resolver:
     def _applicable(
         self, component: Component, section: str, settings: Mapping[str, Value]
     ) -> dict[str, Value]:
-        """Drops what a recipe or a preset recommends and the chosen component has no knob for; a user is told instead."""
+        """Drops what a recipe or a preset recommends and the chosen component has no knob for.
+
+        The user gets a warning instead.
+        """
         names = {knob.name for knob in knobs_of(component.cls)}
         recommended = {
             name
@@ -317,18 +333,21 @@ class _Resolver:
         }
 
     def _weights(self, label_loss: str) -> dict[str, float]:
-        """Returns the objective; where nobody chose one, its loss on the labels is the one of the data."""
+        """Returns the objective.
+
+        Where nobody chose one, its loss on the labels is the one of the data.
+        """
         if self.settings["loss"] is None:
             self.problems.append("no loss is chosen, and no installed preset has a usual one")
             return {}
-        said, wrong = parse_objective(self.settings["loss"])
+        given, wrong = parse_objective(self.settings["loss"])
         self.problems += wrong
         section = self._section("loss")
         known = self.registry.names("loss")
         unknown = {setting.partition(".")[0] for setting in section} - set(known)
         self.problems += [self.registry.missing("loss", name) for name in sorted(unknown)]
         weights: dict[str, float] = {}
-        for named, weight in said.items():
+        for named, weight in given.items():
             component = self.registry.find("loss", named)
             on_labels = component is not None and component.kind == "label-loss"
             usual = on_labels and label_loss and self.sources["loss"] == "default"
@@ -346,7 +365,10 @@ class _Resolver:
         training: Mapping[str, Any],
         label_loss: str,
     ) -> tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]]:
-        """Asks the schedule for its networks and phases; every fault of its declaration is a problem."""
+        """Gets the schedule's networks and phases.
+
+        Every fault of its declaration is a problem.
+        """
         schedule = choices["schedule"]
         known = {name: self.registry.find("loss", name) for name in weights}
         self.problems += [
@@ -376,7 +398,7 @@ class _Resolver:
         return _asked(component, declared, nothing, self.problems)
 
     def _label_loss(self, data: Choice | None) -> str:
-        """Returns the loss on the labels that teachers and baselines minimise on this data."""
+        """Returns the loss on the labels that teachers and baselines minimize on this data."""
         if data is None or not issubclass(data.component.cls, DataSet):
             return ""
         chosen = self.settings["label_loss"] or data.component.cls.label_loss
@@ -386,12 +408,12 @@ class _Resolver:
         name = str(chosen or next(usual, ""))
         component = self.registry.find("loss", name)
         if component is None:
-            told = (
+            listed = (
                 self.registry.missing("loss", name)
                 if name
                 else f"no loss is the usual one for {kind} data"
             )
-            self.problems.append(f"the labels of {data.name} have no loss: {told}")
+            self.problems.append(f"the labels of {data.name} have no loss: {listed}")
         elif component.kind != "label-loss":
             self.problems.append(
                 f"label_loss: '{name}' compares networks; it must be a loss on the labels"
@@ -405,7 +427,7 @@ class _Resolver:
         phases: Sequence[Phase],
         weights: Mapping[str, float],
     ) -> list[str]:
-        """Says that none of the losses which a user chose for a student would be used."""
+        """Reports that none of the losses that the user chose for a student would be used."""
         chosen = self.sources["loss"] != "default" and not self.sources["loss"].startswith(
             RECOMMENDERS
         )
@@ -417,8 +439,9 @@ class _Resolver:
         ):
             return []
         return [
-            f"the schedule '{schedule.name}' trains on {', '.join(sorted(trained))} and would use nothing of "
-            f"--loss {self.settings['loss']}; choose another schedule, or leave --loss out"
+            f"the schedule '{schedule.name}' trains on {', '.join(sorted(trained))} and would use"
+            f" nothing of --loss {self.settings['loss']}; choose another schedule, or leave"
+            " --loss out"
         ]
 
     def _check_training(self, training: Mapping[str, Any]) -> None:
@@ -428,7 +451,8 @@ class _Resolver:
         for name, least in (("learning_rate", 0.0), ("decay", 0.0), ("clip", 0.0), ("l2", 0.0)):
             if not least <= training[name] < float("inf"):
                 self.problems.append(
-                    f"training.{name} must be a number of at least {least:g}; found {training[name]}"
+                    f"training.{name} must be a number of at least {least:g}; found"
+                    f" {training[name]}"
                 )
 
 
@@ -489,7 +513,8 @@ def _pairing_warnings(data: Choice | None, losses: Mapping[str, Choice | None]) 
         else "multi-label"
     )
     return [
-        f"the loss '{name}' is meant for {' and '.join(sorted(requirements_of(choice).valid_for))} data; {data.name} is {kind}"
+        f"the loss '{name}' is meant for {' and '.join(sorted(requirements_of(choice).valid_for))}"
+        f" data; {data.name} is {kind}"
         for name, choice in losses.items()
         if data and kind not in requirements_of(choice).valid_for
     ]

@@ -1,4 +1,7 @@
-"""One run, fully determined: its components with their knobs, its phases, and the key that stands for it."""
+"""One run, fully determined.
+
+Its components with their knobs, its phases, and the key that stands for it.
+"""
 
 from __future__ import annotations
 
@@ -75,12 +78,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run, fully determined but for the machine: what is asked of the training loop.
+    """One run, fully determined but for the machine.
 
-    losses: every loss that some phase names. weights: the student's objective as the schedule was given it.
+    losses: every loss that some phase names. weights: the student's objective as the schedule was
+    given it.
     declared: the networks that the schedule declares, by name.
-    sources: where each setting came from, by name or dotted name. warnings: what the row must carry.
-    misfits: why the choices cannot work together, where that is known before anything is built.
+    sources: where each setting came from, by name or dotted name. warnings: what the row must
+    carry.
+    conflicts: why the choices cannot work together, as far as is known before building.
     exit_policy: decides where the reported network stops, if it may stop early.
     unused_losses: losses of the objective that the schedule gives to nobody.
     """
@@ -135,7 +140,10 @@ class RunSpec:
 
     @cached_property
     def imitated(self) -> str | None:
-        """The network that the reported one was last compared with; None for none, or for an ensemble."""
+        """The network that the reported one was last compared with.
+
+        None for none, or for an ensemble.
+        """
         found = [
             teacher.network
             for phase in self.phases
@@ -145,7 +153,7 @@ class RunSpec:
         return found[-1] if found else None
 
     def view(self, network: str, view: ViewSpec | None = None) -> ViewSpec:
-        """Says what a network sees: a view of its own, filled with what it inherits.
+        """Returns what a network sees: its own view, filled with what it inherits.
 
         Its selector is `teacher_selector`, `selector` (in training the one for training) or
         `train_selector`; k is None for all frames.
@@ -191,7 +199,10 @@ class RunSpec:
         return any(view.selector != "teacher_selector" for view in self.views)
 
     def describe(self) -> dict[str, Any]:
-        """What the run's result depends on, as JSON would hold it; setups that agree here are the same run."""
+        """What the run's result depends on, as JSON would hold it.
+
+        Setups that agree here are the same run.
+        """
         selectors = {view.selector for view in self.views}
         fields = ["data", "head", "schedule", *sorted(self.sections)]
         fields += ["teacher_selector"] if "teacher_selector" in selectors else []
@@ -210,7 +221,10 @@ class RunSpec:
 
     @cached_property
     def key(self) -> str:
-        """Twelve hexadecimal digits that stand for this question, whichever release of distillbench is asked."""
+        """The run's key: twelve hexadecimal digits.
+
+        It is the same for every release of distillbench.
+        """
         return digest({"interface": INTERFACE_VERSION, **without_releases(self.describe())})
 
 
@@ -227,8 +241,8 @@ def requirements_of(choice: Choice | None) -> Requirements:
 def described(value: Any) -> Any:
     """Describes what a schedule declares as JSON would hold it.
 
-    A plain teacher's name is the `Teacher` that it stands for. Where a part may be of several types,
-    the name of its type is around it.
+    A plain teacher's name is the `Teacher` that it stands for. Where a part may be of several
+    types, the name of its type is around it.
     """
     if isinstance(value, Term):
         value = dataclasses.replace(value, teacher=teacher_of(value))
@@ -244,9 +258,12 @@ def described(value: Any) -> Any:
 
 
 def without_releases(content: Any) -> Any:
-    """Leaves the release out of what describes our own components; a third party's release stays, for it may change them.
+    """Leaves the release out of what describes our own components.
 
-    What changes our own numbers is `INTERFACE_VERSION`, so that a release does not void what was stored before it.
+    A third party's release stays, because it may change them.
+
+    What changes our own numbers is `INTERFACE_VERSION`, so that a release does not void what was
+    stored before it.
     """
     if isinstance(content, Mapping):
         ours = content.get("distribution") == "distillbench"

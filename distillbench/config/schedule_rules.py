@@ -1,4 +1,7 @@
-"""What a schedule may declare: every fault of its networks and phases, told at once before anything is built."""
+"""What a schedule may declare.
+
+All faults of its networks and phases are reported at once, before anything is built.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,18 @@ OPTIMIZER = ("learning_rate", "clip", "l2")
 
 
 def teacher_of(term: Term) -> Teacher | None:
-    """Returns whom a term compares its learner with; a plain name is a teacher with all else as usual."""
+    """Returns whom a term compares its learner with.
+
+    A plain name is a teacher with all else as usual.
+    """
     return Teacher(term.teacher) if isinstance(term.teacher, str) else term.teacher
 
 
 def faults(networks: object, phases: object, reports: object) -> list[str]:
-    """Lists what is wrong with a schedule's declaration: of another type, or names that do not go together."""
+    """Lists what is wrong with a schedule's declaration.
+
+    Of another type, or names that do not go together.
+    """
     found = list(_wrong_networks(networks))
     if not isinstance(phases, Sequence) or isinstance(phases, str):
         return [*found, f"its phases are {quoted(phases)}; they must be a list of Phase"]
@@ -51,12 +60,15 @@ def faults(networks: object, phases: object, reports: object) -> list[str]:
     return found or [*_repeated(phases), *_not_taught(phases), *_circles(phases)]
 
 
-# ------------------------------------------------------------------------------------------------- types
+# -------------------------------------------------------------------------------------------------
+# types
 
 
 def _wrong_networks(networks: object) -> Iterator[str]:
     if not isinstance(networks, Mapping) or not networks:
-        yield f"its networks are {quoted(networks)}; they must be a mapping from name to NetworkSpec"
+        yield (
+            f"its networks are {quoted(networks)}; they must be a mapping from name to NetworkSpec"
+        )
         return
     for name, spec in networks.items():
         if type(name) is not str or not name or not name.replace("-", "_").isidentifier():
@@ -87,18 +99,20 @@ def _wrong_view(view: object, whose: str) -> Iterator[str]:
     ends = view.k if isinstance(view.k, tuple) else (view.k, view.k)
     whole = all(type(end) is int and end >= 1 for end in ends)
     if len(ends) != 2 or not whole or ends[0] > ends[1]:
-        yield f"{whose} has a view of k = {quoted(view.k)}; it must be a whole number or a range"
+        yield f"{whose} has a view of k = {quoted(view.k)}; it must be an integer or a range"
 
 
 def _wrong_phase(phase: object) -> Iterator[str]:
     if not isinstance(phase, Phase):
-        yield f"{quoted(phase)} is no phase; it must be a distillbench.interfaces.Phase"
+        yield f"{quoted(phase)} is not a phase; it must be a distillbench.interfaces.Phase"
         return
     where = f"phase {quoted(phase.name)}"
     if type(phase.name) is not str or not phase.name:
-        yield f"{where}: its name is no text"
+        yield f"{where}: its name is not text"
     if type(phase.epochs) is not int or phase.epochs < 0:
-        yield f"{where}: it has {quoted(phase.epochs)} epochs; it must be a whole number of at least 0"
+        yield (
+            f"{where}: it has {quoted(phase.epochs)} epochs; it must be an integer of at least 0"
+        )
     kinds = (("learners", Learner), ("averages", Average), ("ensembles", Ensemble), ("starts", str))
     for attribute, kind in kinds:
         pairs = getattr(phase, attribute)
@@ -106,7 +120,8 @@ def _wrong_phase(phase: object) -> Iterator[str]:
             type(name) is str and isinstance(value, kind) for name, value in pairs.items()
         ):
             yield (
-                f"{where}: its {attribute} are {quoted(pairs)}; they must be a mapping from name to {kind.__name__}"
+                f"{where}: its {attribute} are {quoted(pairs)}; they must be a mapping from name to"
+                f" {kind.__name__}"
             )
             return
     for name, learner in phase.learners.items():
@@ -126,7 +141,9 @@ def _wrong_learner(learner: Learner, where: str) -> Iterator[str]:
         return
     for term in learner.terms:
         if not isinstance(term, Term) or type(term.loss) is not str:
-            yield f"{where}: {quoted(term)} is no term; it must be a Term with the name of a loss"
+            yield (
+                f"{where}: {quoted(term)} is not a term; it must be a Term with the name of a loss"
+            )
             continue
         ends = (
             (term.weight.start, term.weight.end, term.weight.over)
@@ -158,11 +175,16 @@ def _wrong_teacher(teacher: object, where: str) -> Iterator[str]:
         yield f"{where}: its teacher is {quoted(teacher)}; it must be a Teacher or a name"
         return
     if not isinstance(teacher.view, ViewSpec) and teacher.view not in ("own", "learner"):
-        yield f"{where}: its teacher sees {quoted(teacher.view)}; there are: own, learner, a ViewSpec"
+        yield (
+            f"{where}: its teacher sees {quoted(teacher.view)}; there are: own, learner, a ViewSpec"
+        )
     elif isinstance(teacher.view, ViewSpec):
         yield from _wrong_view(teacher.view, f"{where}: its teacher")
     if teacher.videos not in ("matched", "shuffled"):
-        yield f"{where}: its teacher's videos are {quoted(teacher.videos)}; there are: matched, shuffled"
+        yield (
+            f"{where}: its teacher's videos are {quoted(teacher.videos)}; there are: matched,"
+            " shuffled"
+        )
 
 
 def _wrong_init(init: object, where: str) -> Iterator[str]:
@@ -172,7 +194,10 @@ def _wrong_init(init: object, where: str) -> Iterator[str]:
     if init.encoder not in ("keep", "fresh") and not isinstance(init.encoder, Copy):
         yield f"{where}: its encoder begins as {quoted(init.encoder)}; there are: keep, fresh, Copy"
     if init.head not in ("keep", "fresh") and not isinstance(init.head, Copy | Tie | Freeze):
-        yield f"{where}: its head begins as {quoted(init.head)}; there are: keep, fresh, Copy, Tie, Freeze"
+        yield (
+            f"{where}: its head begins as {quoted(init.head)}; there are: keep, fresh, Copy, Tie,"
+            " Freeze"
+        )
 
 
 def _is_number(value: object, least: float, most: float = math.inf) -> bool:
@@ -183,7 +208,8 @@ def _is_number(value: object, least: float, most: float = math.inf) -> bool:
     )
 
 
-# ------------------------------------------------------------------------------------------------- names
+# -------------------------------------------------------------------------------------------------
+# names
 
 
 def sources_of(learner: Learner) -> set[str]:
@@ -207,7 +233,7 @@ def members_of(phase: Phase, name: str) -> tuple[str, ...]:
 
 
 def networks_of(phase: Phase) -> set[str]:
-    """Lists every network that a phase trains, asks, or takes weights from."""
+    """Lists every network that a phase trains, is taught by, or takes weights from."""
     taught = [teacher.network for teachers in teachers_of(phase).values() for teacher in teachers]
     return {
         *phase.learners,
@@ -221,7 +247,10 @@ def networks_of(phase: Phase) -> set[str]:
 
 
 def changed_by(phase: Phase) -> set[str]:
-    """Lists the networks whose weights a phase changes: those that share a tied head with a learner as well."""
+    """Lists the networks whose weights a phase changes.
+
+    Those that share a tied head with a learner as well.
+    """
     tied = {
         learner.init.head.network
         for learner in phase.learners.values()
@@ -265,7 +294,10 @@ def _repeated(phases: Sequence[Phase]) -> Iterator[str]:
 
 
 def term_key(term: Term, learner: Learner) -> str:
-    """Names a term among those of a learner: by its loss, and by its teacher or view where that is not enough."""
+    """Names a term among those of a learner.
+
+    By its loss, and by its teacher or view where that is not enough.
+    """
     same = [other for other in learner.terms if other.loss == term.loss]
     if len(same) == 1:
         return term.loss
@@ -292,7 +324,10 @@ def _not_taught(phases: Sequence[Phase]) -> Iterator[str]:
             for teacher in teachers:
                 for member in members_of(phase, teacher.network):
                     if member not in learning and not teacher.untrained:
-                        yield f"phase '{phase.name}': the {member} teaches the {name} and has learnt nothing"
+                        yield (
+                            f"phase '{phase.name}': the {member} teaches the {name} and has learnt"
+                            " nothing"
+                        )
         ready = learning
 
 

@@ -1,8 +1,8 @@
 """What a data-set plugin is made with: shards, splits, vocabularies and a writer of shards.
 
-Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one (`ShardVideos`) and shares
-their videos out (`split_by_hash`, `nested_fraction`, `load_ids`, `splits_of`). `require_bounds` refuses numbers that
-make no sense.
+Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one
+(`ShardVideos`) and shares their videos out (`split_by_hash`, `nested_fraction`, `load_ids`,
+`splits_of`). `require_bounds` refuses numbers that make no sense.
 """
 
 from __future__ import annotations

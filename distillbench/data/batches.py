@@ -1,4 +1,4 @@
-"""Batches of the frames that were chosen, read ahead in one thread while the last batch is being used."""
+"""Reads batches of the chosen frames ahead, in one thread."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ _CPU = torch.device("cpu")
 class Chosen:
     """The frames of some videos that are to be read.
 
-    videos: (R,) their numbers. index: (R, S) the frames' numbers, `NO_FRAME` at a row's end. slots: how many
-    frames were asked for. keys: as in `Clips`.
+    videos: (R,) their numbers.
+    index: (R, S) the frames' numbers, `NO_FRAME` at a row's end.
+    slots: how many frames were requested.
+    keys: as in `Clips`.
     """
 
     videos: Tensor
@@ -66,8 +68,8 @@ class Measured(Reads, Protocol):
 class View:
     """What one network sees of a video: a selector, and what its draws depend on.
 
-    slots: how many frames the selector was asked for. In evaluation a clip's draws are fixed, in training they are new
-    in every epoch.
+    slots: how many frames were requested of the selector. In evaluation a clip's draws are fixed,
+    in training they are new in every epoch.
     """
 
     selector: FrameSelector
@@ -89,7 +91,9 @@ class View:
         return self.selector.select(lengths, scanned, generator, self.training)
 
     def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Chooses a share of the videos `which` (B,), (R,), and its frames, padded as for all of them: (R, S) as `index`.
+        """Chooses the frames of a share of the videos `which` (B,).
+
+        The index (R, S) is padded as it would be for all of the videos.
 
         A selector that must see frames first sees those of the share alone, and pads for it alone.
         """
@@ -99,7 +103,10 @@ class View:
         return Chosen(own, self.index(videos, which, epoch)[share.computed], self.slots)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
-        """Counts the distinct frames each video costs, (B,): those kept and those the selector scanned."""
+        """Counts the distinct frames each video costs, (B,).
+
+        Those kept and those the selector scanned.
+        """
         stride = self.selector.scan_stride
         if not stride:
             return (index >= 0).sum(1)
@@ -108,10 +115,12 @@ class View:
 
 @dataclass(frozen=True)
 class Batch:
-    """B videos of a split: their numbers, what each network sees of them (stored form), and their labels (B, C).
+    """B videos of a split.
 
-    share: the rows that this process answers for; clips are of the rows `share.computed` alone, which for one process
-    are all.
+    Their numbers, each network's frames in stored form, and their labels (B, C).
+
+    share: the rows of this process; clips are of the rows `share.computed` alone,
+    which for one process are all.
     """
 
     videos: Tensor
@@ -121,7 +130,10 @@ class Batch:
 
 
 def every(lengths: Tensor, stride: int) -> Tensor:
-    """Numbers every `stride`-th frame of videos of these lengths: (B, S), `NO_FRAME` beyond a video's end."""
+    """Numbers every `stride`-th frame of videos of these lengths.
+
+    (B, S), `NO_FRAME` beyond a video's end.
+    """
     index = torch.arange(0, max(int(lengths.max()), 1), stride).expand(len(lengths), -1)
     return torch.where(index < lengths[:, None], index, NO_FRAME)
 
@@ -150,13 +162,17 @@ def batches(
     processes: Processes = SINGLE,
     device: torch.device = _CPU,
 ) -> Iterator[Batch]:
-    """Yields batches of `size` videos in the given order, the last one smaller, each network's frames beside each other.
+    """Yields batches of `size` videos in the given order, with each network's frames.
 
-    A batch may be kept for as long as it is wanted; the memory of one that is dropped is used for a later one.
+    The last batch may be smaller.
 
-    skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch. processes: those that
-    share every batch; each reads the frames of its own rows. device: where the batches will go; for CUDA they lie in
-    pinned memory, so that moving them waits for nothing.
+    A batch may be kept for as long as it is wanted; the memory of one that is dropped is used for a
+    later one.
+
+    skip: batches to leave out at the beginning, for a run that goes on in the middle of an epoch.
+    processes: those that share every batch; each reads the frames of its own rows.
+    device: where the batches will go; for CUDA they lie in pinned memory, so that moving them waits
+    for nothing.
     """
     groups = (order[start : start + size] for start in range(skip * size, len(order), size))
     read = _Reader(videos, views, epoch, processes, pinned=device.type == "cuda")
@@ -164,7 +180,9 @@ def batches(
         ahead = deque(thread.submit(read, which) for which in islice(groups, _AHEAD))
         for upcoming in groups:
             ahead.append(thread.submit(read, upcoming))
-            yield ahead.popleft().result()  # nothing here may go on referring to it, or its memory stays in use
+            yield (
+                ahead.popleft().result()
+            )  # nothing here may go on referring to it, or its memory stays in use
         while ahead:
             yield ahead.popleft().result()
 

@@ -1,4 +1,4 @@
-"""Numbers that a user chooses, held against what can be made or read with them."""
+"""Bounds of the numbers that a user chooses."""
 
 from __future__ import annotations
 

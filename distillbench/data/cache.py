@@ -13,7 +13,10 @@ from distillbench.storage import replacing
 
 
 def cache_folder(*parts: str) -> Path:
-    """Returns a folder of the cache, which need not exist: $DISTILLBENCH_CACHE, else one under $XDG_CACHE_HOME."""
+    """Returns a folder of the cache, which need not exist.
+
+    $DISTILLBENCH_CACHE, else one under $XDG_CACHE_HOME.
+    """
     chosen = os.environ.get("DISTILLBENCH_CACHE")
     if chosen:
         return expanded(chosen).joinpath(*parts)

@@ -1,4 +1,4 @@
-"""Millions of ids as one stretch of bytes: decoded when asked for, hashed all at once."""
+"""Millions of ids as one array of bytes: decoded when needed, hashed all at once."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Ids(Sequence[str]):
         return Ids(self._text, taken(self._starts, videos), taken(self._sizes, videos))
 
     def hashes(self, seed: int = 0) -> NDArray[np.uint64]:
-        """Returns one number an id, (V,), that depends on nothing but the id and the seed, on any machine.
+        """Hashes each id with a seed, (V,), to the same number on every machine.
 
         FNV-1a over the bytes of the id, mixed with the seed by splitmix64.
         """

@@ -14,16 +14,20 @@ from distillbench.interfaces import Labels, Videos
 
 
 class InMemoryVideos(Videos):
-    """Frames that were given, one array (T, D) a video, of the features and the codec of other videos.
+    """Videos in memory: one array (T, D) each.
 
-    Raises `ConfigError` where that is no sequence of arrays, `DataError` where the frames are not like the others'.
+    Features and codec are those of other videos.
+
+    Raises `ConfigError` where that is not a sequence of arrays, `DataError` where the frames are
+    not like the others'.
     """
 
     def __init__(self, given: Any, like: Videos) -> None:
         if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
             raise ConfigError(
                 [
-                    f"videos are a split's name or arrays of frames, one a video; found {type(given).__name__}"
+                    "videos are a split's name or arrays of frames, one a video; found"
+                    f" {type(given).__name__}"
                 ]
             )
         self.features, self.codec, self.class_names = like.features, like.codec, like.class_names

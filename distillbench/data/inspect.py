@@ -1,4 +1,4 @@
-"""Says what a file or a folder holds, whatever it holds."""
+"""Describes what a file or a folder holds, whatever it holds."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ class FileReport:
     """What one file holds.
 
     frames: of a video, by its longest list; labels: a video; both None where there is no video.
-    features: each list's widths, ascending, more than one being trouble. bad: records that cannot be used, by reason,
-    the most frequent first; also videos whose list cannot be read. Reasons that differ in numbers alone are one, whose
-    differing numbers are left out. unlabelled: videos without labels.
+    features: each list's widths, ascending, more than one being trouble.
+    bad: records that cannot be used, by reason, the most frequent first; also videos whose list
+    cannot be read. Reasons that differ in numbers alone are one, whose differing numbers are left
+    out.
+    unlabelled: videos without labels.
     """
 
     path: Path
@@ -62,14 +64,20 @@ class FileReport:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a path holds: every file, and all frame-level shards together (`total.path` is the path asked for)."""
+    """What a path holds: every file, and all frame-level shards together.
+
+    `total.path` is the path that was requested.
+    """
 
     files: Sequence[FileReport]
     total: FileReport
 
 
 def inspect(path: Path) -> Inspection:
-    """Inspects a shard, or every file under a folder; reports bad files. Raises `DataError` if there is none."""
+    """Inspects a shard, or every file under a folder; reports bad files.
+
+    Raises `DataError` if there is none.
+    """
     try:
         found = (
             [path]
@@ -78,12 +86,13 @@ def inspect(path: Path) -> Inspection:
         )
         if not found:
             raise DataError(
-                f"{path}: {'the folder holds no file' if path.is_dir() else 'no such file or folder'}"
+                f"{path}:"
+                f" {'the folder holds no file' if path.is_dir() else 'no such file or folder'}"
             )
     except OSError as error:
         raise DataError(f"{path}: cannot be looked into: {error.strerror or error}") from error
     with ThreadPoolExecutor() as pool:
-        looked = list(pool.map(lambda each: _look(each, asked=each == path), found))
+        looked = list(pool.map(lambda each: _look(each, requested=each == path), found))
     indexes = [index for _, index in looked if index is not None]
     bad: Counter[str] = Counter()
     for report, _ in looked:
@@ -98,19 +107,20 @@ def _shown(path: Path, root: Path) -> bool:
     return path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _look(path: Path, asked: bool) -> tuple[FileReport, ShardIndex | None]:
+def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
     try:
         size = path.stat().st_size
     except OSError as error:  # it went since it was found
         return FileReport(path, "unreadable", bad={error.strerror or str(error): 1}), None
-    if not asked and path.suffix != ".tfrecord":
+    if not requested and path.suffix != ".tfrecord":
         return FileReport(path, "not a shard", size), None
     try:
         index = shard_index(path)
     except DataError as error:
-        return FileReport(
-            path, "unreadable", size, bad={str(error).removeprefix(f"{path}: "): 1}
-        ), None
+        return (
+            FileReport(path, "unreadable", size, bad={str(error).removeprefix(f"{path}: "): 1}),
+            None,
+        )
     bad = Counter(each.reason for each in index.bad)
     if len(index):
         return _summary(path, "frame-level", size, [index], bad + _faults(index)), index
@@ -165,7 +175,10 @@ def _faults(index: ShardIndex) -> Counter[str]:
 
 
 def _missing(index: ShardIndex) -> dict[str, int]:
-    """Counts the videos of a shard that lack a list which others have; where many lists are lacking, all in one."""
+    """Counts the videos of a shard that lack a list which others have.
+
+    Where many lists are lacking, all in one.
+    """
     missing = {name: column.count == Fault.MISSING for name, column in index.columns.items()}
     lacking = {name: videos for name, videos in missing.items() if videos.any()}
     if len(lacking) > _MOST_LACKING:
@@ -186,7 +199,7 @@ def _grouped(reasons: Mapping[str, int]) -> dict[str, int]:
 
 
 def _common(words: Sequence[str], reasons: Sequence[str]) -> str:
-    """Says once what several reasons say that have these words between their numbers."""
+    """Joins reasons that differ in their numbers alone."""
     places = zip(*map(_NUMBER.findall, reasons), strict=True)
     numbers = [found[0] if len(set(found)) == 1 else "…" for found in places]
     return "".join(chain.from_iterable(zip_longest(words, numbers, fillvalue="")))

@@ -9,9 +9,9 @@ _LONGEST = 60
 
 
 def enumerated(names: Sequence[str], most: int = _MOST) -> str:
-    """Joins the first names, each cut short, and says how many more there are."""
-    told = [shortened(name) for name in names[:most]]
-    return ", ".join(told) + (f", and {len(names) - most:,} more" if len(names) > most else "")
+    """Joins the first names, each cut short, and the number of further ones."""
+    shown = [shortened(name) for name in names[:most]]
+    return ", ".join(shown) + (f", and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def shortened(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From a user's words (a folder, patterns, shares, lists of ids) to the three splits of a set of shards."""
+"""Turns a folder or patterns, shares and lists of ids into the splits of a set of shards."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ class ShardSource:
         train: pattern of the training shards.
         validation: pattern of the validation shards; none: drawn out of the training videos.
         test: pattern of the test shards; none: drawn out of the training videos.
-        ids: folder of train.txt, validation.txt, test.txt (an id a line) that name the videos of each split.
+        ids: folder of train.txt, validation.txt, test.txt (an id a line) that name the videos of
+            each split.
         features: the lists that make a frame, joined in this order.
-        fraction: how much of the training videos to use; a smaller part is always within a larger one.
+        fraction: how much of the training videos to use; a smaller part is always within a larger
+            one.
         validation_share: drawn for validation; none: 0.1.
         test_share: drawn for the test.
         split_seed: changes what is drawn.
-        classes: their number; none: what the vocabulary says, else the highest label and one.
+        classes: their number; none: the vocabulary's, else the highest label and one.
         vocabulary: csv of class names; none: the one beside the shards, if any.
         skip_bad_records: leave out, count and report what cannot be read, rather than stop.
     """
@@ -95,34 +97,42 @@ class ShardSource:
         names = [name.strip() for name in self.features.split(",") if name.strip()]
         if not names or len(set(names)) < len(names):
             raise DataError(
-                f"features {self.features!r} must name at least one list, and none twice: such as 'rgb,audio'"
+                f"features {self.features!r} must name at least one list, and none twice: such as"
+                " 'rgb,audio'"
             )
         return names
 
     def _shards(self) -> tuple[list[Path], list[str]]:
-        """Returns all shards and the split that each belongs to; an empty name where hash or list will tell."""
+        """Returns all shards and the split that each belongs to.
+
+        An empty name where hash or list will tell.
+        """
         patterns = {name: getattr(self, name) for name in NAMES if getattr(self, name)}
         if not patterns:
             if not self.dir:
                 raise DataError(
-                    "no data was named: give --data-dir FOLDER, or --set data.train=PATTERN and data.test"
+                    "no data was named: give --data-dir FOLDER, or --set data.train=PATTERN and"
+                    " data.test"
                 )
             shards = find_shards(self.dir)
             return shards, [""] * len(shards)
         if self.ids:
             raise DataError(
-                "data.ids names the videos of each split, and so do the patterns: give one of the two"
+                "data.ids names the videos of each split, and so do the patterns: give one of"
+                " the two"
             )
         if "train" not in patterns:
             raise DataError(
-                f"a pattern was given for {' and '.join(patterns)} and none for train: set data.train too"
+                f"a pattern was given for {' and '.join(patterns)} and none for train: set"
+                " data.train too"
             )
         owner: dict[Path, str] = {}
         for name, pattern in patterns.items():
             for path in find_shards(str(Path(self.dir) / expanded(pattern))):
                 if path in owner:
                     raise DataError(
-                        f"{path} is in the {owner[path]} and in the {name} split: the patterns overlap"
+                        f"{path} is in the {owner[path]} and in the {name} split: the patterns"
+                        " overlap"
                     )
                 owner[path] = name
         return list(owner), list(owner.values())

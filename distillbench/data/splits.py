@@ -1,4 +1,7 @@
-"""Which videos train, which choose the epoch and which are the test: by hash of the id, by list or by pattern."""
+"""Which videos train, which choose the epoch and which are the test.
+
+By hash of the id, by list or by pattern.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _FRACTION_SEED = 0x6E657374
 
 
 class Subset(Videos):
-    """Some videos of another split or data set, in the order given. skipped: what that left out, by reason."""
+    """Some videos of another split or data set, in the order given.
+
+    skipped: what that left out, by reason.
+    """
 
     def __init__(self, videos: Videos, which: Tensor) -> None:
         """which: (V,) int64, numbers of videos."""
@@ -58,9 +64,13 @@ def split_by_hash(
     seed: int = 0,
     which: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Shares videos out by a hash of the id alone, so that a video stays where it is when others come or go.
+    """Splits videos by a hash of the id alone.
 
-    Returns the numbers of the videos of each split, ascending. which: only these videos are shared out.
+    A video stays in its split when other videos come or go.
+
+    Returns the numbers of the videos of each split, ascending.
+
+    which: only these videos are shared out.
     """
     check_shares(validation_share, test_share)
     hashes, held = _hashes(ids, seed), test_share + validation_share
@@ -72,8 +82,8 @@ def check_shares(validation_share: float, test_share: float) -> None:
     """Raises `DataError` for shares that are none."""
     if not (validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1):
         raise DataError(
-            f"shares of {validation_share} (validation) and {test_share} (test) leave nothing to train on; "
-            "they must be at least 0 and sum to less than 1"
+            f"shares of {validation_share} (validation) and {test_share} (test) leave nothing to"
+            " train on; they must be at least 0 and sum to less than 1"
         )
 
 
@@ -81,12 +91,15 @@ def check_fraction(fraction: float) -> None:
     """Raises `DataError` for a fraction of the training videos that is none."""
     if not 0 < fraction <= 1:
         raise DataError(
-            f"a training fraction of {fraction} was asked for; it must be above 0 and at most 1"
+            f"a training fraction of {fraction} was requested; it must be above 0 and at most 1"
         )
 
 
 def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
-    """Keeps about this fraction of the videos `which`; a smaller fraction is always part of a larger one."""
+    """Keeps about this fraction of the videos `which`.
+
+    A smaller fraction is always part of a larger one.
+    """
     check_fraction(fraction)
     if fraction == 1:
         return which
@@ -94,12 +107,16 @@ def nested_fraction(ids: Sequence[str], which: Tensor, fraction: float, *, seed:
 
 
 def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -> Splits:
-    """Makes the three splits of a data set; raises `DataError` where one is empty or two overlap."""
+    """Makes the three splits of a data set.
+
+    Raises `DataError` where one is empty or two overlap.
+    """
     parts = dict(zip(NAMES, (train, validation, test), strict=True))
     for name, part in parts.items():
         if not len(part):
             raise DataError(
-                f"the {name} split has no video (of {len(videos)} in all): give more data or other shares"
+                f"the {name} split has no video (of {len(videos)} in all): give more data or other"
+                " shares"
             )
     seen = torch.zeros(len(videos), dtype=torch.uint8)
     for step in (part[step] for part in parts.values() for step in steps(len(part))):
@@ -111,7 +128,9 @@ def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -
 
 
 def save_ids(splits: Splits, folder: Path) -> None:
-    """Writes `train.txt`, `validation.txt` and `test.txt`, an id a line, for `load_ids` and for other tools.
+    """Writes `train.txt`, `validation.txt` and `test.txt`, one id in each line.
+
+    `load_ids` and other tools read them.
 
     Raises `DataError` where they cannot be written.
     """
@@ -127,12 +146,16 @@ def save_ids(splits: Splits, folder: Path) -> None:
             else error.strerror or error
         )
         raise DataError(
-            f"{folder}: the lists of ids cannot be written there ({reason}); name a folder that can be made or written to"
+            f"{folder}: the lists of ids cannot be written there ({reason}); name a folder that can"
+            " be made or written to"
         ) from error
 
 
 def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
-    """Finds the videos that the lists in `folder` name; raises `DataError` for an id that no video has."""
+    """Finds the videos that the lists in `folder` name.
+
+    Raises `DataError` for an id that no video has.
+    """
     numbers = {name: number for number, name in enumerate(ids)}
     found = []
     for split in NAMES:
@@ -144,7 +167,8 @@ def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
         unknown = [each for each in wanted if each not in numbers]
         if unknown:
             raise DataError(
-                f"{path}: {len(unknown)} of its {len(wanted)} ids are no video here, {unknown[0]!r} first"
+                f"{path}: {len(unknown)} of its {len(wanted)} ids are no video here, {unknown[0]!r}"
+                " first"
             )
         found.append(torch.tensor([numbers[each] for each in wanted], dtype=torch.int64))
     return found[0], found[1], found[2]
@@ -155,7 +179,10 @@ def _hashes(ids: Sequence[str], seed: int) -> NDArray[np.uint64]:
 
 
 def _placed(hashes: NDArray[np.uint64], low: float, high: float, which: Tensor | None) -> Tensor:
-    """Returns those of the videos `which` (all, where that is None) whose hash of the id, in [0, 1), is in [low, high)."""
+    """Returns the videos of `which` whose hash of the id is in [low, high).
+
+    Hashes are in [0, 1); None for `which` takes all videos.
+    """
     count = len(hashes) if which is None else len(which)
 
     def pieces() -> Iterator[NDArray[np.int64]]:

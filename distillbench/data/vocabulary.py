@@ -15,23 +15,29 @@ _NAMES = ("display_name", "name")
 def read_vocabulary(path: Path) -> list[str]:
     """Reads the name of every class from a csv with columns `index` and `name` or `display_name`.
 
-    Letters' case does not matter; a class that has no row or no name is called by its number. Raises `DataError`.
+    Letters' case does not matter; a class that has no row or no name is called by its number.
+    Raises `DataError`.
     """
     names = _names(path)
     if names is None:
         raise DataError(
-            f"{path}: no vocabulary; it needs a column 'index' and one called 'name' or 'display_name'"
+            f"{path}: no vocabulary; it needs a column 'index' and one called 'name' or"
+            " 'display_name'"
         )
     return names
 
 
 def find_vocabulary(folders: Iterable[Path]) -> list[str] | None:
-    """Reads the only csv with class names in these folders; None if there is none, `DataError` if several."""
+    """Reads the only csv with class names in these folders.
+
+    None if there is none, `DataError` if several.
+    """
     files = sorted({path for folder in folders for path in folder.glob("*.csv")})
     found = {path: names for path in files if (names := _names(path)) is not None}
     if len(found) > 1:
         raise DataError(
-            f"several vocabularies: {', '.join(map(str, found))}; set data.vocabulary to the right one"
+            f"several vocabularies: {', '.join(map(str, found))}; set data.vocabulary to the"
+            " right one"
         )
     return next(iter(found.values()), None)
 

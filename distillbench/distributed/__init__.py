@@ -1,1 +1,1 @@
-"""Several processes that make one run together."""
+"""Several processes that train and evaluate one run together."""

@@ -1,4 +1,4 @@
-"""Dropout of a batch that several processes share: each drops from its rows what one process would."""
+"""Dropout on a shared batch: each process drops what one process would drop from its rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from distillbench.seeds import derive
 
 
 def shared_dropout(processes: Processes, share: Share) -> AbstractContextManager[Any]:
-    """Lets `torch.nn.functional.dropout`, and `nn.Dropout` with it, drop from a share what it would from the whole batch.
+    """Makes dropout draw its mask for the whole batch and apply the rows of a share.
 
-    That is so of tensors with a row for each video, the same number to each process. Of others, such as frames packed
-    without padding, rows of several videos lie among one another in an order that only the whole batch has: each process
-    then draws for itself, as often and as independently, but not what one process would have drawn. Chance from elsewhere
-    (`torch.rand`, an attention's own dropout) is not touched: it is drawn alike in every process.
+    It changes `torch.nn.functional.dropout`, which `nn.Dropout` calls, for tensors with one row
+    per video of the share.
+
+    Other tensors, such as frames packed without padding, mix the rows of several videos in an order
+    that only the whole batch has. There each process draws a mask of its own: with the same
+    probability and independently, but not the mask that one process would draw.
+
+    Other draws (`torch.rand`, the dropout inside an attention) are not changed: they are the same
+    in every process.
     """
     return nullcontext() if processes.count == 1 else _SharedDropout(share)
 
@@ -31,7 +36,7 @@ class _SharedDropout(TorchFunctionMode):
         super().__init__()
         self._share = share
         self._rows = share.computed.stop - share.computed.start
-        self._apart: torch.Generator | None = None
+        self._own_generator: torch.Generator | None = None
 
     def __torch_function__(
         self,
@@ -49,22 +54,23 @@ class _SharedDropout(TorchFunctionMode):
     ) -> Tensor:
         if not training or not 0.0 < p < 1.0:
             return functional.dropout(values, p, training, inplace)
-        kept = (
-            self._of_rows(values, p)
-            if values.dim() and len(values) == self._rows
-            else self._of_others(values, p)
-        )
-        return values.mul_(kept) if inplace else values * kept
+        has_row_per_video = values.dim() > 0 and len(values) == self._rows
+        mask = self._mask_of_share(values, p) if has_row_per_video else self._own_mask(values, p)
+        return values.mul_(mask) if inplace else values * mask
 
-    def _of_rows(self, values: Tensor, p: float) -> Tensor:
-        whole = torch.ones(
+    def _mask_of_share(self, values: Tensor, p: float) -> Tensor:
+        """Draws the whole batch's mask, scaled by 1 / (1 - p), and returns the share's rows."""
+        ones = torch.ones(
             self._share.whole, *values.shape[1:], dtype=values.dtype, device=values.device
         )
-        return functional.dropout(whole, p, True)[self._share.computed]
+        # torch's own dropout, so that it takes from the generator just what one process would.
+        return functional.dropout(ones, p, True)[self._share.computed]
 
-    def _of_others(self, values: Tensor, p: float) -> Tensor:
-        if self._apart is None:
-            self._apart = torch.Generator(values.device).manual_seed(
-                derive(torch.initial_seed(), self._share.rank)
-            )
-        return torch.empty_like(values).bernoulli_(1 - p, generator=self._apart).div_(1 - p)
+    def _own_mask(self, values: Tensor, p: float) -> Tensor:
+        """Draws a mask for this process alone, scaled by 1 / (1 - p)."""
+        if self._own_generator is None:
+            # Another generator: the default one must stay the same in all processes.
+            seed = derive(torch.initial_seed(), self._share.rank)
+            self._own_generator = torch.Generator(values.device).manual_seed(seed)
+        mask = torch.empty_like(values).bernoulli_(1 - p, generator=self._own_generator)
+        return mask.div_(1 - p)

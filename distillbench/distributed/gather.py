@@ -1,4 +1,4 @@
-"""Outputs for a whole batch, of which each process computed a share."""
+"""Gathers the outputs for a whole batch from the shares that the processes computed."""
 
 from __future__ import annotations
 
@@ -13,42 +13,61 @@ from distillbench.interfaces import NO_FRAME, Encoding, Output, Selection, State
 
 
 def gather_output(processes: Processes, own: Output, share: Share, with_states: bool) -> Output:
-    """Gathers what every process made of its rows; differentiable as `Processes.gather` says. States only if asked for."""
+    """Gathers the output for a whole batch; differentiable in the sense of `Processes.gather`.
+
+    own: the output for this process's rows.
+    with_states: whether states are gathered too; without them the result has none.
+    """
     if processes.count == 1:
         return own
-    e = own.encoding
-    floats = [e.summary, own.logits, *e.exits, *own.exits]
-    joined = processes.gather(torch.cat(floats, 1), share)
-    summary, logits, *rest = torch.split(joined, [part.shape[1] for part in floats], 1)
-    encodings, exits = rest[: len(e.exits)], rest[len(e.exits) :]
-    states = {n: _states(processes, s, share) for n, s in e.states.items()} if with_states else {}
+    encoding = own.encoding
+    # One message for all of them: each has its own latency.
+    parts = [encoding.summary, own.logits, *encoding.exits, *own.exits]
+    gathered = processes.gather(torch.cat(parts, 1), share)
+    widths = [part.shape[1] for part in parts]
+    summary, logits, *exits = torch.split(gathered, widths, 1)
+    exit_count = len(encoding.exits)
+    exit_summaries = tuple(exits[:exit_count])
+    exit_logits = tuple(exits[exit_count:])
+    states = {}
+    if with_states:
+        for layer, found in encoding.states.items():
+            states[layer] = _gather_states(processes, found, share)
+    used = None if own.used is None else processes.gather(own.used, share)
+    selection = own.selection
+    if selection is not None:
+        selection = _gather_selection(processes, selection, share)
     return replace(
         own,
-        encoding=Encoding(summary, states, tuple(encodings)),
+        encoding=Encoding(summary, states, exit_summaries),
         logits=logits,
-        exits=tuple(exits),
-        used=None if own.used is None else processes.gather(own.used, share),
-        selection=None if own.selection is None else _selection(processes, own.selection, share),
+        exits=exit_logits,
+        used=used,
+        selection=selection,
     )
 
 
-def _states(processes: Processes, own: States, share: Share) -> States:
+def _gather_states(processes: Processes, own: States, share: Share) -> States:
     values = _padded(processes, own.values, 0.0)
     times = _padded(processes, own.times, NO_FRAME)
     return States(processes.gather(values, share), processes.gather(times, share))
 
 
-def _selection(processes: Processes, own: Selection, share: Share) -> Selection:
+def _gather_selection(processes: Processes, own: Selection, share: Share) -> Selection:
     index = processes.gather(_padded(processes, own.index, NO_FRAME), share)
     weights = own.weights
-    return Selection(
-        index,
-        None if weights is None else processes.gather(_padded(processes, weights, 0.0), share),
-        None if own.log_prob is None else processes.gather(own.log_prob[:, None], share)[:, 0],
-    )
+    if weights is not None:
+        weights = processes.gather(_padded(processes, weights, 0.0), share)
+    log_prob = own.log_prob
+    if log_prob is not None:
+        # As a column: `gather` sends rows with at least one dimension of their own.
+        log_prob = processes.gather(log_prob[:, None], share)[:, 0]
+    return Selection(index, weights, log_prob)
 
 
 def _padded(processes: Processes, own: Tensor, value: float) -> Tensor:
-    """Pads the second dimension to the most that some process has."""
-    more = processes.largest(own.shape[1]) - own.shape[1]
-    return pad(own, (*(0, 0) * (own.dim() - 2), 0, more), value=value)
+    """Pads the second dimension to the size of the largest one of all processes."""
+    missing = processes.largest(own.shape[1]) - own.shape[1]
+    # `pad` takes pairs from the last dimension to the first: none for those after the second.
+    later_dimensions = (0, 0) * (own.dim() - 2)
+    return pad(own, (*later_dimensions, 0, missing), value=value)

@@ -1,7 +1,7 @@
-"""Several processes that make one run together: who they are, what each does, and how they join what they did.
+"""The processes of one run: which rows each computes, and how they exchange results.
 
-`torchrun` starts them and tells them of one another. What is done alone is done by `SINGLE`, for which every operation
-here is the identity, so that the code of a run is the same for one process and for many.
+`torchrun` starts them and sets their addresses. A run in one process uses `SINGLE`, for which every
+operation here returns its argument, so a run has the same code for one process and for many.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from distillbench.errors import ConfigError, TrainingError
 
 T = TypeVar("T")
 
-_MEETING = timedelta(minutes=5)
-_PATIENCE = timedelta(
-    hours=1
-)  # longer than one process may work alone, such as on the index of a large data set
-_GRACE = 3.0  # seconds in which the writer, or whoever failed first, may say why
-_FAILED = "distillbench failed"
+_CONNECT_TIMEOUT = timedelta(minutes=5)
+# Longer than one process may work alone, such as on the index of a large data set.
+_MESSAGE_TIMEOUT = timedelta(hours=1)
+_REPORT_SECONDS = 3.0  # how long a failed process waits for another one to report the failure
+_FAILED = "distillbench failed"  # a key in the store, counted up by each process that fails
 
 
 @dataclass(frozen=True)
 class Share:
-    """The rows of something that one of several processes answers for.
+    """The rows of a batch that one of several processes computes.
 
-    bounds: process p has the rows from `bounds[p]` up to `bounds[p + 1]`; some may have none. rank: whose share it is.
+    bounds: process p has the rows from `bounds[p]` up to `bounds[p + 1]`; some may have none.
+    rank: the process whose share it is.
     """
 
     bounds: tuple[int, ...]
@@ -45,39 +45,42 @@ class Share:
 
     @property
     def whole(self) -> int:
-        """How many rows all shares have together."""
+        """The number of rows of all shares together."""
         return self.bounds[-1]
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many rows each process has."""
+        """The number of rows of each process."""
         return tuple(stop - start for start, stop in pairwise(self.bounds))
 
     @property
     def size(self) -> int:
-        """How many rows this process has."""
+        """The number of rows of this process."""
         return self.sizes[self.rank]
 
     @property
     def own(self) -> slice:
-        """The rows that this process has."""
+        """The rows of this process."""
         return slice(self.bounds[self.rank], self.bounds[self.rank + 1])
 
     @property
     def computed(self) -> slice:
-        """The rows that this process computes: its own, or one as a stand-in where it has none.
+        """The rows that this process computes: its own, or one as a stand-in if it has none.
 
-        Without the stand-in a process would know neither the shapes of what the others send nor which weights get a
-        gradient; `gather` leaves it out, so nothing learns from it.
+        Without the stand-in a process would know neither the shapes of what the others send nor
+        which weights get a gradient. `gather` leaves the stand-in out, so nothing learns from it.
         """
         return self.own if self.size else slice(self.whole - 1, self.whole)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of one run, seen by one of them: the `rank`-th of `count`.
+    """The processes of one run, as one of them sees them.
 
-    neighbours: how many of them share this machine; local_rank: which of those this one is.
+    rank: the number of this process, from 0.
+    count: the number of processes.
+    local_rank: the number of this process among those on its machine.
+    local_world_size: the number of processes on its machine.
     """
 
     rank: int = 0
@@ -87,85 +90,94 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Tells whether this process writes files, shows what happens and decides what depends on the clock."""
+        """Whether this process writes files, reports progress and reads the clock for all."""
         return self.rank == 0
 
     def share(self, rows: int, unit: int = 1) -> Share:
-        """Shares rows out in contiguous pieces that differ by at most one `unit`, such as a batch; the writer has some."""
-        units = -(-rows // unit)
-        return Share(
-            tuple(min(rows, -(-p * units // self.count) * unit) for p in range(self.count + 1)),
-            self.rank,
-        )
+        """Divides rows into contiguous shares that differ by at most one unit.
 
-    def gather(self, mine: Tensor, share: Share) -> Tensor:
-        """Joins the rows of all processes in order; differentiable, bits unchanged.
+        rows: the number of rows; with at least one, the main process gets some.
+        unit: the number of rows that stay together, such as those of a batch.
+        """
+        units = _divided_up(rows, unit)
+        bounds = []
+        for process in range(self.count + 1):
+            units_before = _divided_up(process * units, self.count)
+            bounds.append(min(rows, units_before * unit))
+        return Share(tuple(bounds), self.rank)
 
-        Each process is expected to compute the same loss of what was gathered, and to answer for 1 / count of it: the
-        gradient of its own rows is multiplied by count, so that nothing need be sent on the way back.
+    def gather(self, own: Tensor, share: Share) -> Tensor:
+        """Concatenates the rows of all processes in order, bit by bit; differentiable.
+
+        Every process must compute the same loss of the gathered rows, and return 1 / count of it.
+        The gradient of its own rows is then multiplied by count, so the backward pass sends
+        nothing.
         """
         if self.count == 1:
-            return mine
-        joined: Tensor = _Gathered.apply(mine[: share.size], self, share)  # type: ignore[no-untyped-call]
-        return joined
+            return own
+        rows = own[: share.size]
+        gathered: Tensor = _Gather.apply(rows, self, share)  # type: ignore[no-untyped-call]
+        return gathered
 
-    def gather_uneven(self, mine: Tensor) -> Tensor:
-        """Joins the rows of all processes in order where nobody knows how many the others have; no gradient."""
+    def gather_uneven(self, own: Tensor) -> Tensor:
+        """Concatenates the rows of all processes, whose numbers need not be known; no gradient."""
         if self.count == 1:
-            return mine
-        sizes = self.sum(torch.eye(self.count, dtype=torch.int64)[self.rank] * len(mine)).tolist()
-        return _joined(mine, sizes)
+            return own
+        own_size = torch.eye(self.count, dtype=torch.int64)[self.rank] * len(own)
+        sizes = self.sum(own_size).tolist()
+        return _all_rows(own, sizes)
 
-    def sum(self, mine: Tensor) -> Tensor:
-        """Adds up what each process has, element by element; differentiable in the sense of `gather`."""
+    def sum(self, own: Tensor) -> Tensor:
+        """Adds up the processes' tensors, element by element; differentiable as `gather` is."""
         if self.count == 1:
-            return mine
-        total: Tensor = _Summed.apply(mine, self.count)  # type: ignore[no-untyped-call]
+            return own
+        total: Tensor = _Sum.apply(own, self.count)  # type: ignore[no-untyped-call]
         return total
 
-    def largest(self, mine: int) -> int:
-        """Finds the largest of the processes' numbers."""
+    def largest(self, own: int) -> int:
+        """Returns the largest of the processes' numbers."""
         if self.count == 1:
-            return mine
-        found = torch.tensor(mine)
-        with _reaching_the_others():
+            return own
+        found = torch.tensor(own)
+        with _lost_process_reported():
             dist.all_reduce(found, dist.ReduceOp.MAX)
         return int(found)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Gives every process the sum of all processes' gradients, in one message.
+        """Replaces every process's gradients by their sum over all processes, in one message.
 
-        A parameter that no process has a gradient for keeps none.
+        A parameter without a gradient in any process keeps none.
         """
         if self.count == 1:
             return
-        pieces = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        reached = torch.tensor(
-            [float(p.grad is not None) for p in parameters], device=pieces[0].device
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        # One flag per parameter, summed as well: whether some process has a gradient for it.
+        has_gradient = torch.tensor(
+            [float(p.grad is not None) for p in parameters], device=gradients[0].device
         )
-        flat = torch.cat([piece.reshape(-1) for piece in (*pieces, reached)])
-        with _reaching_the_others():
+        pieces = [*gradients, has_gradient]
+        flat = torch.cat([piece.reshape(-1) for piece in pieces])
+        with _lost_process_reported():
             dist.all_reduce(flat)
-        *sums, reached = torch.split(flat, [piece.numel() for piece in (*pieces, reached)])
-        for parameter, piece, total, anywhere in zip(
-            parameters, pieces, sums, reached, strict=True
+        *sums, flags = torch.split(flat, [piece.numel() for piece in pieces])
+        for parameter, gradient, total, flag in zip(
+            parameters, gradients, sums, flags, strict=True
         ):
-            if (
-                parameter.grad is not None or anywhere > 0
-            ):  # the flag lies on the device: looked at where it matters
-                parameter.grad = piece.copy_(total.view_as(piece))
+            # The flag is on the device: reading it waits, so it is read only if it decides.
+            if parameter.grad is not None or flag > 0:
+                parameter.grad = gradient.copy_(total.view_as(gradient))
 
-    def broadcast(self, choose: Callable[[], T]) -> T:
-        """Lets the writer choose, and returns its choice in every process."""
+    def broadcast(self, compute: Callable[[], T]) -> T:
+        """Computes a value in the main process, and returns it in every process."""
         if self.count == 1:
-            return choose()
-        choice: list[Any] = [choose() if self.is_main else None]
-        with _reaching_the_others():
-            dist.broadcast_object_list(choice, src=0, device=torch.device("cpu"))
-        return choice[0]  # type: ignore[no-any-return]
+            return compute()
+        value: list[Any] = [compute() if self.is_main else None]
+        with _lost_process_reported():
+            dist.broadcast_object_list(value, src=0, device=torch.device("cpu"))
+        return value[0]  # type: ignore[no-any-return]
 
     def main_first(self, do: Callable[[], T]) -> T:
-        """Does something in the writer, then in the others, which find what it left for them."""
+        """Does something in the main process first, so that the others find the files it wrote."""
         if self.is_main:
             done = do()
             self.broadcast(lambda: None)
@@ -175,27 +187,32 @@ class Processes:
 
 
 SINGLE = Processes()
-"""One process alone."""
+"""The only process of a run."""
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """Meets the other processes that `torchrun` started, works with them, and parts; `SINGLE` where there are none.
+    """Connects the processes that `torchrun` started, and disconnects them; else yields `SINGLE`.
 
-    Messages between CPUs go through gloo, between GPUs through nccl. Where a process fails, the others end as well; one
-    of them tells why. Raises `ConfigError` where the others cannot be met.
+    Messages between CPUs go through gloo, between GPUs through nccl. If a process fails, the others
+    end as well, and one of them reports why.
+
+    Raises `ConfigError` if the other processes cannot be reached.
     """
     if launched() == 1:
         yield SINGLE
         return
     processes = _from_environment()
     if device.type == "cuda":
-        _take_gpu(processes)
-    store = _met(processes, "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        _use_own_gpu(processes)
+    # Both backends on GPUs: what Python computes, such as a broadcast, stays on the CPU.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    store = _connected(processes, backend)
     try:
         yield processes
     except BaseException as error:
-        if not _speaks(processes, store):
+        if not _is_reporter(processes, store):
+            # An exit without a traceback: another process reports the failure.
             raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from error
         raise
     finally:
@@ -203,7 +220,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
 
 
 def launched() -> int:
-    """How many processes `torchrun` started; 1 without it."""
+    """Returns the number of processes that `torchrun` started; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
@@ -213,92 +230,102 @@ def _from_environment() -> Processes:
     if missing:
         raise ConfigError(
             [
-                f"several processes were asked for, and {', '.join(missing)} is not set; torchrun sets them all"
+                f"several processes were requested, and {', '.join(missing)} is not set; "
+                "torchrun sets them all"
             ]
         )
     return Processes(*(int(os.environ[name]) for name in names))
 
 
-def _take_gpu(processes: Processes) -> None:
+def _use_own_gpu(processes: Processes) -> None:
     found = torch.cuda.device_count()
     if processes.local_world_size > found:
         raise ConfigError(
             [
-                f"{processes.local_world_size} processes need a GPU each, and this machine has {found}; "
+                f"{processes.local_world_size} processes need a GPU each, "
+                f"and this machine has {found}; "
                 f"--nproc-per-node {found} uses them all, --device cpu none"
             ]
         )
     torch.cuda.set_device(processes.local_rank)
 
 
-def _met(processes: Processes, backend: str) -> Store:
+def _connected(processes: Processes, backend: str) -> Store:
+    """Waits for all processes, and returns the store of short messages that they share."""
     try:
-        store: Store = next(rendezvous("env://", timeout=_MEETING))[0]
+        store: Store = next(rendezvous("env://", timeout=_CONNECT_TIMEOUT))[0]
+        # Waited for here, with the short timeout: the process group waits with the long one.
         store.set(f"arrived {processes.rank}", "")
-        store.wait([f"arrived {rank}" for rank in range(processes.count)], _MEETING)
+        store.wait([f"arrived {rank}" for rank in range(processes.count)], _CONNECT_TIMEOUT)
         dist.init_process_group(
             backend,
             store=PrefixStore("distillbench", store),
             rank=processes.rank,
             world_size=processes.count,
-            timeout=_PATIENCE,
+            timeout=_MESSAGE_TIMEOUT,
         )
-    except (
-        RuntimeError,
-        ValueError,
-    ) as error:  # torch's own errors of stores and connections are RuntimeErrors
+    except (RuntimeError, ValueError) as error:  # torch's connection errors are RuntimeErrors
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise ConfigError(
             [
-                f"process {processes.rank} of {processes.count} did not meet the others at {os.environ['MASTER_ADDR']}:"
-                f"{os.environ['MASTER_PORT']} within {_MEETING.seconds // 60} minutes: {str(error).splitlines()[0]}"
+                f"process {processes.rank} of {processes.count} could not reach the others at "
+                f"{address} within {_CONNECT_TIMEOUT.seconds // 60} minutes: "
+                f"{str(error).splitlines()[0]}"
             ]
         ) from error
     return store
 
 
-def _speaks(processes: Processes, store: Store) -> bool:
-    """Tells whether this process, which failed, is the one to say so: the writer if it fails too, else the first."""
+def _is_reporter(processes: Processes, store: Store) -> bool:
+    """Tells whether this process, which failed, is the one to report it.
+
+    That is the main process if it fails too, otherwise the first one that fails.
+    """
     try:
         if not processes.is_main:
-            until = time.monotonic() + _GRACE
-            while time.monotonic() < until and not store.check([_FAILED]):
+            deadline = time.monotonic() + _REPORT_SECONDS
+            while time.monotonic() < deadline and not store.check([_FAILED]):
                 time.sleep(0.05)
+        # Adding is atomic: the first process to do it gets 1.
         return bool(store.add(_FAILED, 1) == 1)
-    except RuntimeError:  # the store went with the process that held it
+    except RuntimeError:  # the store ended with the process that held it
         return processes.is_main
 
 
 @contextmanager
-def _reaching_the_others() -> Iterator[None]:
+def _lost_process_reported() -> Iterator[None]:
+    """Turns an error of torch's communication into a `TrainingError`."""
     try:
         yield
     except RuntimeError as error:
         raise TrainingError(
-            "another process of this run ended or cannot be reached; the same command goes on from the last checkpoint"
+            "another process of this run ended or cannot be reached; "
+            "the same command resumes from the last checkpoint"
         ) from error
 
 
-class _Gathered(torch.autograd.Function):
+class _Gather(torch.autograd.Function):
     """(own rows, processes, share) -> all rows."""
 
     @staticmethod
-    def forward(ctx: Any, mine: Tensor, processes: Processes, share: Share) -> Tensor:
-        ctx.own, ctx.count = share.own, processes.count
-        return _joined(mine, share.sizes)
+    def forward(ctx: Any, own: Tensor, processes: Processes, share: Share) -> Tensor:
+        ctx.own = share.own
+        ctx.count = processes.count
+        return _all_rows(own, share.sizes)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return gradient[ctx.own] * ctx.count, None, None
 
 
-class _Summed(torch.autograd.Function):
+class _Sum(torch.autograd.Function):
     """(own addend, count) -> sum."""
 
     @staticmethod
-    def forward(ctx: Any, mine: Tensor, count: int) -> Tensor:
+    def forward(ctx: Any, own: Tensor, count: int) -> Tensor:
         ctx.count = count
-        total = mine.clone()
-        with _reaching_the_others():
+        total = own.clone()  # `all_reduce` overwrites it
+        with _lost_process_reported():
             dist.all_reduce(total)
         return total
 
@@ -307,15 +334,22 @@ class _Summed(torch.autograd.Function):
         return gradient * ctx.count, None
 
 
-def _joined(mine: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Sends rows as bytes, for which every type is alike, padded to the most that a process has."""
+def _all_rows(own: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Concatenates the rows of all processes, which have `sizes` rows each."""
     if not any(sizes):
-        return mine
-    rows = mine.new_zeros(max(sizes), *mine.shape[1:])
-    rows[: len(mine)] = mine
-    sent = rows.view(len(rows), -1).view(torch.uint8)
+        return own
+    # `all_gather` takes equal sizes: each process pads its rows to the largest number.
+    padded = own.new_zeros(max(sizes), *own.shape[1:])
+    padded[: len(own)] = own
+    # As bytes: gloo and nccl do not send every dtype.
+    sent = padded.view(len(padded), -1).view(torch.uint8)
     received = sent.new_empty(len(sizes), *sent.shape)
-    with _reaching_the_others():
+    with _lost_process_reported():
         dist.all_gather(list(received), sent)
-    kept = torch.cat([part[:size] for part, size in zip(received, sizes, strict=True)])
-    return kept.view(mine.dtype).view(-1, *mine.shape[1:])
+    rows = torch.cat([part[:size] for part, size in zip(received, sizes, strict=True)])
+    return rows.view(own.dtype).view(-1, *own.shape[1:])
+
+
+def _divided_up(number: int, by: int) -> int:
+    """Divides and rounds up."""
+    return -(-number // by)

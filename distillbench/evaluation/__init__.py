@@ -1,1 +1,4 @@
-"""What a trained student is worth, and what it costs: ranking metrics, multiply-accumulates, latency."""
+"""What a trained student is worth, and what it costs.
+
+Ranking metrics, multiply-accumulates, latency.
+"""

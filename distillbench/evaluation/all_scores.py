@@ -12,13 +12,16 @@ from distillbench.distributed.processes import Processes
 from distillbench.interfaces import Labels
 from distillbench.metrics.score_buffer import ScoreBuffer
 
-_MEMORY = 2 << 30  # bytes of scores that are held before the rest goes to a temporary file
+_MEMORY = 2 << 30  # bytes of scores in memory before the rest goes to a temporary file
 _BLOCK_NUMBERS = 1 << 25  # scores in a block of a walk: 128 MiB
 _SENT_NUMBERS = 1 << 22  # scores in a message between processes: 16 MiB
 
 
 class AllScores:
-    """Keeps scores in the order of the videos; `batches` walks them, with the labels beside them."""
+    """Keeps scores in the order of the videos.
+
+    `batches` walks them, with the labels beside them.
+    """
 
     def __init__(self, labels: Labels) -> None:
         """labels: of all videos of the split."""

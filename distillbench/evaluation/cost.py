@@ -1,4 +1,7 @@
-"""What one video costs a network: multiply-accumulates, frames and bytes read, parameters, memory."""
+"""What one video costs a network.
+
+Multiply-accumulates, frames and bytes read, parameters, memory.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,12 @@ from distillbench.networks import Model, columns_of, encoded_up_to, evaluating
 class Cost:
     """The cost of one video of `frames` frames, the most that a video of the split is shown by.
 
-    selector_macs, encoder_macs, head_macs: multiply-accumulates of matrix products and convolutions; None where they
-    cannot be counted, and `uncounted` says why. published_macs: by the encoder's own paper's convention, or None.
-    parameters: of encoder and head. peak_memory: bytes of weights and of the most activations alive at once, for
-    `memory_batch` videos.
+    selector_macs, encoder_macs, head_macs: multiply-accumulates of matrix products and
+    convolutions; None where they cannot be counted, for the reason in `uncounted`.
+    published_macs: by the encoder's own paper's convention, or None.
+    parameters: of encoder and head.
+    peak_memory: bytes of weights and of the most activations alive at once, for `memory_batch`
+    videos.
     """
 
     frames: int
@@ -92,7 +97,9 @@ def cost_of(
 def count_macs(
     model: Model, width: int, frames: int, slots: int, exits: Sequence[ExitShare] = ()
 ) -> tuple[int | None, int | None, str]:
-    """Counts (encoder, head) where the counter is exact: on the CPU it sees nothing of a fused LSTM.
+    """Counts (encoder, head) where the counter is exact.
+
+    On the CPU it sees nothing of a fused LSTM.
 
     exits: where videos stop; the mean over them, the head being computed at every exit on the way.
     """
@@ -117,7 +124,10 @@ def count_macs(
 def _macs_of_selector(
     model: Model, videos: Videos, frames: int, slots: int
 ) -> tuple[int | None, str]:
-    """Counts what a learned selector computes to choose among so many frames; 0 where there is none."""
+    """Counts what a learned selector computes to choose among so many frames.
+
+    0 where there is none.
+    """
     if model.selector is None:
         return 0, ""
     columns = columns_of(videos.features, model.selector.reads)
@@ -143,7 +153,7 @@ def _uncountable(error: Exception) -> str:
 def peak_memory(
     model: Model, videos: Videos, view: Measured, device: torch.device, batch: int
 ) -> int:
-    """Measures bytes of weights plus the most bytes of tensors alive at once while a batch is classified."""
+    """Measures bytes of weights plus the most bytes of tensors alive in a forward pass."""
     which = torch.arange(batch)
     clips = clips_at(videos, which, view.index(videos, which, 0), view.slots)
     weights = weight_bytes(model)
@@ -161,7 +171,7 @@ def peak_memory(
 
 
 class _AliveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the bytes of every storage that operations make, and the most that were alive at once."""
+    """Follows the bytes of every storage, and the most that were alive at once."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -25,10 +25,10 @@ class Evaluation:
     """How a network did on a split.
 
     metrics: by name; None for one that is not defined or that failed.
-    frames_read, bytes_read: mean a video, what the selector scanned included. used: (V,) frames that each video took,
-    of a network that may stop early. reading, model, metric: seconds of the
-    whole split, one after the other; reading is the time that was waited for. Where several processes share the split,
-    seconds are this process's own.
+    frames_read, bytes_read: mean a video, what the selector scanned included.
+    used: (V,) frames that each video took, of a network that may stop early.
+    reading, model, metric: seconds of the whole split, one after the other; reading is the time
+    that was waited for. Where several processes share the split, seconds are this process's own.
     """
 
     metrics: Mapping[str, float | None]
@@ -55,12 +55,13 @@ def evaluate(
 ) -> Evaluation:
     """Scores every video of a split in order; the network is then in the mode that it was in.
 
-    processes: those that share the split, whole batches each, so that every score has the bits that it has in one
-        process; each returns what all of them found.
-    names: the metrics that are computed; where some need every score, all are kept, in memory or in a temporary file.
-    say: is told of a metric that fails, which is None.
+    processes: those that share the split, whole batches each, so that every score has the bits that
+        it has in one process; each returns what all of them found.
+    names: the metrics that are computed; where some need every score, all are kept, in memory or in
+    a temporary file.
+    warn: is called with a message about a metric that fails, which is None.
 
-    Raises `TrainingError` where a score is no number, `DataError` where no video has a label.
+    Raises `TrainingError` where a score is not a number, `DataError` where no video has a label.
     """
     kept = TopK(videos.labels.count)
     every = AllScores(videos.labels) if metrics.need_all_scores(names) else None
@@ -86,7 +87,8 @@ def evaluate(
             used += [] if output.used is None else [output.used]
             if not bool(torch.isfinite(logits).all()):
                 raise TrainingError(
-                    "a score of the network is no finite number; nothing was recorded of this evaluation"
+                    "a score of the network is not a finite number; nothing was recorded of this"
+                    " evaluation"
                 )
             began = time.perf_counter()
             kept.update(logits, batch.labels)
@@ -124,9 +126,9 @@ def _consumed(
 ) -> tuple[int, int]:
     """Counts the frames of a batch that were consumed, and the numbers of the features in them.
 
-    shown: (B,) frames read for each video. A network that stops early consumes what it looked at. A learned
-    selector pays for its candidates, of which it may read some features alone; the encoder for the rest
-    of what it looked at.
+    shown: (B,) frames read for each video. A network that stops early consumes what it looked at. A
+    learned selector pays for its candidates, of which it may read some features alone; the encoder
+    for the rest of what it looked at.
     """
     if output.selection is None:
         each = shown if output.used is None else shown - clips.lengths + output.used

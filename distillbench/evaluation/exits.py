@@ -10,7 +10,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ExitShare:
-    """One exit of a network. number: which, from 0. frames: that it takes. share: of the videos that stop there."""
+    """One exit of a network.
+
+    number: which, from 0.
+    frames: that it takes.
+    share: of the videos that stop there.
+    """
 
     number: int
     frames: int
@@ -20,8 +25,9 @@ class ExitShare:
 def shares(used: Tensor | None, exits: Sequence[int]) -> list[ExitShare]:
     """Counts where videos stopped: those exits that some video took.
 
-    used: (V,) frames of each video; None for a network that has no exits. exits: after how many frames
-    it may stop, the end included; a video that ended before one stopped there.
+    used: (V,) frames of each video; None for a network that has no exits.
+    exits: after how many frames it may stop, the end included; a video that ended before one
+    stopped there.
     """
     if used is None or not len(used):
         return []

@@ -20,10 +20,11 @@ _TOP = 20
 class Fidelity:
     """Agreement of student and teacher on one split.
 
-    top_1: share of videos whose best class is the same. top_20: mean share of the 20 best classes (or of half the
-    classes, where that is fewer) that both name. kl: mean over videos of the sum over classes of the Bernoulli
-    KL(teacher || student), in nats. cka: linear centred kernel alignment of the encodings (Kornblith et al. 2019), 1
-    where they agree up to rotation and scale; None where one of them is constant.
+    top_1: share of videos whose best class is the same. top_20: mean share of the 20 best classes
+    (or of half the classes, where that is fewer) that both name.
+    kl: mean over videos of the sum over classes of the Bernoulli KL(teacher || student), in nats.
+    cka: linear centred kernel alignment of the encodings (Kornblith et al. 2019), 1 where they
+    agree up to rotation and scale; None where one of them is constant.
     """
 
     top_1: float
@@ -67,7 +68,10 @@ def fidelity(
 
 
 def agreement(teacher: Tensor, student: Tensor) -> Tensor:
-    """Compares logits (B, C): each video's top-1 agreement, top-20 overlap and KL, (3, B) float64."""
+    """Compares logits (B, C).
+
+    Each video's top-1 agreement, top-20 overlap and KL, (3, B) float64.
+    """
     teacher, student = teacher.double(), student.double()
     count = min(_TOP, max(1, teacher.shape[1] // 2))
     chosen = [
@@ -80,7 +84,7 @@ def agreement(teacher: Tensor, student: Tensor) -> Tensor:
 
 
 class Alignment:
-    """Linear CKA of two sets of encodings, batch by batch, in memory that does not grow with their number."""
+    """Linear CKA of two sets of encodings, batch by batch, in constant memory."""
 
     def __init__(self) -> None:
         self._products: dict[str, Tensor] = {}

@@ -1,4 +1,7 @@
-"""How long one network takes alone: selection, dequantisation, encoder and head, without reading and without a teacher."""
+"""How long one network takes alone.
+
+Selection, dequantisation, encoder and head, without reading and without a teacher.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,9 @@ _BUSY = 1.5
 class Latency:
     """Seconds a batch of so many videos takes: the median and the 95th percentile of `runs` runs.
 
-    rounds: how often that was measured; the steadiest round is kept. load: programs that were running or waiting for
-    each core, averaged over the last minute; None where the system does not say.
+    rounds: how often that was measured; the steadiest round is kept.
+    load: programs that were running or waiting for each core, averaged over the last minute; None
+    where the system does not tell.
     """
 
     batch: int
@@ -54,10 +58,11 @@ def measure(
 ) -> Latency:
     """Times the network on the first `batch` videos of a split, repeated where the split has fewer.
 
-    A round whose 95th percentile is far above its median was disturbed and is measured again, up to three times.
+    A round whose 95th percentile is far above its median was disturbed and is measured again, up to
+    three times.
 
-    exits: where videos stop; each exit is timed, as a network takes that goes on from exit to exit, and
-    the mean over the videos is returned.
+    exits: where videos stop; each exit is timed, as a network takes that goes on from exit to exit,
+    and the mean over the videos is returned.
     """
     which = torch.arange(batch) % len(videos)
     clips = clips_at(videos, which, view.index(videos, which, 0), view.slots)
@@ -78,7 +83,7 @@ def measure(
 def _timed(
     run: Callable[[], Tensor], videos: Videos, view: Measured, which: Tensor
 ) -> tuple[float, float, int, int]:
-    """Returns median and 95th percentile in seconds, of how many runs, and after how many rounds."""
+    """Returns the median and 95th percentile in seconds, and the numbers of runs and rounds."""
 
     def once() -> float:
         began = time.perf_counter()

@@ -15,7 +15,7 @@ OURS = "distillbench"
 
 
 def _silent(_: str) -> None:
-    """Says nothing."""
+    """Ignores a message."""
 
 
 class MetricSet:
@@ -60,7 +60,7 @@ class MetricSet:
     def compute(
         self, names: Iterable[str], predictions: Predictions, warn: Warn = _silent
     ) -> dict[str, float | None]:
-        """Computes these metrics; one that fails is None, and `say` is told why, once."""
+        """Computes these metrics; one that fails is None, and `warn` is called once with why."""
         return {name: self._computed(name, predictions, warn) for name in names}
 
     def _computed(self, name: str, predictions: Predictions, warn: Warn) -> float | None:
@@ -72,13 +72,16 @@ class MetricSet:
         except DistillbenchError as error:
             if name not in self._failed:
                 self._failed.add(name)
-                told = str(error)
-                warn(told if component.title in told else f"{component.title} failed: {told}")
+                text = str(error)
+                warn(text if component.title in text else f"{component.title} failed: {text}")
             return None
         return value if value is not None and math.isfinite(value) else None
 
     def worth(self, metrics: Mapping[str, float | None]) -> float:
-        """Returns the first metric as a number that is the higher the better; -inf where it is None."""
+        """Returns the first metric as a number that is the higher the better.
+
+        -inf where it is None.
+        """
         value = metrics[self.judged_by[0]]
         if value is None:
             return -math.inf
@@ -101,8 +104,8 @@ def metrics_of(data: Component, registry: Registry) -> MetricSet:
     named = tuple(cls.metrics)
     for name in named:
         if registry.find("metric", name) is None:
-            told = registry.missing("metric", name)
-            raise ConfigError([f"{data.title} is judged by the metric '{name}', and {told}"])
+            text = registry.missing("metric", name)
+            raise ConfigError([f"{data.title} is judged by the metric '{name}', and {text}"])
         if name not in valid:
             raise ConfigError(
                 [f"{data.title} has {kind} labels, and its metric '{name}' is not for these"]
@@ -137,13 +140,16 @@ def default_names(kind: LabelKind, registry: Registry) -> tuple[str, ...]:
 
 
 def installed_metrics(registry: Registry) -> dict[str, Metric]:
-    """Builds every installed metric with its knobs' defaults; one that cannot be built is left out."""
+    """Builds every installed metric with its knobs' defaults.
+
+    One that cannot be built is left out.
+    """
     built: dict[str, Metric] = {}
     for component in registry:
         if component.kind == "metric":
             try:
                 with component.guarded():
                     built[component.name] = component.cls()
-            except DistillbenchError:  # what it says is told where it is asked to compute
+            except DistillbenchError:  # its error is reported where it is to compute
                 continue
     return built

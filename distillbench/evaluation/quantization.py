@@ -1,4 +1,7 @@
-"""A network for inference in 8 bits: weights quantised once, for each output apart, activations at every product."""
+"""A network for inference in 8 bits.
+
+Weights quantised once, for each output apart, activations at every product.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,13 @@ from distillbench.networks import Model
 
 
 def quantized(model: Model) -> Model:
-    """Copies a network to the CPU with every `nn.Linear`, `nn.LSTM` and `nn.GRU` dynamically quantised to int8.
+    """Copies a network to the CPU, dynamically quantized to int8.
 
-    A module with products of its own takes part if it offers `with_linears() -> nn.Module`, an equal module for
-    inference whose products are `nn.Linear`s. All else stays as it is. Raises `NotApplicableError` where there is
-    nothing to quantise.
+    Every `nn.Linear`, `nn.LSTM` and `nn.GRU` is quantized.
+
+    A module with products of its own takes part if it offers `with_linears() -> nn.Module`, an
+    equal module for inference whose products are `nn.Linear`s. All else stays as it is. Raises
+    `NotApplicableError` where there is nothing to quantize.
     """
     made = copy.deepcopy(model).to("cpu").eval()
     made.precision = "fp32"
@@ -36,14 +41,15 @@ def quantized(model: Model) -> Model:
     if not any(isinstance(module, _QUANTIZED) for module in made.modules()):
         raise NotApplicableError(
             [
-                "the network has no nn.Linear, nn.LSTM or nn.GRU, and no module with with_linears(): nothing to quantise"
+                "the network has no nn.Linear, nn.LSTM or nn.GRU, and no module with"
+                " with_linears(): nothing to quantise"
             ]
         )
     return made
 
 
 def weight_bytes(model: nn.Module) -> int:
-    """Counts the bytes of a network's weights, quantised ones included."""
+    """Counts the bytes of a network's weights, quantized ones included."""
     plain = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
     packed: list[Any] = [module for module in model.modules() if isinstance(module, _QUANTIZED)]
     return plain + sum(_packed_bytes(module) for module in packed)

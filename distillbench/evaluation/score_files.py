@@ -24,7 +24,7 @@ _BATCH = 1024
 
 @dataclass(frozen=True)
 class Scored:
-    """What was found: each metric's title and value, None where some scores are missing, and counts."""
+    """Each metric's title and value, None where scores are missing, and counts."""
 
     metrics: Mapping[str, tuple[str, float | None]]
     counts: Mapping[str, int]
@@ -41,8 +41,9 @@ def score_files(
     """Computes every installed metric of anyone's predictions; the formats are those of `tables`.
 
     kind: of the labels; where it is not named, single-label if every video has exactly one label. A
-    metric that needs every score is None where a video lacks one for some class, as in files of each
-    video's best, and one that fails, which `say` is told. A file of pairs does not say how many
+    metric that needs every score is None where a video lacks one for some class, as in files of
+    each video's best, and one that fails, which `warn` reports. A file of pairs does not tell how
+    many
     classes there are: the highest number in either file is then taken for the last.
 
     Raises DataError where a file cannot be used, or the two are not of the same videos and classes.
@@ -79,11 +80,12 @@ def _matched(scored: Table, labelled: Table) -> NDArray[np.int64]:
     return np.array([rows[name] for name in labelled.ids], dtype=np.int64)
 
 
-def _refuse(missing: Sequence[str], asked: Table, searched: Table) -> None:
+def _refuse(missing: Sequence[str], requested: Table, searched: Table) -> None:
     if missing:
         raise DataError(
-            f"{searched.path}: {len(missing)} of the {len(asked.ids)} videos of {asked.path} are not there, "
-            f"the first of them '{missing[0]}'; both files must name the same videos"
+            f"{searched.path}: {len(missing)} of the {len(requested.ids)} videos of"
+            f" {requested.path} are not there, the first of them '{missing[0]}';"
+            " both files must name the same videos"
         )
 
 
@@ -91,15 +93,16 @@ def _classes(scored: Table, labelled: Table) -> int:
     """Returns C, as a file states it or else as the highest class number shows it."""
     if scored.width is not None and labelled.width is not None and scored.width != labelled.width:
         raise DataError(
-            f"{scored.path} has {scored.width} classes and {labelled.path} has {labelled.width}; they must be the same"
+            f"{scored.path} has {scored.width} classes and {labelled.path} has {labelled.width};"
+            " they must be the same"
         )
     stated = scored.width or labelled.width
     for table in (scored, labelled):
         if stated is not None and int(table.classes.max(initial=0)) >= stated:
             place = np.flatnonzero(table.classes >= stated)[0]
             raise DataError(
-                f"{table.path}: video '{table.ids[table.rows[place]]}' has the class {table.classes[place]}; "
-                f"there are {stated} classes, numbered from 0"
+                f"{table.path}: video '{table.ids[table.rows[place]]}' has the class"
+                f" {table.classes[place]}; there are {stated} classes, numbered from 0"
             )
     return stated or 1 + max(int(table.classes.max(initial=0)) for table in (scored, labelled))
 

@@ -1,11 +1,10 @@
 """Reads anyone's predictions and labels.
 
-| suffix | predictions | labels |
-|---|---|---|
-| `.parquet`, a pair a row | `id`, `class`, `score` | `id`, `class` |
-| `.parquet`, a video a row | `id`, `scores` (a list: every class in order) | `id`, `labels` (a list of class numbers) |
-| `.npz` | `ids` (V,), `scores` (V, C) | `ids` (V,), `labels` (V, C) of 0 and 1 |
-| `.csv` | `VideoId`, `LabelConfidencePairs` (Kaggle: `class score ...`) | `VideoId`, `Labels` (`class ...`) |
+| suffix | predictions | labels | |---|---|---| | `.parquet`, a pair a row | `id`, `class`, `score`
+| `id`, `class` | | `.parquet`, a video a row | `id`, `scores` (a list: every class in order) |
+`id`, `labels` (a list of class numbers) | | `.npz` | `ids` (V,), `scores` (V, C) | `ids` (V,),
+`labels` (V, C) of 0 and 1 | | `.csv` | `VideoId`, `LabelConfidencePairs` (Kaggle: `class score
+...`) | `VideoId`, `Labels` (`class ...`) |
 
 In the form of a pair a row, a null class names a video without any. Classes are numbers from 0.
 """
@@ -36,10 +35,13 @@ _CELLS: dict[Kind, str] = {"predictions": "LabelConfidencePairs", "labels": "Lab
 
 @dataclass(frozen=True)
 class Table:
-    """What a file says of V videos, as N pairs of a video and a class or as a whole matrix.
+    """The scores of V videos in a file, as N pairs of video and class or as a whole matrix.
 
-    ids: (V) unique. rows, classes: (N,) int64. scores: (N,) float32, ones for labels. matrix: (V, C) float32, or None;
-    there are no pairs where it is given. width: C, or None where the file does not say.
+    ids: (V) unique.
+    rows, classes: (N,) int64.
+    scores: (N,) float32, ones for labels.
+    matrix: (V, C) float32, or None; there are no pairs where it is given.
+    width: C, or None where the file does not tell.
     """
 
     path: Path
@@ -54,8 +56,9 @@ class Table:
 def read_table(path: Path, kind: Kind) -> Table:
     """Reads a file by its suffix.
 
-    Raises DataError where it is missing, damaged, of an unknown suffix or without a column that it needs, and where an
-    id or a pair is there twice, a class is no number from 0, or a score is not a number.
+    Raises DataError where it is missing, damaged, of an unknown suffix or without a column that it
+    needs, and where an id or a pair is there twice, a class is not a number from 0, or a score is
+    not a number.
     """
     readers: dict[str, Callable[[Path, Kind], Table]] = {
         ".parquet": _parquet,
@@ -80,7 +83,8 @@ def _check(table: Table) -> None:
     if len(seen) < len(table.ids):
         twice = seen[counts > 1]
         raise DataError(
-            f"{table.path}: {len(twice)} ids are there more than once, the first of them '{twice[0]}'"
+            f"{table.path}: {len(twice)} ids are there more than once, the first of them"
+            f" '{twice[0]}'"
         )
     nan = np.flatnonzero(np.isnan(table.scores))
     bad_row = int(table.rows[nan[0]]) if len(nan) else None
@@ -95,15 +99,16 @@ def _check(table: Table) -> None:
     if len(negative):
         place = negative[0]
         raise DataError(
-            f"{table.path}: video '{table.ids[table.rows[place]]}' has the class {table.classes[place]}; "
-            "classes are numbered from 0"
+            f"{table.path}: video '{table.ids[table.rows[place]]}' has the class"
+            f" {table.classes[place]}; classes are numbered from 0"
         )
     order = np.lexsort((table.classes, table.rows))
     same = (np.diff(table.rows[order]) == 0) & (np.diff(table.classes[order]) == 0)
     if same.any():
         place = order[np.flatnonzero(same)[0]]
         raise DataError(
-            f"{table.path}: video '{table.ids[table.rows[place]]}' has the class {table.classes[place]} more than once"
+            f"{table.path}: video '{table.ids[table.rows[place]]}' has the class"
+            f" {table.classes[place]} more than once"
         )
 
 
@@ -130,7 +135,8 @@ def _matrix(path: Path, ids: Sequence[str], scores: NDArray[Any]) -> Table:
     return Table(path, ids, nothing, nothing, np.empty(0, np.float32), matrix, matrix.shape[1])
 
 
-# ------------------------------------------------------------------------------------------------------------- npz
+# --------------------------------------------------------------------------------
+# npz
 
 
 def _npz(path: Path, kind: Kind) -> Table:
@@ -164,7 +170,8 @@ def _require(path: Path, found: Sequence[str], wanted: Sequence[str], what: str)
         )
 
 
-# ------------------------------------------------------------------------------------------------------------- csv
+# --------------------------------------------------------------------------------
+# csv
 
 
 def _csv(path: Path, kind: Kind) -> Table:
@@ -174,7 +181,8 @@ def _csv(path: Path, kind: Kind) -> Table:
         words = cell.split()
         if kind == "predictions" and len(words) % 2:
             raise DataError(
-                f"{path}: line {line}: '{name}' has a class without a score; give pairs: class score ..."
+                f"{path}: line {line}: '{name}' has a class without a score; give pairs: class"
+                " score ..."
             )
         ids.append(name)
         cells.append(words)
@@ -211,11 +219,12 @@ def _numbers(
                     np.array(word).astype(dtype)
                 except ValueError as error:
                     what = "class number" if dtype is np.int64 else "score"
-                    raise DataError(f"{path}: video '{name}': '{word}' is no {what}") from error
+                    raise DataError(f"{path}: video '{name}': '{word}' is not a {what}") from error
         raise
 
 
-# --------------------------------------------------------------------------------------------------------- parquet
+# --------------------------------------------------------------------------------
+# parquet
 
 
 def _parquet(path: Path, kind: Kind) -> Table:

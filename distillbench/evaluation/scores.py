@@ -19,7 +19,9 @@ from distillbench.networks import Model
 class Scores:
     """Every class's score of V videos.
 
-    ids: (V) strings. values: (V, C) float32, the probability of each class. class_names: C names, or None.
+    ids: (V) strings.
+    values: (V, C) float32, the probability of each class.
+    class_names: C names, or None.
     """
 
     ids: tuple[str, ...]
@@ -41,7 +43,7 @@ def logits_of(
     device: torch.device,
     most: int | None = None,
 ) -> Iterator[tuple[Clips, Tensor]]:
-    """Yields what the network sees of the videos, as it is stored, and its logits (B, C) on the CPU.
+    """Yields the clips of the videos in stored form, and the logits (B, C) on the CPU.
 
     most: how many videos, the first ones; all where it is None.
     """

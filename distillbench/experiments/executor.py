@@ -34,7 +34,10 @@ def executor(
     specs: Sequence[RunSpec],
     device: str,
 ) -> CheckedExecutor:
-    """Builds the executor of that name for runs to come; raises `ConfigError` where it or a knob is not there."""
+    """Builds the executor of that name for runs to come.
+
+    Raises `ConfigError` where it or a knob is not there.
+    """
     component = registry.find("executor", name)
     if component is None:
         raise ConfigError([registry.missing("executor", name)])
@@ -47,7 +50,7 @@ def executor(
 
 
 def usual_executor(registry: Registry) -> str:
-    """Returns the executor for runs of which nobody says where they are to be made."""
+    """Returns the default executor."""
     for component in registry:
         if issubclass(component.cls, Executor) and component.cls.is_default:
             return component.name
@@ -57,8 +60,8 @@ def usual_executor(registry: Registry) -> str:
 class CheckedExecutor:
     """An executor whose every word is checked: no run gets lost, whatever it does.
 
-    Raises `PluginError`, which names it, where it raises something, gives what is no event, or reports a run that it
-    does not have. A run that it silently has no longer is `Lost`.
+    Raises `PluginError`, which names it, where it raises something, gives what is not an event, or
+    reports a run that it does not have. A run that it silently has no longer is `Lost`.
     """
 
     def __init__(self, component: Component, made: Executor) -> None:
@@ -77,7 +80,7 @@ class CheckedExecutor:
             found = self._executor.free
             if type(found) is not int:
                 raise PluginError(
-                    f"{self._component.title}: free is {quoted(found)}; it is a whole number"
+                    f"{self._component.title}: free is {quoted(found)}; it is an integer"
                 )
         return found
 
@@ -115,7 +118,10 @@ class CheckedExecutor:
         return event
 
     def _forgotten(self) -> Iterator[RunEvent]:
-        """Ends the runs that the executor does not have any more, though it never reported their end."""
+        """Reports as lost the runs that the executor no longer has.
+
+        It never reported their end.
+        """
         with self._component.guarded():
             known = set(self._executor.running)
         for key in sorted(self._running - known):
@@ -128,6 +134,9 @@ class CheckedExecutor:
             self._executor.shutdown()
 
     def abandon(self) -> None:
-        """Ends whatever is being made on the way out of an error, which is not to be hidden by another."""
+        """Ends the runs that are going on, on the way out of an error.
+
+        A second error must not hide the first.
+        """
         with suppress(PluginError):
             self.shutdown()

@@ -1,4 +1,7 @@
-"""From a stored run to a file that serves without us: written, read back and compared before it is kept."""
+"""From a stored run to a file that serves without us.
+
+Written, read back and compared before it is kept.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _VIDEOS, _BATCH = 256, 96
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was kept. difference: the largest of any logit, on so many test videos."""
+    """A file that was kept.
+
+    difference: the largest of any logit, on so many test videos.
+    """
 
     path: Path
     difference: float
@@ -49,10 +55,11 @@ def export(
     knobs: Mapping[str, object] | None = None,
     tolerance: float = TOLERANCE,
 ) -> Exported:
-    """Exports a run's network, reads the file back and keeps it only if its logits are the network's.
+    """Exports a run's network, and keeps the file only if it gives the network's logits.
 
-    Raises `ConfigError` where something cannot be as requested, `ResultError` where the file cannot be written or does
-    not agree, `PluginError` where the exporter fails; nothing is left then, and what was there stays.
+    Raises `ConfigError` where something cannot be as requested, `ResultError` where the file cannot
+    be written or does not agree, `PluginError` where the exporter fails; nothing is left then, and
+    what was there stays.
     """
     choice = _chosen(result, registry, name, path, knobs or {}, tolerance)
     exporter: Exporter = choice.build()
@@ -71,8 +78,9 @@ def export(
         differences.append(_compare(component, exporter, draft, expected))
         if not differences[0] <= tolerance:
             raise ResultError(
-                f"what {component.title} wrote does not agree with run {result.id}: its logits differ by up to "
-                f"{differences[0]:.3g}, and {tolerance:g} is allowed; '{path}' was not written"
+                f"what {component.title} wrote does not agree with run {result.id}: its logits"
+                f" differ by up to {differences[0]:.3g}, and {tolerance:g} is allowed; '{path}' was"
+                " not written"
             )
 
     write_atomically(path, write)
@@ -101,7 +109,7 @@ def _chosen(
         problems.append(f"--out: there is no folder '{path.parent}'; make it first")
     if not 0 <= tolerance < float("inf"):
         problems.append(f"--tolerance takes a number of at least 0; found {tolerance:g}")
-    source = result.content.get("quantized_from")
+    source = result.record.quantized_from
     if source:
         problems.append(f"run {result.id} is in 8 bits and was never trained so; export {source}")
     if problems:
@@ -138,7 +146,8 @@ def _compare(
             if not isinstance(again, Tensor) or again.shape != logits.shape:
                 shape = tuple(again.shape) if isinstance(again, Tensor) else quoted(again)
                 raise PluginError(
-                    f"what {component.title} loads makes {shape} of clips; logits {tuple(logits.shape)} were expected"
+                    f"what {component.title} loads makes {shape} of clips; logits"
+                    f" {tuple(logits.shape)} were expected"
                 )
             difference = float((again.cpu().double() - logits.double()).abs().max())
             largest = difference if difference != difference else max(largest, difference)
@@ -172,5 +181,5 @@ def about(found: RestoredRun, result: Result) -> dict[str, Any]:
         "selector": selector.describe(),
         "k": experiment.evaluation_views[reported].slots,
         "seed": spec.seed,
-        "metrics": dict(result.content["metrics"]),
+        "metrics": dict(result.record.metrics),
     }

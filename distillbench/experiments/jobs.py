@@ -10,7 +10,8 @@ from typing import Any
 
 from distillbench.config.run_spec import RunSpec, digest
 from distillbench.errors import DistillbenchError, Interrupted, NotApplicableError
-from distillbench.experiments.run import RunContext, find_device, run_experiment
+from distillbench.experiments.context import RunContext, find_device
+from distillbench.experiments.run import run_experiment
 from distillbench.interfaces import (
     EpochEnded,
     Failed,
@@ -29,12 +30,18 @@ from distillbench.untrusted import reason_of
 
 @dataclass(frozen=True)
 class PackedRun(RunJob):
-    """A run's setup and workplace, pickled: they name classes of plugins, which only a registry can import in peace."""
+    """A run's spec and context, pickled.
+
+    They name classes of plugins, which only a registry can import in peace.
+    """
 
     packed: bytes
 
     def run(self, report: Callable[[RunEvent], object]) -> RunEvent:
-        """Makes the run; the registry is made once in a process, and the data that was opened last stays open."""
+        """Makes the run.
+
+        A process makes the registry once, and keeps the last opened data open.
+        """
         try:
             registry = _registry()
             spec, context = pickle.loads(self.packed)

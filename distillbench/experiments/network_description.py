@@ -1,4 +1,4 @@
-"""What an exported file says of its network, and the network that is built from that."""
+"""The description of a network in an exported file, and the network built from it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def description(
 ) -> dict[str, Any]:
     """Describes a network and what it reads, so that `network_from` can build it without any data.
 
-    parts: of the network beside encoder and head: its `learned_selector` and `exit_policy`, described,
-    and the `k` of its selector.
+    parts: of the network beside encoder and head: its `learned_selector` and `exit_policy`,
+    described, and the `k` of its selector.
     """
     return {
         "encoder": {"kind": encoder.component.kind, **encoder.describe()},
@@ -45,10 +45,12 @@ def description(
 
 
 def network_from(about: Mapping[str, Any]) -> nn.Module:
-    """Builds the network that an exported file describes, without its weights, in evaluation mode on the CPU.
+    """Builds the network that an exported file describes, without its weights.
 
-    `network(clips).logits` are (B, C) for clips as they are stored. Raises `ConfigError` where its encoder or its head
-    is not installed, `DataError` where this does not describe a network.
+    It is in evaluation mode, on the CPU.
+
+    `network(clips).logits` are (B, C) for clips as they are stored. Raises `ConfigError` where its
+    encoder or its head is not installed, `DataError` where this does not describe a network.
     """
     registry = discover()
     try:

@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 def check_observers(names: Sequence[str], registry: Registry) -> None:
-    """Raises `ConfigError` where a name is no observer's."""
+    """Raises `ConfigError` where a name is not an observer's."""
     known = registry.observers()
     problems = [
-        f"no observer is called '{name}'{nearest(name, known)}; there are: {', '.join(known) or 'none'}"
+        f"no observer is called '{name}'{nearest(name, known)}; there are:"
+        f" {', '.join(known) or 'none'}"
         for name in names
         if name not in known
     ]
@@ -31,7 +32,7 @@ def check_observers(names: Sequence[str], registry: Registry) -> None:
 
 
 def watched(observer: Observer, names: Sequence[str], registry: Registry) -> Observer:
-    """Lets the plugins of these names hear what the observer hears."""
+    """Sends the events of a run to the plugins of these names, too."""
     return _Watched(observer, names, registry) if names else observer
 
 
@@ -75,11 +76,13 @@ class _Watched(Observer):
             _, failed = _asked(functools.partial(tell, run=self._run, **event))
             if failed:
                 del self._plugins[name]
-                self.message(f"the observer '{name}' failed and hears no more: {failed}")
+                self.message(f"the observer '{name}' failed and gets no more events: {failed}")
 
 
 def _asked(ask: Callable[[], T]) -> tuple[T | None, str]:
-    """Runs third-party code, which must not end a run: what it returned, or None and what it raised.
+    """Runs third-party code, which must not end a run.
+
+    What it returned, or None and what it raised.
 
     What it prints goes to standard error.
     """

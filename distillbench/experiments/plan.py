@@ -1,4 +1,7 @@
-"""What a grid still asks for: which runs are answered, which share a teacher, and what the rest will cost."""
+"""What is left of a grid.
+
+Which runs are finished, which share a teacher, and what the rest will cost.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from distillbench.config.run_spec import Choice, RunSpec, digest
 from distillbench.config.schedule_rules import members_of, teacher_of
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.cost import count_macs
-from distillbench.experiments import run
+from distillbench.experiments.context import RunContext, find_device
+from distillbench.experiments.stored import find_stored
 from distillbench.interfaces import Phase, Splits, Videos, ViewSpec
 from distillbench.networks import Model, precision_on, probe
 from distillbench.results import store
@@ -26,8 +30,9 @@ TRAINING_PASSES = 3
 class Job:
     """One run to make.
 
-    work: multiply-accumulates of its training, without a teacher that another run may have trained; teacher_work: of
-    that teacher. teacher: what names it among the jobs, or None where the run trains its own or none.
+    work: multiply-accumulates of its training, without a teacher that another run may have trained;
+    teacher_work: of that teacher.
+    teacher: what names it among the jobs, or None where the run trains its own or none.
     """
 
     spec: RunSpec
@@ -38,9 +43,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a grid that are left, the setups that are answered, and the teachers that are stored already.
+    """The jobs of a grid that are left, the finished runs and the stored teachers.
 
-    pace: seconds of one core a multiply-accumulate, as the answered runs had it; None where none was answered here.
+    pace: seconds of one core for each multiply-accumulate, in the finished runs; None where none
+    is finished here.
     """
 
     jobs: tuple[Job, ...]
@@ -60,12 +66,13 @@ class Plan:
         return sum(job.work for job in self.jobs) + sum(self.teachers.values())
 
 
-def plan(specs: Sequence[RunSpec], context: run.RunContext) -> Plan:
+def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     """Opens every data set of a grid once and finds out what is left to do.
 
-    Raises `ConfigError` with every run that asks for more frames than its data has, `DataError` where data is not there.
+    Raises `ConfigError` with every run that needs more frames than its data has, `DataError`
+    where data is not there.
     """
-    device = run.find_device(context.device)
+    device = find_device(context.device)
     opened = {digest(spec.data.describe()): spec for spec in specs}
     data = {key: open_data(spec) for key, spec in opened.items()}
     splits_of = {spec.key: data[digest(spec.data.describe())] for spec in specs}
@@ -80,7 +87,7 @@ def plan(specs: Sequence[RunSpec], context: run.RunContext) -> Plan:
         known = _known(spec, splits, context)
         if known is not None:
             finished.append(spec)
-            seconds += sum(row["seconds"] for row in known.content["history"])
+            seconds += known.record.seconds
             spent += student + teacher
             continue
         name = _teacher_name(spec, splits, device)
@@ -101,11 +108,11 @@ def _check(specs: Sequence[RunSpec], splits_of: Mapping[str, Splits]) -> None:
         raise ConfigError(dict.fromkeys(problems))
 
 
-def _known(spec: RunSpec, splits: Splits, context: run.RunContext) -> store.Result | None:
+def _known(spec: RunSpec, splits: Splits, context: RunContext) -> store.Result | None:
     if context.again or context.retrain:
         return None
     try:
-        return run.find_stored(spec, splits, context.results)
+        return find_stored(spec, splits, context.results)
     except ResultError:
         return None
 
@@ -135,7 +142,7 @@ class _Works:
     def _of_phase(self, spec: RunSpec, splits: Splits, phase: Phase) -> float:
         videos, moving = len(splits.train), {*phase.learners, *phase.averages}
         learning: dict[tuple[str, ViewSpec], None] = {}
-        asked: dict[tuple[str, ViewSpec], int] = {}
+        passes: dict[tuple[str, ViewSpec], int] = {}
         for name, learner in phase.learners.items():
             for term in learner.terms:
                 own = spec.view(name, term.view or learner.view)
@@ -146,14 +153,14 @@ class _Works:
                     same = bool(teacher and teacher.view == "learner")
                     again = same or member in moving or needs_states(spec, phase)
                     view = own if same else spec.view(member, shown)
-                    asked[member, view] = phase.epochs if again else 1
+                    passes[member, view] = phase.epochs if again else 1
         work = sum(
             TRAINING_PASSES * phase.epochs * videos * self._forward(spec, splits, *each)
             for each in learning
         )
         return work + sum(
             times * videos * self._forward(spec, splits, *each)
-            for each, times in asked.items()
+            for each, times in passes.items()
             if each not in learning
         )
 

@@ -30,9 +30,9 @@ def machine(device: torch.device) -> dict[str, Any]:
     """Describes what the run was measured on."""
     return {
         "device": device.type,
-        "device_name": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else _processor(),
+        "device_name": (
+            torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+        ),
         "threads": torch.get_num_threads(),
         "cores": torch.multiprocessing.cpu_count(),
         "system": platform.system(),
@@ -41,7 +41,10 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """Returns the commit the package runs from, `+` behind it where files were changed; None outside a checkout."""
+    """Returns the commit the package runs from, `+` behind it where files were changed.
+
+    None outside a checkout.
+    """
     folder = Path(distillbench.__file__).resolve().parents[1]
     if not (folder / ".git").exists():
         return None

@@ -1,4 +1,7 @@
-"""From a stored run to a row of its own: the same network in 8 bits, evaluated and measured again."""
+"""From a stored run to a row of its own.
+
+The same network in 8 bits, evaluated and measured again.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from distillbench.evaluation.cost import peak_memory
 from distillbench.evaluation.metric_set import metrics_of
 from distillbench.evaluation.quantization import quantized
 from distillbench.experiments import provenance
+from distillbench.experiments.measure import measure_time
 from distillbench.experiments.restore import restore
-from distillbench.experiments.run import evaluate_on_test, measured
+from distillbench.experiments.run import evaluate_on_test
 from distillbench.metrics.ranking import counts_of
 from distillbench.registry.discovery import Registry
 from distillbench.results import store
@@ -25,16 +29,20 @@ INT8 = "int8"
 
 
 def quantize(result: Result, registry: Registry, observer: Observer = SILENT) -> Result:
-    """Writes the row `<key>-int8` beside a run's: its quality, latency and memory in 8 bits, on the CPU.
+    """Writes the row `<key>-int8` beside a run's.
 
-    Weights of the products are quantised once, for each output apart, activations whenever they are multiplied; no
-    training and no data is needed. Raises `ConfigError` for a row that is in 8 bits already, `NotApplicableError`
-    where there is nothing to quantise, `ResultError` where the run cannot be built again.
+    Its quality, latency and memory in 8 bits, on the CPU.
+
+    Weights of the products are quantized once, for each output apart, activations whenever they are
+    multiplied; no training and no data is needed. Raises `ConfigError` for a row that is in 8 bits
+    already, `NotApplicableError` where there is nothing to quantize, `ResultError` where the run
+    cannot be built again.
     """
-    if result.content.get("quantized_from"):
+    if result.record.quantized_from:
         raise ConfigError(
             [
-                f"run {result.id} is in 8 bits already; it was made from {result.content['quantized_from']}"
+                f"run {result.id} is in 8 bits already; it was made from"
+                f" {result.record.quantized_from}"
             ]
         )
     found = restore(result, registry, "cpu")
@@ -46,15 +54,15 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
     model = quantized(found.experiment.models[network])
     models = {name: found.experiment.models[name] for name in found.networks} | {network: model}
     threads, cpu = torch.get_num_threads(), torch.device("cpu")
-    torch.set_num_threads(result.content["machine"]["threads"])
+    torch.set_num_threads(result.record.machine.threads)
     try:
         observer.message(f"evaluating run {result.id} in 8 bits on the test split")
         metrics = metrics_of(found.experiment.spec.data.component, registry)
         experiment = dataclasses.replace(found.experiment, models=models)
         tested = evaluate_on_test(experiment, metrics, observer.message)
-        cost = measured(model, split, view[network], cpu, tested.evaluation)
+        cost = measure_time(model, split, view[network], cpu, tested.evaluation)
         cost["peak_memory"] = peak_memory(
-            model, split, view[network], cpu, result.content["cost"]["memory_batch"]
+            model, split, view[network], cpu, result.record.cost.memory_batch or 256
         )
         content = {
             **result.content,

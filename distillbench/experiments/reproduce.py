@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ResultError
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.restore import spec_of
-from distillbench.experiments.run import RunContext, run_experiment
+from distillbench.experiments.run import run_experiment
 from distillbench.registry.discovery import Registry
 from distillbench.results.store import Result
 from distillbench.training.callbacks import SILENT, Observer
 
 _COMPARED = ("metrics", "cost", "fidelity", "history")
 _MEASURED = ("seconds", "latency", "evaluation_seconds", "peak_memory")
-"""What a clock or an allocator says, which no second run repeats."""
+"""What is measured by a clock or an allocator, which no second run repeats."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Every number of a row that training and evaluation determine, and what differs around the run."""
+    """The numbers that training and evaluation determine, and what differs around the run."""
 
     numbers: tuple[Number, ...]
     surroundings: tuple[Number, ...]
@@ -50,11 +51,15 @@ class Reproduction:
 def reproduce(
     result: Result, registry: Registry, device: str = "auto", observer: Observer = SILENT
 ) -> Reproduction:
-    """Trains and evaluates a row's question again, teacher included, in a temporary folder; `ResultError` for a row in 8 bits."""
-    source = result.content.get("quantized_from")
+    """Makes a row's run again, teacher included, in a temporary folder.
+
+    `ResultError` for a row in 8 bits.
+    """
+    source = result.record.quantized_from
     if source:
         raise ResultError(
-            f"run {result.id} was never trained: reproduce {source}, then distillbench quantize {source}"
+            f"run {result.id} was never trained: reproduce {source}, then distillbench quantize"
+            f" {source}"
         )
     spec = spec_of(result, registry)
     with tempfile.TemporaryDirectory(prefix="distillbench-") as folder:

@@ -1,4 +1,4 @@
-"""From a stored result back to its setup and its networks: to run it again, or to look inside."""
+"""From a stored result back to its spec and its networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from distillbench.config.resolve import specs
 from distillbench.config.run_spec import COMPONENT_FIELDS, RunSpec, without_releases
 from distillbench.config.schedule_rules import changed_by
 from distillbench.errors import ResultError
-from distillbench.experiments.run import find_device, use_threads
+from distillbench.experiments.context import find_device, use_threads
 from distillbench.interfaces import INTERFACE_VERSION
 from distillbench.networks import Model, Precision
 from distillbench.registry.discovery import Registry
@@ -29,30 +29,32 @@ from distillbench.training.teacher_store import TeacherStore, is_shareable, phas
 
 
 def spec_of(result: Result, registry: Registry) -> RunSpec:
-    """Resolves a result's question again.
+    """Resolves a result's settings again.
 
-    Raises `ConfigError` where a component or a knob is not there any more, `ResultError` where what is resolved is
-    another question: the interface or a plugin has changed.
+    Raises `ConfigError` where a component or a knob is not there any more, `ResultError` where what
+    is resolved is
+    another run: the interface or a plugin has changed.
     """
     described = result.content["setup"]
-    layer = Layer("result", _settings(described, result.content.get("objective")))
-    asked = specs([layer], registry)
-    if len(asked) != 1:  # a knob that is a list would be a grid
+    layer = Layer("result", _settings(described, result.record.objective))
+    found_specs = specs([layer], registry)
+    if len(found_specs) != 1:  # a knob that is a list would be a grid
         raise ResultError(
-            f"run {result.id} cannot be asked again: its file names {len(asked)} questions, not one"
+            f"run {result.id} cannot be made again: its file has the settings of"
+            f" {len(found_specs)} runs, not of one"
         )
-    spec = asked[0]
+    spec = found_specs[0]
     now, then = (
         without_releases(json.loads(json.dumps(spec.describe()))),
         without_releases(described),
     )
-    interface = result.content.get("interface", 1)
+    interface = result.record.interface
     changed = [name for name in {**then, **now} if now.get(name) != then.get(name)]
     if interface != INTERFACE_VERSION:
         changed.append(f"the interface (version {interface} then, {INTERFACE_VERSION} now)")
     if changed:
         raise ResultError(
-            f"run {result.id} cannot be asked again as it was: {', '.join(changed)} would differ"
+            f"run {result.id} cannot be made again as it was: {', '.join(changed)} would differ"
         )
     return spec
 
@@ -60,7 +62,10 @@ def spec_of(result: Result, registry: Registry) -> RunSpec:
 def _settings(
     described: Mapping[str, Any], objective: Mapping[str, float] | None
 ) -> dict[str, object]:
-    """Writes a described setup as the settings that ask for it; objective: what its schedule was given."""
+    """Writes a described spec as the settings that give it.
+
+    Objective: what its schedule was given.
+    """
     settings: dict[str, object] = {"seed": described["seed"]} | (
         {"k": described["k"]} if "k" in described else {}
     )
@@ -82,7 +87,7 @@ def _settings(
 
 
 def _first_objective(described: Mapping[str, Any]) -> Mapping[str, float]:
-    """Returns what a student minimised first, else what any network did."""
+    """Returns what a student minimized first, else what any network did."""
     learners = [learner for phase in described["phases"] for learner in phase["learners"].items()]
     own = [learner for name, learner in learners if name == "student"] or [
         one for _, one in learners
@@ -99,9 +104,12 @@ class RestoredRun:
 
 
 def restore(result: Result, registry: Registry, device: str = "auto") -> RestoredRun:
-    """Builds a run's networks and loads what is stored: the evaluated network, and the teacher where it is kept.
+    """Builds a run's networks and loads what is stored.
 
-    They compute in the precision of the run. A teacher that was trained together with its student is not kept.
+    The evaluated network, and the teacher where it is kept.
+
+    They compute in the precision of the run. A teacher that was trained together with its student
+    is not kept.
     """
     spec, on = spec_of(result, registry), find_device(device)
     threads = torch.get_num_threads()
@@ -112,7 +120,8 @@ def restore(result: Result, registry: Registry, device: str = "auto") -> Restore
         weights, _ = load_tensors(result.student_path())
         if not _took(experiment.models[spec.reports], weights):
             raise ResultError(
-                f"'{result.student_path()}' does not hold the weights of run {result.id}; run it with --again"
+                f"'{result.student_path()}' does not hold the weights of run {result.id}; run it"
+                " with --again"
             )
         found = [spec.reports, *_load_stored(experiment, result.path.parent / "teachers")]
     finally:
@@ -124,7 +133,7 @@ def restore(result: Result, registry: Registry, device: str = "auto") -> Restore
 
 def _as_precise(experiment: Experiment, result: Result) -> Experiment:
     """Gives parts the precision that the run had, where `auto` might choose another today."""
-    precision = result.content["machine"]["precision"]
+    precision: Any = result.record.machine.precision
     if precision not in get_args(Precision):
         return experiment
     for model in experiment.models.values():
@@ -133,7 +142,10 @@ def _as_precise(experiment: Experiment, result: Result) -> Experiment:
 
 
 def _load_stored(experiment: Experiment, folder: Path) -> list[str]:
-    """Loads the networks of phases that are stored, and names them; the reported one is not among them."""
+    """Loads the networks of phases that are stored, and names them.
+
+    The reported one is not among them.
+    """
     found = dict[str, None]()
     for number, phase in enumerate(experiment.spec.phases):
         changed = changed_by(phase) - {experiment.spec.reports}

@@ -1,4 +1,7 @@
-"""Has the runs of a plan made by an executor: teachers first, each once; a run that fails is a row with a reason."""
+"""Has the runs of a plan made by an executor: teachers first, each once.
+
+A run that fails is a row with a reason.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillbench.errors import ResultError
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import packed
 from distillbench.experiments.plan import Job, Plan
-from distillbench.experiments.run import RunContext
 from distillbench.interfaces import (
     EpochEnded,
     Failed,
@@ -29,7 +32,7 @@ _ATTEMPTS = 2
 
 
 class Watcher:
-    """Hears what a sweep does; does nothing with it unless a method is overridden."""
+    """Is called as a sweep goes on; does nothing unless a method is overridden."""
 
     def started(self, job: Job) -> None:
         """A run was submitted."""
@@ -70,7 +73,10 @@ class Sweep:
         self.state = _State(_in_order(plan), set(plan.stored_teachers))
 
     def run(self) -> None:
-        """Makes every run; whatever ends this early, Ctrl-C included, ends what is being made too."""
+        """Makes every run.
+
+        Whatever ends this early, Ctrl-C included, ends the runs that are going on, too.
+        """
         try:
             while self.state.pending or self.state.running:
                 while self.executor.free > 0 and (job := self._next()) is not None:
@@ -155,7 +161,10 @@ class Sweep:
 
 
 def _in_order(plan: Plan) -> list[Job]:
-    """Puts one run of each teacher that is to be trained first, the cheapest, so that the others soon find it."""
+    """Moves one run of each untrained teacher to the front, the cheapest.
+
+    The other runs of that teacher then find it stored.
+    """
     first: dict[str, Job] = {}
     teachers = plan.teachers
     for job in plan.jobs:

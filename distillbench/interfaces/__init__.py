@@ -1,12 +1,13 @@
 """What flows between the parts of a run, and what a plugin of each kind is: one module a kind.
 
-The letters used for shapes: B videos, T frames (padded), S frames kept, D feature width, E encoding width,
-W state width, C classes, V videos of a split.
+The letters used for shapes: B videos, T frames (padded), S frames kept, D feature width, E encoding
+width, W state width, C classes, V videos of a split.
 
-Positional constructor arguments are given by the framework; keyword-only ones are the component's knobs: each is
-typed (`int`, `float`, `bool`, `str`, `Literal[...]` or `... | None`) and has a default. One that is
-annotated with a frozen dataclass, and has an instance for its default, stands for the fields of the
-dataclass, which are knobs of the component itself, so that components may share them.
+Positional constructor arguments are given by the framework; keyword-only ones are the component's
+knobs: each is typed (`int`, `float`, `bool`, `str`, `Literal[...]` or `... | None`) and has a
+default. One that is annotated with a frozen dataclass, and has an instance for its default, stands
+for the fields of the dataclass, which are knobs of the component itself, so that components may
+share them.
 """
 
 from distillbench.interfaces.clip_generator import ClipGenerator
@@ -68,7 +69,10 @@ from distillbench.interfaces.schedules import (
 from distillbench.interfaces.selectors import FrameSelector, Keeps, LearnedSelector, Selection
 
 INTERFACE_VERSION = 2
-"""Part of every key: grows when a plugin must change, or when the same run comes to mean other numbers."""
+"""The version of the interface, part of every run's key.
+
+It grows when plugins must change, or when the same run gives other numbers.
+"""
 
 __all__ = [
     "BEST",

@@ -10,10 +10,13 @@ from distillbench.seeds import splitmix64
 
 
 class ClipGenerator:
-    """Independent random numbers for each of B clips: a function of the seed, the clip and how often it was asked.
+    """Independent random numbers for each of B clips.
 
-    A clip's numbers do not depend on the batch it is in, so a selection can be repeated for a single video, resumed in
-    the middle of an epoch and shared out over processes. They are drawn by splitmix64 (Steele et al. 2014).
+    Each is a function of the seed, the clip and the number of earlier draws.
+
+    A clip's numbers do not depend on the batch it is in, so a selection can be repeated for a
+    single video, resumed in the middle of an epoch and shared out over processes. They are drawn by
+    splitmix64 (Steele et al. 2014).
     """
 
     def __init__(self, keys: Tensor) -> None:

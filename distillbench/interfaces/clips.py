@@ -17,10 +17,13 @@ class Clips:
     """Some frames of B videos, padded to the longest.
 
     frames: (B, T, D), uint8 as stored or floating point once decoded; padded frames are zero.
-    lengths: (B,) int64, at least 1, always on the CPU, so that shapes are decided without waiting for a device.
-    times: (B, T) int64, always on the CPU: each frame's number in its video; `NO_FRAME` where padded.
-    slots: how many frames the selector was asked for; a video may have had fewer.
-    keys: (B,) int64 on the CPU, from which a learned selector's chance is drawn for each clip; None where there is none.
+    lengths: (B,) int64, at least 1, always on the CPU, so that shapes are decided without waiting
+    for a device.
+    times: (B, T) int64, always on the CPU: each frame's number in its video; `NO_FRAME` where
+    padded.
+    slots: how many frames were requested of the selector; a video may have fewer.
+    keys: (B,) int64 on the CPU, from which a learned selector's chance is drawn for each clip; None
+    where there is none.
     """
 
     frames: Tensor
@@ -35,7 +38,9 @@ class Clips:
         return real.to(self.frames.device, non_blocking=True)
 
     def take(self, index: Tensor) -> Clips:
-        """Keeps the frames at positions `index` (B, S) int64, ascending, `NO_FRAME` at the end of a row.
+        """Keeps the frames at positions `index` (B, S) int64.
+
+        They ascend; `NO_FRAME` fills the end of a row.
 
         The index may be on the frames' device: lengths and times stay on the CPU all the same.
         """
@@ -57,9 +62,12 @@ class Clips:
 
 @dataclass(frozen=True)
 class Codec:
-    """How stored uint8 frames become numbers: value = q * scale + offset, then each frame divided by its norm.
+    """How stored uint8 frames become numbers.
 
-    The default is YouTube-8M's: Google's decoder, q * 4 / 255 + 4 / 512 - 2 (biased by 1/128, which is kept).
+    Value = q * scale + offset, then each frame divided by its norm.
+
+    The default is YouTube-8M's: Google's decoder, q * 4 / 255 + 4 / 512 - 2 (biased by 1/128, which
+    is kept).
     """
 
     scale: float = 4.0 / 255.0

@@ -17,9 +17,13 @@ LabelKind = Literal["multi-label", "single-label"]
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of V videos as compressed rows: video v has `classes[offsets[v] : offsets[v + 1]]`.
+    """The labels of V videos as compressed rows.
 
-    offsets: (V + 1,) int64. classes: (L,) int64 within [0, count). count: C, the number of classes.
+    Video v has `classes[offsets[v] : offsets[v + 1]]`.
+
+    offsets: (V + 1,) int64.
+    classes: (L,) int64 within [0, count).
+    count: C, the number of classes.
     """
 
     offsets: Tensor
@@ -48,9 +52,14 @@ class Labels:
 class Videos(ABC):
     """One split of a data set: V videos whose frames are read on demand.
 
-    ids: (V) strings, unique. lengths: (V,) int64, frames a video, at least 1. labels: of all V videos.
-    features: name and width of each feature, in the order they are joined; D is their sum. The first is the visual one.
-    class_names: C names, or None. codec: how frames are decoded. fingerprint: changes when anything read would.
+    ids: (V) strings, unique.
+    lengths: (V,) int64, frames a video, at least 1.
+    labels: of all V videos.
+    features: name and width of each feature, in the order they are joined; D is their sum. The
+    first is the visual one.
+    class_names: C names, or None.
+    codec: how frames are decoded.
+    fingerprint: changes when anything read would.
     """
 
     ids: Sequence[str]
@@ -71,9 +80,11 @@ class Videos(ABC):
 
     @abstractmethod
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
-        """Reads the frames numbered `frames` (B, S) int64 of the videos (B,) int64, and nothing else.
+        """Reads the frames `frames` (B, S) int64 of the videos (B,) int64, and no others.
 
-        Returns (B, S, D) uint8 (or floating point, where the data set stores that); zero where `frames` is `NO_FRAME`.
+        Returns (B, S, D) uint8 (or floating point, where the data set stores that); zero where
+        `frames` is `NO_FRAME`.
+
         out: a buffer of that shape and type to fill and return.
         """
 
@@ -88,18 +99,28 @@ class Splits:
 
 
 class DataSet(ABC):
-    """Opens videos. `__init__(self, *, knobs)` only stores the knobs; `splits()` opens, and raises `DataError`."""
+    """Opens videos. `__init__(self, *, knobs)` only stores the knobs.
+
+    `splits()` opens, and raises `DataError`.
+    """
 
     label_kind: ClassVar[LabelKind] = "multi-label"
     label_loss: ClassVar[str] = ""
-    """The loss on the labels that teachers and baselines minimise; empty for the usual one of the label kind."""
+    """The loss on the labels that teachers and baselines minimize.
+
+    Empty for the usual one of the label kind.
+    """
 
     recipe: ClassVar[Mapping[str, object]] = {}
-    """Settings recommended for this data, by dotted name (`training.epochs`, `student.cell_size`): they fill what the
-    user left unsaid."""
+    """Settings recommended for this data, by dotted name (`training.epochs`, `student.cell_size`).
+
+    They fill what the
+
+    user left unsaid.
+    """
     metrics: ClassVar[Sequence[str]] = ()
     """Names of the metrics that the data is judged by: the first chooses epochs and ranks the
-    leaderboard, all are shown there. Empty: those that metrics of its label kind ask to be."""
+    leaderboard, all are shown there. Empty: the defaults of the metrics for its label kind."""
 
     @abstractmethod
     def splits(self) -> Splits:

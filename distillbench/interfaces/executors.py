@@ -36,7 +36,8 @@ class Finished(RunEvent):
 class Failed(RunEvent):
     """The run ended without a result, and would again.
 
-    status: `not applicable` where what was chosen does not go together. reason: why, in one line.
+    status: `not applicable` where what was chosen does not go together.
+    reason: why, in one line.
     """
 
     status: RunStatus
@@ -57,9 +58,11 @@ class Lost(RunEvent):
 class RunJob(ABC):
     """A run to make, wherever that is; it can be pickled, and what it needs is installed there.
 
-    key: the run's. title: the run in a few words. data: a digest of its data set; a process that made a run of the same
-        data still has it open, and is to be preferred. threads: processor threads that the run uses; 0: one for each
-        core of the machine. device: `cpu` or `cuda`.
+    key: the run's.
+    title: the run in a few words.
+    data: a digest of its data set; a process that
+        made a run of the same data still has it open, and is to be preferred. threads: processor
+        threads that the run uses; 0: one for each core of the machine. device: `cpu` or `cuda`.
     """
 
     key: str
@@ -70,7 +73,9 @@ class RunJob(ABC):
 
     @abstractmethod
     def run(self, report: Callable[[RunEvent], object]) -> RunEvent:
-        """Makes the run in the process that calls this, and returns `Finished` or `Failed`; it never raises.
+        """Makes the run in the process that calls this, and returns `Finished` or `Failed`.
+
+        It never raises.
 
         report: called with what happens on the way: `PhaseStarted`, `EpochEnded`, `Message`.
         """
@@ -78,10 +83,11 @@ class RunJob(ABC):
 
 @dataclass(frozen=True)
 class Demand:
-    """What a sweep asks of an executor.
+    """What a sweep requires of an executor.
 
-    runs: how many there are to make. threads: processor threads that the most demanding one uses; 0: one for each core
-        of the machine. device: `cpu` or `cuda`.
+    runs: how many there are to make.
+    threads: processor threads that the most demanding one uses;
+        0: one for each core of the machine. device: `cpu` or `cuda`.
     """
 
     runs: int
@@ -92,11 +98,12 @@ class Demand:
 class Executor(ABC):
     """Makes runs where and when it sees fit. `__init__(self, demand, *, knobs)` begins nothing.
 
-    Of every run that was submitted one end is reported: the event that its `run` returned, or `Lost`. What `run` reports
-    on the way is reported before that, in order, as soon as may be.
+    Of every run that was submitted one end is reported: the event that its `run` returned, or
+    `Lost`. What `run` reports on the way is reported before that, in order, as soon as may be.
 
-    is_default: whether runs are made here where `--executor` does not say otherwise. shares_machine: whether runs that
-    are made at the same time slow one another down, which their latencies then say.
+    is_default: whether runs are made here without `--executor`.
+    shares_machine: whether runs that are made at the same time slow one another down, which their
+    latencies then say.
     """
 
     is_default: ClassVar[bool] = False
@@ -118,8 +125,14 @@ class Executor(ABC):
 
     @abstractmethod
     def events(self, timeout: float) -> Iterator[RunEvent]:
-        """Yields what happened since the last call; waits up to `timeout` seconds where that is nothing."""
+        """Yields what happened since the last call.
+
+        Waits up to `timeout` seconds where that is nothing.
+        """
 
     @abstractmethod
     def shutdown(self) -> None:
-        """Cancels what has not begun and ends what can be ended; what a run had reached stays in its checkpoint."""
+        """Cancels what has not begun and ends what can be ended.
+
+        What a run had reached stays in its checkpoint.
+        """

@@ -26,15 +26,20 @@ class Exporter(ABC):
     ) -> None:
         """Writes the network to the path.
 
-        network: in evaluation mode, on the CPU; `network(clips).logits` are (B, C) for clips as they are stored.
-        example: some clips that it takes; the file must serve for others, with more videos and fewer frames.
-        about: what is to be known of the network, as JSON would hold it: `class_names`, `codec`, `features`, `selector`,
-            `k`, `metrics` and more; `distillbench.network_from(about)` builds the network again, without its weights.
+        network: in evaluation mode, on the CPU; `network(clips).logits` are (B, C) for clips as
+        they are stored.
+        example: some clips that it takes; the file must serve for others, with more videos and
+        fewer frames.
+        about: what is to be known of the network, as JSON would hold it: `class_names`, `codec`,
+            `features`, `selector`, `k`, `metrics` and more; `distillbench.network_from(about)`
+            builds the network again, without its weights.
         """
 
     @abstractmethod
     def load(self, path: Path) -> Callable[[Clips], Tensor]:
-        """Reads a file that `export` wrote: returns what makes logits (B, C) of clips as they are stored.
+        """Reads a file that `export` wrote.
+
+        Returns what makes logits (B, C) of clips as they are stored.
 
         Needs nothing but the file. Raises `DataError` where it is not such a file.
         """

@@ -41,8 +41,9 @@ class Requirements:
 class LossContext:
     """What a loss is built for.
 
-    student: the network that learns. teacher: the one it is compared with; None for a loss on the
-    labels. videos: of the training split, the size of a memory bank.
+    student: the network that learns.
+    teacher: the one it is compared with; None for a loss on the labels.
+    videos: of the training split, the size of a memory bank.
     """
 
     student: Shapes
@@ -54,8 +55,9 @@ class LossContext:
 class LossBatch:
     """What is known of a batch beside the outputs.
 
-    labels: (B, C) of 0 and 1, in float32. videos: (B,) int64 on the CPU, numbers within the training
-    split. progress: of the phase, from 0 to 1.
+    labels: (B, C) of 0 and 1, in float32.
+    videos: (B,) int64 on the CPU, numbers within the training split.
+    progress: of the phase, from 0 to 1.
     """
 
     labels: Tensor
@@ -64,7 +66,9 @@ class LossBatch:
 
 
 class _Loss(nn.Module, ABC):
-    """A loss may have weights, which are trained with the network, and buffers, such as a memory bank.
+    """A loss, which may have weights and buffers.
+
+    Weights are trained with the network; a buffer may hold a memory bank.
 
     Both are stored in checkpoints. Several processes that train together give it the same outputs
     and random numbers, so that its state is the same in all of them.
@@ -76,7 +80,9 @@ class _Loss(nn.Module, ABC):
         super().__init__()
 
     def optimizer_groups(self) -> Sequence[Mapping[str, Any]]:
-        """Returns its weights as parameter groups, with an `lr` or `weight_decay` of their own where given.
+        """Returns its weights as parameter groups.
+
+        A group may have an `lr` and a `weight_decay` of its own.
 
         By default one group, with the run's settings.
         """
@@ -88,11 +94,15 @@ class _Loss(nn.Module, ABC):
 
 
 class LabelLoss(_Loss):
-    """Compares a network's output with the labels. `__init__(self, context, *, knobs)`: a `LossContext`.
+    """Compares a network's output with the labels.
+
+    `__init__(self, context, *, knobs)`: a `LossContext`.
 
     Offered by the hook `label_losses`. Sums over classes and averages over the batch unless its
-    documentation says otherwise. default_for: the label kinds for which teachers and baselines
-    minimise it where neither the user nor the data set names another.
+    documentation has another rule.
+
+    default_for: the label kinds for which teachers and baselines minimize it where neither the user
+    nor the data set names another.
     """
 
     default_for: ClassVar[frozenset[LabelKind]] = frozenset()
@@ -106,9 +116,12 @@ class MatchingLoss(_Loss):
     """Compares a student with its teacher. `__init__(self, context, *, knobs)`: a `LossContext`.
 
     Offered by the hook `matching_losses`. Sums over widths or classes and averages over the batch
-    unless its documentation says otherwise.
+    unless its documentation has another rule.
     """
 
     @abstractmethod
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
-        """Returns one scalar. teacher: without gradient."""
+        """Returns one scalar.
+
+        teacher: without gradient.
+        """

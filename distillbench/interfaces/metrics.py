@@ -29,11 +29,14 @@ class Predictions:
     Scores are logits: the higher, the more likely. Of single-label data the probabilities are the
     softmax of a video's scores of all classes, of multi-label data the sigmoid of each.
 
-    ids: (V) strings, unique. scores: (V, K) float32, best first, equal scores by class; minus
-    infinity where a class was not offered at all. classes: (V, K) integers; -1 where not offered.
-    hits: (V, K) bool, which of these are right. positives: (V,) integers, n_v, the labels of each
-    video, predicted or not. hits_at_positives: (V,) integers, the hits among a video's n_v best
-    classes, n_v > K included. class_positives: (C,) int64, the videos that have each label.
+    ids: (V) strings, unique.
+    scores: (V, K) float32, best first, equal scores by class; minus infinity where a class was not
+    offered at all.
+    classes: (V, K) integers; -1 where not offered.
+    hits: (V, K) bool, which of these are right.
+    positives: (V,) integers, n_v, the labels of each video, predicted or not.
+    hits_at_positives: (V,) integers, the hits among a video's n_v best classes, n_v > K included.
+    class_positives: (C,) int64, the videos that have each label.
     labels: of the videos, in their order; None where they are not known.
     batches: walks over every score, for a metric that needs all; None where they are not kept.
     """
@@ -83,8 +86,9 @@ class Metric(ABC):
     Results and the leaderboard call it by the name under which it is offered; rows must be
     comparable, so they hold what it computes with its knobs' defaults.
 
-    title: what tables call it. higher_is_better: False for an error. label_kinds: the data it is
-    computed for.
+    title: what tables call it.
+    higher_is_better: False for an error.
+    label_kinds: the data it is computed for.
     default_place: by label kind, its place among the metrics that data is judged by where a data
     set names none, the lowest first; those of distillbench come before those of others, so that
     installing a plugin never changes how epochs are chosen. Other metrics are computed for every

@@ -30,7 +30,7 @@ class Encoding:
     """What an encoder makes of B clips.
 
     summary: (B, E), the encoding of the whole video.
-    states: by the name of a layer; empty where the encoder was not asked or has none.
+    states: by the name of a layer; empty where they were not requested or there are none.
     exits: summaries (B, E) after each exit but the last, of an encoder that may stop early.
     """
 
@@ -46,7 +46,8 @@ class Output:
     logits: (B, C).
     used: (B,) int64 on the CPU, frames that were consumed; None where all that were shown.
     exits: logits (B, C) after each exit but the last, of an encoder that may stop early.
-    selection: what a learned selector of the network chose, its index on the CPU, and how sure it was.
+    selection: what a learned selector of the network chose, its index on the CPU, and how sure it
+    was.
     """
 
     encoding: Encoding
@@ -60,7 +61,9 @@ class Output:
 class Shapes:
     """The widths of a network, known before any batch.
 
-    summary: E. states: W of each layer whose states the encoder has. classes: C.
+    summary: E.
+    states: W of each layer whose states the encoder has.
+    classes: C.
     """
 
     summary: int
@@ -69,7 +72,9 @@ class Shapes:
 
 
 class Encoder(nn.Module, ABC):
-    """Turns clips into one encoding a video. Offered by the hooks `teacher_encoders` and `student_encoders`.
+    """Turns clips into one encoding a video.
+
+    Offered by the hooks `teacher_encoders` and `student_encoders`.
 
     `__init__(self, width, *, knobs)`: width is D. A clip's encoding depends on that clip's real
     frames alone.
@@ -77,7 +82,7 @@ class Encoder(nn.Module, ABC):
     An encoder may offer `published_macs(frames, width) -> int`: what a paper's own convention would
     count for one video, width being that of the first (visual) feature; it is reported beside the
     full count. A module within it whose products are not `nn.Linear`, `nn.LSTM` or `nn.GRU` takes
-    part in quantisation if it offers `with_linears() -> nn.Module`, an equal module for inference
+    part in quantization if it offers `with_linears() -> nn.Module`, an equal module for inference
     made of `nn.Linear`s.
     """
 
@@ -90,7 +95,9 @@ class Encoder(nn.Module, ABC):
 
 
 class Head(nn.Module, ABC):
-    """Turns encodings into logits. `__init__(self, width, classes, *, knobs)`: width is E, classes is C.
+    """Turns encodings into logits.
+
+    `__init__(self, width, classes, *, knobs)`: width is E, classes is C.
 
     The logit is log p - log(1 - p) whatever the head computes inside, so that every loss and metric
     reads one currency.

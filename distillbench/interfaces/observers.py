@@ -1,4 +1,4 @@
-"""What happens to a run, as those who watch it are told."""
+"""The events of a run, as observers get them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunEvent:
-    """Something that happened to a run. key: the run's, which names its files."""
+    """Something that happened to a run.
+
+    key: the run's, which names its files.
+    """
 
     key: str
 
@@ -19,7 +22,8 @@ class RunEvent:
 class RunStarted(RunEvent):
     """A run begins.
 
-    spec: what is requested, by setting, as JSON would hold it. results: the folder of results.
+    spec: what is requested, by setting, as JSON would hold it.
+    results: the folder of results.
     """
 
     spec: Mapping[str, Any]
@@ -30,8 +34,9 @@ class RunStarted(RunEvent):
 class EpochEnded(RunEvent):
     """An epoch was trained and validated, or belongs to a stored network that the run takes.
 
-    row: its line in the history: `phase`, `epoch`, `seconds`, `learning_rate`, and by name under `networks` what each
-        network that learns was found to do: its loss `terms` and its `validation` metrics.
+    row: its line in the history: `phase`, `epoch`, `seconds`, `learning_rate`, and by name under
+        `networks` what each network that learns was found to do: its loss `terms` and its
+        `validation` metrics.
     """
 
     row: Mapping[str, Any]
@@ -39,6 +44,9 @@ class EpochEnded(RunEvent):
 
 @dataclass(frozen=True)
 class RunEnded(RunEvent):
-    """A run has its result. result: what its file holds."""
+    """A run has its result.
+
+    result: what its file holds.
+    """
 
     result: Mapping[str, Any]

@@ -22,7 +22,8 @@ class Cell:
     """One number of a table: the mean over `seeds` runs and their standard deviation.
 
     published: what somebody else has published of it, shown beside it with `--paper`.
-    digits: after the point. words: what is written in the number's place.
+    digits: after the point.
+    words: what is written in the number's place.
     improving: how many of the runs were still improving when training ended.
     """
 
@@ -42,10 +43,13 @@ Row = tuple[tuple[str, ...], tuple[Cell, ...]]
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table. columns: two lines of heading each, of which either may be empty.
+    """A titled table.
 
-    sections: the numbers of the rows before which a rule is drawn. notes: lines below the table.
-    published: whose numbers the cells' `published` are; with `--paper` it is said below.
+    columns: two lines of heading each, of which either may be empty.
+
+    sections: the numbers of the rows before which a rule is drawn.
+    notes: lines below the table.
+    published: whose numbers the cells' `published` are; with `--paper` it stands below the table.
     """
 
     title: str
@@ -70,10 +74,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Difference:
-    """A minus B of a metric, with its 95 % interval. a, b: means over their seeds.
+    """A minus B of a metric, with its 95 % interval.
 
-    p: two-sided, of no difference. paired_seeds: how many seeds both have; 0 where they have none
-    in common, so that the seeds' errors of both add up.
+    a, b: means over their seeds.
+
+    p: two-sided, of no difference.
+    paired_seeds: how many seeds both have; 0 where they have none in common, so that the seeds'
+    errors of both add up.
     """
 
     value: float
@@ -88,7 +95,8 @@ class Difference:
 class Networks(ABC):
     """The networks of a run, built again with the weights that are stored.
 
-    names: those whose weights were found. test: the test split.
+    names: those whose weights were found.
+    test: the test split.
     """
 
     names: tuple[str, ...]
@@ -102,9 +110,10 @@ class Networks(ABC):
 class Runs(ABC):
     """The runs of one data set that are to be reported; networks in 8 bits are not among them.
 
-    data: the data set's name. metrics: the titles of the quality metrics by the names of their
-    columns, the most important first. methods: the names of all methods of the results, whichever
-    were left out by `--where`.
+    data: the data set's name.
+    metrics: the titles of the quality metrics by the names of their columns, the most important
+    first.
+    methods: the names of all methods of the results, whichever were left out by `--where`.
     """
 
     data: str
@@ -117,8 +126,8 @@ class Runs(ABC):
         """One row a run, a copy at every call.
 
         The columns are those of `distillbench leaderboard --each --format csv`, and `method`: words
-        that are equal where runs differ in nothing but k and seed; `question`: text that is equal
-        where they differ in their seed alone; `settings`: a mapping from dotted name to text.
+        that are equal where runs differ in nothing but k and seed; `configuration`: text that is
+        equal where they differ in their seed alone; `settings`: a mapping from dotted name to text.
         """
 
     @property
@@ -164,7 +173,7 @@ class Report(ABC):
     """A table or a figure of stored runs. `__init__(self, *, knobs)`."""
 
     needs: ClassVar[str] = ""
-    """The question that `distillbench sweep NAME` answers with the runs that the report needs."""
+    """The sweep file whose runs the report needs, for `distillbench sweep NAME`."""
 
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = ()
     """Made-up runs that the report is fit for, so that `distillbench check` can make it.
@@ -179,5 +188,5 @@ class Report(ABC):
 
     def lacking(self, what: str) -> ConfigError:
         """Makes the error to raise: what the report needs, and the sweep that trains it."""
-        told = f"; distillbench sweep {self.needs} trains them" if self.needs else ""
-        return ConfigError([what + told])
+        hint = f"; distillbench sweep {self.needs} trains them" if self.needs else ""
+        return ConfigError([what + hint])

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-# ------------------------------------------------------------------------ networks and what they see
+# ------------------------------------------------------------------------ networks and what they
+# see
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class ViewSpec:
 
     selector: the setting that names the selector: `selector`, `train_selector`, `teacher_selector`.
         None inherits the network's own.
-    k: how many frames it is asked for; a range (least, most) from which one number is drawn at each
+    k: how many frames are requested; a range (least, most) from which one number is drawn at each
         step of training. None inherits: all frames with `teacher_selector`, else the run's k.
     """
 
@@ -29,16 +30,17 @@ class NetworkSpec:
     """A network of the run.
 
     section: the settings it is built from, `teacher` or `student`; several may share one.
-    view: what it sees where nothing else is said. Inherited from the section: a teacher sees what
-        `teacher_selector` chooses of all frames, a student what `train_selector` in training and
-        `selector` in evaluation choose, k frames.
+    view: what it sees unless a term or phase has another view. Inherited from the section: a
+        teacher sees what `teacher_selector` chooses of all frames, a student what `train_selector`
+        in training and `selector` in evaluation choose, k frames.
     """
 
     section: str
     view: ViewSpec = ViewSpec()
 
 
-# ------------------------------------------------------------------------------ what a learner learns
+# ------------------------------------------------------------------------------ what a learner
+# learns
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Teacher:
-    """What a learner is compared with: the output of a network, an average or an ensemble, without gradient.
+    """What a learner is compared with.
 
-    view: `own`: what it sees in evaluation (a network that learns in the same phase: what it sees as
-        a learner); `learner`: the very frames that the learner sees; or another view.
+    The output of a network, an average or an ensemble, without gradient.
+
+    view: `own`: what it sees in evaluation (a network that learns in the same phase: what it sees
+        as a learner); `learner`: the very frames that the learner sees; or another view.
     videos: `matched` for the same video; `shuffled` for another video of the batch, a control.
-    untrained: says that a teacher that has learnt nothing is meant, a control.
+    untrained: whether a teacher without any training is meant, as a control.
     """
 
     network: str
@@ -94,7 +98,10 @@ class Copy:
 
 @dataclass(frozen=True)
 class Tie:
-    """The other network's own head, moved by both for as long as the phase lasts; then a copy of it."""
+    """The other network's own head, moved by both for as long as the phase lasts.
+
+    Then a copy of it.
+    """
 
     network: str
 
@@ -110,7 +117,7 @@ class Freeze:
 class Init:
     """Where a learner's weights come from when a phase begins.
 
-    `keep`: as they are; `fresh`: drawn anew, otherwise in each phase; or from another network.
+    `keep`: as they are; `fresh`: new random weights, others in each phase; or from another network.
     """
 
     encoder: Literal["keep", "fresh"] | Copy = "keep"
@@ -144,7 +151,10 @@ class Average:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several networks as one teacher: the mean of their probabilities, and of encodings of equal width."""
+    """Several networks as one teacher.
+
+    The mean of their probabilities, and of encodings of equal width.
+    """
 
     members: tuple[str, ...]
 
@@ -155,9 +165,10 @@ class Phase:
 
     epochs: how often the training split is walked; at least 0.
     learners: who learns. A network that is absent is frozen: in evaluation mode, without gradient.
-    averages: networks that follow others, by name. ensembles: teachers made of several, by a name of
-        their own. starts: whole networks that are overwritten by others' weights before anything is
-        drawn afresh.
+    averages: networks that follow others, by name.
+    ensembles: teachers made of several, by a name
+        of their own. starts: whole networks that are overwritten by others' weights before anything
+        is initialized again.
     """
 
     name: str
@@ -168,15 +179,19 @@ class Phase:
     starts: Mapping[str, str] = field(default_factory=dict)
 
 
-# ------------------------------------------------------------------------------------- the declaration
+# ------------------------------------------------------------------------------------- the
+# declaration
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The student's losses as the user gave them, split by what each needs, so that no schedule knows one by name.
+    """The student's losses as the user gave them, split by what they need.
 
-    weights: of every loss, in the user's order. compares: those that compare the student with a
-    teacher. label_loss: the loss on the labels that teachers and baselines minimise on this data.
+    No schedule then has to know a loss by its name.
+
+    weights: of every loss, in the user's order.
+    compares: those that compare the student with a teacher.
+    label_loss: the loss on the labels that teachers and baselines minimize on this data.
     trains_head: whether some loss reads what the head makes, so that the head is trained as well.
     """
 
@@ -196,7 +211,10 @@ class Objective:
         return {name: w for name, w in self.weights.items() if name in self.compares}
 
     def supervised(self) -> tuple[Term, ...]:
-        """Returns what a network without a teacher minimises: the data's loss on the labels, with weight 1."""
+        """Returns what a network without a teacher minimizes.
+
+        The data's loss on the labels, with weight 1.
+        """
         return (Term(self.label_loss),)
 
     def on_labels(self) -> tuple[Term, ...]:
@@ -225,4 +243,7 @@ class TrainingSchedule(ABC):
 
     @abstractmethod
     def phases(self, epochs: int) -> Sequence[Phase]:
-        """Returns the phases, in order, for a budget of `epochs` a learner; the same for the same arguments."""
+        """Returns the phases, in order, for a budget of `epochs` a learner.
+
+        The same for the same arguments.
+        """

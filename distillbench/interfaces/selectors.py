@@ -15,10 +15,12 @@ Keeps = Literal["k", "at most k", "all"]
 
 
 class FrameSelector(ABC):
-    """Chooses frames before anything is read. `__init__(self, k, *, knobs)`: k >= 1 is how many it may keep.
+    """Chooses frames before anything is read.
 
-    scan_stride: 0 for a selector that needs nothing but lengths; s for one that must first see every s-th frame, which
-        is then read for it and counted as its cost.
+    `__init__(self, k, *, knobs)`: k >= 1 is how many it may keep.
+
+    scan_stride: 0 for a selector that needs nothing but lengths; s for one that must first see
+        every s-th frame, which is then read for it and counted as its cost.
     keeps: how many frames of a video that has k or more it keeps.
     """
 
@@ -29,11 +31,15 @@ class FrameSelector(ABC):
     def select(
         self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
     ) -> Tensor:
-        """Returns the numbers of the frames to keep: (B, S) int64, strictly ascending, `NO_FRAME` at a row's end.
+        """Returns the numbers of the frames to keep.
 
-        lengths: (B,) int64, the frames each video has. scanned: decoded, every `scan_stride`-th frame; None where that
-        is 0. generator: the only source of chance. training: a selector may differ in training and in evaluation.
-        A video of at most k frames keeps them all, unless the selector's documentation says otherwise.
+        (B, S) int64, strictly ascending, `NO_FRAME` at a row's end.
+
+        lengths: (B,) int64, the frames each video has.
+        scanned: decoded, every `scan_stride`-th frame; None where that is 0.
+        generator: the only source of chance.
+        training: a selector may differ in training and in evaluation. A video of at most k frames
+        keeps them all, unless the selector's documentation has another rule.
         """
 
 
@@ -56,9 +62,9 @@ class Selection:
 class LearnedSelector(nn.Module, ABC):
     """A part of the network that chooses frames: trained, stored and counted with it.
 
-    Offered by the hook `learned_selectors`, by a name that `--selector` takes.
-    `__init__(self, width, k, *, knobs)`: width is D of what it reads, k >= 1 is how many frames it
-    may keep. It pays for every frame that it reads, in frames, bytes, multiply-accumulates and time.
+    Offered by the hook `learned_selectors`, by a name that `--selector` takes. `__init__(self,
+    width, k, *, knobs)`: width is D of what it reads, k >= 1 is how many frames it may keep. It
+    pays for every frame that it reads, in frames, bytes, multiply-accumulates and time.
 
     reads: the names of the features that it reads, which may be cheaper than those that the encoder
         needs; empty for all.
@@ -68,7 +74,10 @@ class LearnedSelector(nn.Module, ABC):
 
     @abstractmethod
     def candidates(self, lengths: Tensor) -> Tensor:
-        """Returns the numbers of the frames that are read for it: (B, M) int64, ascending, `NO_FRAME` at the end."""
+        """Returns the numbers of the frames that are read for it.
+
+        (B, M) int64, ascending, `NO_FRAME` at the end.
+        """
 
     @abstractmethod
     def forward(self, candidates: Clips, generator: ClipGenerator) -> Selection:

@@ -1,11 +1,12 @@
-"""Mean average precision over every video's score of every class, untruncated and exact, in bounded memory.
+"""Exact mean average precision over all scores, in bounded memory.
 
-A class's average precision needs, at each of its positives, how many positives and how many videos score at least as
-high. So the positives' scores are collected first, a handful a class, and all scores are counted against them second:
-block by block, each class's scores of a block sorted and the positives looked up in them.
+A class's average precision needs, at each of its positives, how many positives and how many videos
+score at least as high. So the positives' scores are collected first, a handful a class, and all
+scores are counted against them second: block by block, each class's scores of a block sorted and
+the positives looked up in them.
 
-Ties: videos with equal scores are one threshold, as in scikit-learn's `average_precision_score`; the value does not
-depend on the order of the videos.
+Ties: videos with equal scores are one threshold, as in scikit-learn's `average_precision_score`;
+the value does not depend on the order of the videos.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ _ROWS_AT_ONCE = 256
 class MeanAveragePrecision:
     """Accumulates scores and labels of videos for the exact mAP; scores are compared as float32.
 
-    Keeps every score: in memory up to `memory` bytes, in an unnamed temporary file beyond. To keep none, walk the
-    batches twice with `mean_average_precision`.
+    Keeps every score: in memory up to `memory` bytes, in an unnamed temporary file beyond. To keep
+    none, walk the batches twice with `mean_average_precision`.
     """
 
     def __init__(self, classes: int, memory: int = 2 << 30) -> None:
-        """classes: C, at least 1. memory: bytes of scores that may be held."""
+        """classes: C, at least 1.
+
+        memory: bytes of scores that may be in memory.
+        """
         self.classes = classes
         self._positives = Positives(classes)
         self._scores = ScoreBuffer(classes, memory)
@@ -57,7 +61,7 @@ class MeanAveragePrecision:
         return mean_of(self.average_precisions())
 
     def average_precisions(self) -> NDArray[np.float64]:
-        """Returns each class's average precision (C,), NaN for a class without positive."""
+        """Returns each class's average precision (C,), NaN for a class without positives."""
         thresholds = self._positives.thresholds()
         counts = thresholds.count(self._scores.blocks(_rows_of_a_block(self.classes)))
         return thresholds.average_precisions(counts)
@@ -66,10 +70,12 @@ class MeanAveragePrecision:
 def mean_average_precision(
     batches: Callable[[], Iterable[tuple[Array, Array]]], classes: int
 ) -> float:
-    """Computes the exact mAP in two walks over the same batches of scores (B, C) and labels (B, C), keeping none.
+    """Computes the exact mAP in two passes over the scores and labels, both (B, C).
 
-    Memory: 12 bytes a positive, and a few strips of a batch. Raises TrainingError where a score is NaN, DataError where
-    no video has a label.
+    No batch is kept.
+
+    Memory: 12 bytes a positive, and a few strips of a batch. Raises TrainingError where a score is
+    NaN, DataError where no video has a label.
     """
     found = Positives(classes)
     for scores, labels in batches():
@@ -98,7 +104,10 @@ class Positives:
         self._scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
 
     def add(self, scores: Array, labels: Array) -> NDArray[np.float32]:
-        """Adds a batch and returns its scores (B, C) on the CPU. Raises TrainingError where one is NaN."""
+        """Adds a batch and returns its scores (B, C) on the CPU.
+
+        Raises TrainingError where one is NaN.
+        """
         scores, labels = unpack(scores, labels, self.classes)
         reject_nan(scores, self._videos)
         rows, classes = positives(labels)
@@ -122,9 +131,12 @@ class Positives:
 
 
 class Thresholds:
-    """The positives' scores, by class and ascending: class c has `scores[offsets[c] : offsets[c + 1]]`.
+    """The positives' scores, by class and ascending.
 
-    Several processes get one exact mAP by counting against the thresholds of all and adding their counts.
+    Class c has `scores[offsets[c] : offsets[c + 1]]`.
+
+    Several processes get one exact mAP by counting against the thresholds of all and adding their
+    counts.
     """
 
     def __init__(self, scores: NDArray[np.float32], offsets: NDArray[np.int64]) -> None:
@@ -132,7 +144,10 @@ class Thresholds:
         self.offsets = offsets
 
     def count(self, blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.int64]:
-        """Counts the videos that score at least each threshold in its class: (L,), of blocks (B, C)."""
+        """Counts the videos that score at least each threshold in its class.
+
+        (L,), of blocks (B, C).
+        """
         counts = np.zeros(len(self.scores), dtype=np.int64)
         strips = range(0, len(self.offsets) - 1, _CLASSES_AT_ONCE)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -154,7 +169,7 @@ class Thresholds:
                 counts[begin:end] += len(scores) - scores.searchsorted(self.scores[begin:end])
 
     def average_precisions(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns each class's average precision (C,), NaN for a class without positive, from all videos' counts."""
+        """Returns each class's average precision (C,), NaN for a class without positives."""
         result = np.full(len(self.offsets) - 1, np.nan)
         for of, (begin, end) in enumerate(zip(self.offsets, self.offsets[1:], strict=False)):
             if begin < end:
@@ -165,7 +180,10 @@ class Thresholds:
 
 
 def _turned(strip: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Transposes (B, c) to a contiguous (c, B), tile by tile: in one piece the cache would miss at every number."""
+    """Transposes (B, c) to a contiguous (c, B), tile by tile.
+
+    In one piece the cache would miss at every number.
+    """
     turned = np.empty(strip.shape[::-1], dtype=np.float32)
     for start in range(0, len(strip), _ROWS_AT_ONCE):
         turned[:, start : start + _ROWS_AT_ONCE] = strip[start : start + _ROWS_AT_ONCE].T

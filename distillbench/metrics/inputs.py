@@ -27,14 +27,18 @@ def unpack(scores: Array, labels: Array, classes: int) -> tuple[Tensor, Tensor]:
         scores, labels = torch.as_tensor(scores), torch.as_tensor(labels)
     if scores.dim() != 2 or scores.shape != labels.shape or scores.shape[1] != classes:
         raise ValueError(
-            f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must both be (videos, {classes})"
+            f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must both be (videos,"
+            f" {classes})"
         )
     labels = labels.to(scores.device)
     return scores.detach().to(torch.float32), labels.bool()
 
 
 def positives(labels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the rows and the classes of the labels that are set, row by row: labels (B, C) bool."""
+    """Returns the rows and the classes of the labels that are set, row by row.
+
+    Labels (B, C) bool.
+    """
     if labels.device.type != "cpu":
         of_videos, of_classes = labels.nonzero(as_tuple=True)
         return of_videos.cpu().numpy(), of_classes.cpu().numpy()
@@ -44,11 +48,14 @@ def positives(labels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def reject_nan(scores: Tensor, seen: int) -> None:
-    """Raises TrainingError where a score (B, C) is NaN, naming the first such video; `seen` videos came before."""
+    """Raises TrainingError where a score (B, C) is NaN, naming the first such video.
+
+    `seen` videos came before.
+    """
     if scores.sum().isnan():  # one cheap pass; opposite infinities make it NaN as well
         rows = scores.isnan().any(1).nonzero()[:, 0]
         if len(rows):
             raise TrainingError(
-                f"evaluation stopped: video {seen + int(rows[0])} (counted from 0) has a score that is not a number; "
-                "the network has diverged"
+                f"evaluation stopped: video {seen + int(rows[0])} (counted from 0) has a score that"
+                " is not a number; the network has diverged"
             )

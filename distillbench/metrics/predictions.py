@@ -34,7 +34,7 @@ def load(path: Path) -> Predictions:
     with opened(path, "numpy", "predictions") as file:
         found = (file.metadata() or {}).get("format", "a safetensors file of another kind")
         if found != _FORMAT:
-            raise ResultError(f"'{path}': '{_FORMAT}' was asked for; this is '{found}'")
+            raise ResultError(f"'{path}': '{_FORMAT}' was expected; this is '{found}'")
         ids = _ids(file.get_tensor("ids"))
         arrays = {name: file.get_tensor(name) for name in _ARRAYS}
     problem = _problem(len(ids), SimpleNamespace(**arrays))
@@ -56,7 +56,7 @@ def _ids(written: NDArray[np.generic]) -> tuple[str, ...]:
 
 
 def _problem(videos: int, kept: SimpleNamespace) -> str | None:
-    """Says in what arrays that were read are not what `Predictions` promises."""
+    """Returns in what arrays that were read are not as `Predictions` requires."""
     classes = kept.class_positives.size
     shapes = {
         **dict.fromkeys(("scores", "classes", "hits"), (videos, min(BEST, classes))),
@@ -70,21 +70,22 @@ def _problem(videos: int, kept: SimpleNamespace) -> str | None:
             return f"{name} are {array.dtype} {array.shape}; they must be {kind.__name__} {shape}"
     offered = kept.scores > -np.inf
     found = kept.hits.view(np.uint8)
-    told = {
+    problems = {
         "scores are not finite": not (np.isfinite(kept.scores) | (kept.scores == -np.inf)).all(),
         "scores are not best first": not (kept.scores[:, 1:] <= kept.scores[:, :-1]).all(),
-        "classes are out of range": not (
-            ~offered | ((kept.classes >= 0) & (kept.classes < classes))
-        ).all(),
+        "classes are out of range": (
+            not (~offered | ((kept.classes >= 0) & (kept.classes < classes))).all()
+        ),
         "hits are no truth values, or of classes that were not offered": (found > offered).any(),
-        "positives are out of range": not (
-            (kept.positives >= 0) & (kept.positives <= classes)
-        ).all(),
+        "positives are out of range": (
+            not ((kept.positives >= 0) & (kept.positives <= classes)).all()
+        ),
         "hits are more than positives": (found.sum(1) > kept.positives).any(),
-        "hits at positives are out of range": not (
-            (kept.hits_at_positives >= 0) & (kept.hits_at_positives <= kept.positives)
-        ).all(),
-        "class positives do not add up": (kept.class_positives < 0).any()
-        or kept.class_positives.sum() != kept.positives.sum(),
+        "hits at positives are out of range": (
+            not ((kept.hits_at_positives >= 0) & (kept.hits_at_positives <= kept.positives)).all()
+        ),
+        "class positives do not add up": (
+            (kept.class_positives < 0).any() or kept.class_positives.sum() != kept.positives.sum()
+        ),
     }
-    return next((problem for problem, there in told.items() if there), None)
+    return next((problem for problem, there in problems.items() if there), None)

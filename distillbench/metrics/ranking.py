@@ -2,9 +2,9 @@
 
 Ties. Within a video, of two classes with equal scores the lower class number comes first, as
 `numpy.argmax` has it. Between the pairs of a list (all kept pairs, or those of one class) equal
-scores count as the mean over all orders of the tied pairs (McSherry and Najork, ECIR 2008): no value
-depends on the order of the videos or on how they were cut into batches, and no random number is
-drawn.
+scores count as the mean over all orders of the tied pairs (McSherry and Najork, ECIR 2008): no
+value depends on the order of the videos or on how they were cut into batches, and no random number
+is drawn.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from distillbench.interfaces import Predictions
 
 SCORE_BITS = 33
-"""The lower bits of a rank key: 32 of the score, best first, and the lowest, which is set where the pair is no hit."""
+"""The lower bits of a rank key.
+
+32 of the score, best first, and the lowest, which is set where the pair is not a hit.
+"""
 
 
 COUNTS = ("videos", "classes", "classes_with_positives", "ties")
-"""What a result says of its test split beside the metrics."""
+"""Numbers of a result's test split beside the metrics."""
 
 
 def counts_of(predictions: Predictions) -> dict[str, int]:
@@ -37,10 +40,10 @@ def counts_of(predictions: Predictions) -> dict[str, int]:
 def rank_keys(
     predictions: Predictions, *, by_class: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Makes the key by which each kept pair is ranked, and says whose it is: (N,) and (N,).
+    """Makes the key by which each kept pair is ranked, and its video: (N,) and (N,).
 
-    A key is the class (or 0), then the score, then whether it misses: of equal scores the hits come first. Pairs that
-    were not offered are left out.
+    A key is the class (or 0), then the score, then whether it misses: of equal scores the hits come
+    first. Pairs that were not offered are left out.
     """
     offered = np.flatnonzero(predictions.scores > -np.inf)
     keys = (_descending(predictions.scores) << 1) | ~predictions.hits
@@ -55,14 +58,19 @@ def list_starts(keys: NDArray[np.int64], lists: int) -> NDArray[np.int64]:
 
 
 def _descending(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Maps scores to [0, 2^32), the higher the score the lower the number; -0.0 and 0.0 are equal."""
+    """Maps scores to [0, 2^32), the higher the score the lower the number.
+
+    -0.0 and 0.0 are equal.
+    """
     bits = (scores + np.float32(0.0)).view(np.int32)
     ascending = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
     return 0x7FFFFFFF - ascending.astype(np.int64)
 
 
 def precision_sums(predictions: Predictions, *, by_class: bool) -> tuple[NDArray[np.float64], int]:
-    """Sums the precision at every hit of each ranked list, and counts the ties between hits and misses.
+    """Sums the precision at every hit of each ranked list, and counts ties.
+
+    A tie is a hit and a miss with equal scores.
 
     The lists are one for each class, (C,), or all kept pairs in one, (1,).
     """
@@ -75,9 +83,10 @@ def precision_sums(predictions: Predictions, *, by_class: bool) -> tuple[NDArray
     list_of = keys[hits] >> SCORE_BITS
     precisions = (np.arange(1, len(hits) + 1) - hits_before[list_of]) / (hits + 1 - starts[list_of])
     ties = _average_over_ties(keys, hits, starts, hits_before, precisions)
-    return np.bincount(list_of, weights=precisions, minlength=lists).astype(
-        np.float64, copy=False
-    ), ties
+    return (
+        np.bincount(list_of, weights=precisions, minlength=lists).astype(np.float64, copy=False),
+        ties,
+    )
 
 
 def _average_over_ties(
@@ -87,10 +96,12 @@ def _average_over_ties(
     hits_before: NDArray[np.int64],
     precisions: NDArray[np.float64],
 ) -> int:
-    """Replaces the precisions of hits that tie with misses by their mean over all orders; returns the tied pairs.
+    """Replaces the precisions of hits that tie with misses by their mean over all orders.
 
-    Of m tied pairs, h of them hits, the j-th is a hit with probability h / m, and then (j - 1) (h - 1) / (m - 1) of
-    those before it are expected to be.
+    Returns the tied pairs.
+
+    Of m tied pairs, h of them hits, the j-th is a hit with probability h / m, and then (j - 1) (h -
+    1) / (m - 1) of those before it are expected to be.
     """
     last_hits = np.flatnonzero(
         (keys[1:] ^ keys[:-1]) == 1
@@ -123,9 +134,10 @@ def precision_derivatives(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Derives each list's sum of precisions by the weight of each pair.
 
-    Returns the pair's video, the derivative and its list. The sum over hits i of w_i H_i / N_i, where
-    H_i and N_i add up the weights of hits and of pairs up to i, moves with the weight of pair j by
-    x_j H_j / N_j + sum over hits i from j on of (x_j / N_i - H_i / N_i^2), x_j being 1 for a hit.
+    Returns the pair's video, the derivative and its list. The sum over hits i of w_i H_i / N_i,
+    where H_i and N_i add up the weights of hits and of pairs up to i, moves with the weight of pair
+    j by x_j H_j / N_j + sum over hits i from j on of (x_j / N_i - H_i / N_i^2), x_j being 1 for a
+    hit.
     """
     keys, rows = rank_keys(predictions, by_class=by_class)
     order = np.argsort(keys)

@@ -1,4 +1,7 @@
-"""Rows of scores kept until they are read again: in memory up to a limit, in an unnamed temporary file beyond it."""
+"""Rows of scores kept until they are read again.
+
+In memory up to a limit, in an unnamed temporary file beyond it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ class ScoreBuffer:
     """Keeps float32 rows of one width, in order, without rounding them."""
 
     def __init__(self, width: int, memory: int) -> None:
-        """width: numbers a row. memory: bytes that may be held before rows go to the file."""
+        """width: numbers a row.
+
+        memory: bytes that may be in memory before rows go to the file.
+        """
         self._width = width
         self._memory = memory
         self._held: list[NDArray[np.float32]] = []
@@ -40,7 +46,7 @@ class ScoreBuffer:
             ) from error
 
     def blocks(self, rows: int) -> Iterator[NDArray[np.float32]]:
-        """Yields the rows in order, at least one and at most `rows` at a time, as often as asked."""
+        """Yields the rows in order, at most `rows` at a time; may be called again."""
         for held in self._held:
             for start in range(0, len(held), rows):
                 yield held[start : start + rows]

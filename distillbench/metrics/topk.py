@@ -17,11 +17,12 @@ _ROWS = 1024  # rows that are searched with 64-bit keys at a time
 
 
 class TopK:
-    """Accumulates what metrics of the best scores need, never the scores of all videos for all classes.
+    """Accumulates what metrics of the best scores need, in bounded memory.
 
-    The state is 148 bytes a video up to 32,768 classes (188 beyond), and 8 bytes a class. Scores are compared as
-    float32: give logits, which do not saturate as probabilities do. A score of minus infinity means that the class is
-    not offered, and is never a hit; its class is then -1. Ties: see `ranking`.
+    The state is 148 bytes a video up to 32,768 classes (188 beyond), and 8 bytes a class. Scores
+    are compared as float32: give logits, which do not saturate as probabilities do. A score of
+    minus infinity means that the class is not offered, and is never a hit; its class is then -1.
+    Ties: see `ranking`.
     """
 
     def __init__(self, classes: int) -> None:
@@ -45,7 +46,8 @@ class TopK:
     def update(self, scores: Array, labels: Array) -> None:
         """Adds a batch: scores (B, C) of any floating type on any device, labels (B, C) of 0 and 1.
 
-        Raises TrainingError where a score is NaN, naming the first such video by its number among all videos seen.
+        Raises TrainingError where a score is NaN, naming the first such video by its number among
+        all videos seen.
         """
         scores, labels = unpack(scores, labels, self.classes)
         if len(scores) == 0:
@@ -120,7 +122,10 @@ class TopK:
 
 
 def _best(scores: Tensor, k: int, seen: int) -> tuple[Tensor, Tensor]:
-    """Finds each row's k best scores, best first, equal scores by class: (B, k) float32 and (B, k) int64."""
+    """Finds each row's k best scores, best first, equal scores by class.
+
+    (B, k) float32 and (B, k) int64.
+    """
     values, classes = _some_best(scores, min(k + 1, scores.shape[1]))
     if values[:, 0].isnan().any():  # NaN outranks every number
         reject_nan(scores, seen)
@@ -148,7 +153,8 @@ def _by_class(values: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
 def _some_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Finds each row's k best scores, best first; which of equal ones it finds is left open.
 
-    With many classes, only the members of the k best of C / 8 blocks are searched: no other member can be better.
+    With many classes, only the members of the k best of C / 8 blocks are searched: no other member
+    can be better.
     """
     width = scores.shape[1] // _BLOCK
     if width < 4 * k:
@@ -166,7 +172,10 @@ def _some_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _best_by_key(scores: Tensor, k: int) -> Tensor:
-    """Finds the classes (B, k) of each row's k best scores, equal ones by class, through one 64-bit key for both."""
+    """Finds the classes (B, k) of each row's k best scores.
+
+    Equal scores are ordered by class, through one 64-bit key for both.
+    """
     bits = (scores + 0.0).view(torch.int32)  # adding makes -0.0 and 0.0 one
     ascending = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64)
     last = scores.shape[1] - 1
@@ -175,7 +184,10 @@ def _best_by_key(scores: Tensor, k: int) -> Tensor:
 
 
 def _hits_at(counts: Tensor, hits: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-    """Counts the hits among each video's n_v best classes: (B,) int32; a video with n_v > K is sorted in full."""
+    """Counts the hits among each video's n_v best classes: (B,) int32.
+
+    A video with n_v > K is sorted in full.
+    """
     places = torch.arange(hits.shape[1])
     found = (hits & (places < counts[:, None])).sum(1)
     for row in (counts > hits.shape[1]).nonzero()[:, 0].tolist():

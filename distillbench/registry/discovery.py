@@ -1,4 +1,7 @@
-"""Finds every component of every installed plugin, and every failure, with the distribution each came from."""
+"""Finds the components of all installed plugins, and the plugins that failed.
+
+Each comes with the distribution that it is from.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _UNKNOWN = "of unknown version"
 
 @dataclass(frozen=True)
 class Component:
-    """One component of one plugin: its kind and name, its class, and the distribution that brought it."""
+    """One component of one plugin.
+
+    Its kind and name, its class, and the distribution that brought it.
+    """
 
     kind: str
     name: str
@@ -48,12 +54,17 @@ class Component:
 
     @property
     def title(self) -> str:
-        """What a message calls it: with its kind and the distribution that is to be asked about it."""
+        """What a message calls it.
+
+        With its kind and the distribution that it comes from.
+        """
         return f"the {self.kind} '{self.name}' of {self.distribution} {self.version}"
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Runs the component's own code: what it prints goes to standard error, what it raises names it.
+        """Runs the component's own code.
+
+        What it prints goes to standard error, what it raises names it.
 
         Raises `PluginError` for whatever is not a `DistillbenchError` already.
         """
@@ -70,7 +81,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin that was loaded: the name of its entry point, its module and the distribution that brought it."""
+    """One plugin that was loaded.
+
+    The name of its entry point, its module and the distribution that brought it.
+    """
 
     name: str
     module: ModuleType
@@ -92,7 +106,10 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Failure:
-    """A plugin, or one thing a plugin offered, that cannot be used, and why; component: the name of that thing."""
+    """A plugin, or one thing a plugin offered, that cannot be used, and why.
+
+    Component: the name of that thing.
+    """
 
     plugin: str
     distribution: str
@@ -101,7 +118,7 @@ class Failure:
     component: str = ""
 
     def concerns(self, name: str) -> bool:
-        """Tells whether a user who asks for this name asks for what failed."""
+        """Tells whether this name is that of a plugin that failed."""
         return name in (self.plugin, self.component)
 
 
@@ -126,13 +143,16 @@ class Registry:
         return [name for (k, name) in self._components if k == kind]
 
     def find(self, kind: str, name: str) -> Component | None:
-        """Returns the component of that kind (or of a kind that the setting chooses from) and name, or None."""
+        """Returns the component of that kind and name, or None.
+
+        The kind may also be one that the same setting chooses from.
+        """
         section = KINDS[kind].chosen_by if kind in KINDS else kind
         found = self._components.get((section, name))
         return found if found is None or section == kind or found.kind == kind else None
 
     def observers(self) -> dict[str, Plugin]:
-        """Lists the plugins that can be told how runs go, by the name of their entry point."""
+        """Lists the plugins that observe runs, by the name of their entry point."""
         implementations = [
             i for hook in OBSERVER_HOOKS for i in getattr(self.hooks.hook, hook).get_hookimpls()
         ]
@@ -149,17 +169,26 @@ class Registry:
         ]
 
     def missing(self, kind: str, name: str) -> str:
-        """Says that a name is not there: what was asked, what exists, the nearest name, and a plugin that failed."""
+        """Makes the message about a name that is not there.
+
+        It has the name, the nearest one, those that exist, and a plugin that failed.
+        """
         names = self.names(kind)
-        said = f"no {kind} is called '{name}'{nearest(name, names)}; there are: {', '.join(names) or 'none'}"
+        message = (
+            f"no {kind} is called '{name}'{nearest(name, names)}; there are:"
+            f" {', '.join(names) or 'none'}"
+        )
         broken = [f for f in self.failures if f.concerns(name)]
-        return said + "".join(
+        return message + "".join(
             f" (the plugin '{f.plugin}' of {f.distribution} failed to load: {f.reason})"
             for f in broken
         )
 
-    def question(self, name: str) -> Path:
-        """Returns the file of the question of that name; raises `ConfigError` where no plugin brings it."""
+    def sweep_file(self, name: str) -> Path:
+        """Returns the sweep file of that name.
+
+        Raises `ConfigError` where no plugin brings it.
+        """
         found: dict[str, Path] = {}
         failed = ""
         for implementation in self.hooks.hook.sweep_files.get_hookimpls():
@@ -177,7 +206,7 @@ class Registry:
             known = ", ".join(sorted(found)) or "none"
             raise ConfigError(
                 [
-                    f"no question is called '{name}'{nearest(name, found)}; there are: {known}; "
+                    f"no sweep file is called '{name}'{nearest(name, found)}; there are: {known}; "
                     f"a file of yours is named with its ending, such as {name}.toml{failed}"
                 ]
             )
@@ -185,10 +214,12 @@ class Registry:
 
 
 def discover() -> Registry:
-    """Loads every entry point of the group `distillbench`; a broken plugin becomes a failure, never an exception.
+    """Loads every entry point of the group `distillbench`.
 
-    What plugins print while they are imported and asked goes to standard error. Raises `Interrupted` where the user
-    stops it, which names the plugin that was at work.
+    A broken plugin becomes a failure, never an exception.
+
+    What plugins print while they are imported and called goes to standard error. Raises
+    `Interrupted` where the user stops it, which names the plugin that was at work.
     """
     with printing_to_stderr():
         return _discovered()
@@ -203,16 +234,17 @@ def _discovered() -> Registry:
     for owner, version, entry in entries:
         taken_by = entry_names.setdefault(entry.name, owner)
         if taken_by != owner:
-            reason = f"the entry point name '{entry.name}' is taken by {taken_by}; its components were loaded all the same"
+            reason = (
+                f"the entry point name '{entry.name}' is taken by {taken_by}; its components were"
+                " loaded all the same"
+            )
             failures.append(Failure(entry.name, owner, version, reason))
         with _interruptible(f"importing the plugin '{entry.name}' of {owner} {version}"):
             module, reason = _load(hooks, entry, f"{owner}:{entry.name}")
         if module is None:
             failures.append(Failure(entry.name, owner, version, reason))
             continue
-        with _interruptible(
-            f"asking the plugin '{entry.name}' of {owner} {version} what it offers"
-        ):
+        with _interruptible(f"calling the hooks of the plugin '{entry.name}' of {owner} {version}"):
             offers = list(_offers(hooks, module))
         for kind, name, offered, reason in offers:
             known = components.get((KINDS[kind].chosen_by, name))
@@ -240,7 +272,9 @@ def _interruptible(doing: str) -> Iterator[None]:
 
 
 def _entry_points() -> tuple[list[tuple[str, str, EntryPoint]], list[Failure]]:
-    """Lists (distribution, version, entry point), ours first and then by distribution, each distribution once.
+    """Lists (distribution, version, entry point), each distribution once.
+
+    distillbench comes first, the others by name.
 
     A distribution whose files cannot be read is a failure; one without a name is none at all.
     """
@@ -260,7 +294,10 @@ def _entry_points() -> tuple[list[tuple[str, str, EntryPoint]], list[Failure]]:
 
 
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    """Reads what a distribution is called; nothing where its metadata is missing or damaged, as pip may leave it."""
+    """Reads what a distribution is called.
+
+    Nothing where its metadata is missing or damaged, as pip may leave it.
+    """
     try:
         metadata = distribution.metadata
         return (
@@ -303,7 +340,7 @@ def _load(
 def _offers(
     hooks: pluggy.PluginManager, module: ModuleType
 ) -> Iterator[tuple[str, str, object, str]]:
-    """Yields (kind, name, offered, why it cannot be used) for everything a plugin's hooks return."""
+    """Yields (kind, name, offered, problem) for everything that a plugin's hooks return."""
     for kind, hook in ((kind.name, kind.hook) for kind in KINDS.values()):
         for implementation in getattr(hooks.hook, hook).get_hookimpls():
             if implementation.plugin is not module:
@@ -330,7 +367,10 @@ def _pairs(hook: str, offered: object) -> tuple[list[tuple[object, object]], str
     if not isinstance(offered, Mapping):
         return (
             [],
-            f"its hook '{hook}' returned {quoted(offered)}; it returns a mapping from name to class",
+            (
+                f"its hook '{hook}' returned {quoted(offered)}; it returns a mapping from name to"
+                " class"
+            ),
         )
     return [(name, cls) for name, cls in offered.items()], ""
 

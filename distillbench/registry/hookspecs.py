@@ -1,4 +1,7 @@
-"""Every hook a plugin may implement. A plugin offers components by name; the framework never imports one itself."""
+"""Every hook a plugin may implement.
+
+A plugin offers components by name; the framework never imports one itself.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def frame_selectors() -> Mapping[str, type[FrameSelector]]:  # type: ignore[empt
 
 @hookspec
 def learned_selectors() -> Mapping[str, type[LearnedSelector]]:  # type: ignore[empty-body]
-    """Offers selectors that are trained as a part of the network, by the name given to `--selector`."""
+    """Offers selectors that are trained with the network, by the name for `--selector`."""
 
 
 @hookspec
@@ -107,12 +110,15 @@ def metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]
 
 @hookspec
 def sweep_files() -> Mapping[str, Path]:  # type: ignore[empty-body]
-    """Offers questions, the TOML files that `distillbench sweep NAME` answers, by name."""
+    """Offers the TOML files that `distillbench sweep NAME` runs, by name."""
 
 
 @hookspec
 def run_started(run: RunStarted) -> None:
-    """Called when a run begins, where `--observe` names the plugin; a hook may leave out what it does not need."""
+    """Called when a run begins, where `--observe` names the plugin.
+
+    A hook may leave out what it does not need.
+    """
 
 
 @hookspec
@@ -126,4 +132,7 @@ def run_ended(run: RunStarted, event: RunEnded) -> None:
 
 
 OBSERVER_HOOKS = ("run_started", "epoch_ended", "run_ended")
-"""The hooks that make a plugin an observer; one that implements none cannot be named by `--observe`."""
+"""The hooks that make a plugin an observer.
+
+One that implements none cannot be named by `--observe`.
+"""

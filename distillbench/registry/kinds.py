@@ -1,4 +1,7 @@
-"""Every kind of component in one table: a new kind is a line here, an interface, a hook and a module of checks."""
+"""Every kind of component in one table.
+
+A new kind is a line here, an interface, a hook and a module of checks.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,11 @@ from distillbench.interfaces import (
 class Kind:
     """One kind of component.
 
-    hook: the hook that offers components of the kind. base: the class that they derive from.
-    title: what a page calls several of them. checks: the module of `distillbench.testing` that has
-    their promises. section: the setting that chooses one; kinds of one section share their names.
+    hook: the hook that offers components of the kind.
+    base: the class that they derive from.
+    title: what a page calls several of them.
+    checks: the module of `distillbench.testing` that has their promises.
+    section: the setting that chooses one; kinds of one section share their names.
     """
 
     name: str

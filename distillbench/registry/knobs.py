@@ -1,7 +1,7 @@
 """A component's knobs: its keyword-only constructor parameters, checked against what a user set.
 
-A parameter that is annotated with a dataclass is a group: the dataclass's fields are the knobs, listed, set and stored
-as if each were a parameter of the component itself.
+A parameter that is annotated with a dataclass is a group: the dataclass's fields are the knobs,
+listed, set and stored as if each were a parameter of the component itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Knob:
-    """One setting of a component: its name, its annotation, its default and the line that documents it."""
+    """One setting of a component.
+
+    Its name, its annotation, its default and the line that documents it.
+    """
 
     name: str
     annotation: Any
@@ -64,9 +67,11 @@ def describe(annotation: Any) -> str:
 
 
 def knobs_of(component: type) -> tuple[Knob, ...]:
-    """Lists a component's knobs in the order they are declared, those of a group in the group's place.
+    """Lists a component's knobs in the order of their declaration.
 
-    What the component's own docstring says of a knob wins over what its group's says.
+    The knobs of a group stand in the group's place.
+
+    The line of a knob in the component's docstring wins over that in its group's.
     """
     summaries = _summaries(inspect.getdoc(component) or "")
     knobs = (
@@ -91,7 +96,10 @@ def grouped(component: type, values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def wrong_groups(component: type) -> str:
-    """Says why a component's groups of knobs cannot be taken apart and put together; nothing where they can."""
+    """Returns why a component's groups of knobs cannot be taken apart and put together.
+
+    Nothing where they can.
+    """
     for group in filter(_is_group, _declared(component)):
         wrong = _wrong_group(group.annotation, group.default)
         if wrong:
@@ -103,7 +111,7 @@ def wrong_groups(component: type) -> str:
 
 def _wrong_group(cls: Any, default: Any) -> str:
     if not cls.__dataclass_params__.frozen:
-        return f"that is no frozen dataclass: {describe(cls)}"
+        return f"that is not a frozen dataclass: {describe(cls)}"
     if type(default) is not cls:
         found = "without a default" if default is MISSING else f"whose default is {quoted(default)}"
         return f"{found}; it must be a {describe(cls)}"
@@ -149,9 +157,9 @@ def bind(
 ) -> tuple[dict[str, object], list[str]]:
     """Fills a component's knobs from settings and defaults.
 
-    Returns every knob's value and the list of problems: unknown names (with the nearest known one), values of the wrong
-    type, numbers too large to compute with, knobs without a default that were not set. `where` (`student hrnn`) names
-    the component in the problems.
+    Returns every knob's value and the list of problems: unknown names (with the nearest known one),
+    values of the wrong type, numbers too large to compute with, knobs without a default that were
+    not set. `where` (`student NAME`) names the component in the problems.
     """
     knobs = {knob.name: knob for knob in knobs_of(component)}
     problems = [
@@ -179,7 +187,10 @@ def bind(
 
 
 def _limit(value: object) -> str:
-    """Says what a number must be that a knob cannot have: a result's file holds finite numbers of 64 bits."""
+    """Returns what a number must be, for one that a knob cannot have.
+
+    A result's file holds finite numbers of 64 bits.
+    """
     if isinstance(value, float) and math.isinf(value):
         return "that is finite"
     return "of at most 64 bits" if isinstance(value, int) and abs(value) >= _LARGEST else ""
@@ -201,7 +212,10 @@ def fits(knob: Knob) -> bool:
 
 
 def convert(value: object, annotation: Any) -> object:
-    """Turns a flag's text or a TOML value into a knob's type; raises ValueError where it does not fit."""
+    """Turns a flag's text or a TOML value into a knob's type.
+
+    Raises ValueError where it does not fit.
+    """
     if get_origin(annotation) in (Union, types.UnionType):
         return _convert_union(value, get_args(annotation))
     if get_origin(annotation) is Literal:
@@ -250,7 +264,7 @@ def _convert_plain(value: object, annotation: Any) -> object:
 def _number(value: int | float | str, annotation: type) -> object:
     try:
         number = annotation(value)
-    except OverflowError as error:  # a whole number that no float is near to
+    except OverflowError as error:  # an integer that no float is near to
         raise ValueError(value) from error
     if number != number:  # nan: no knob means it, and every comparison with it passes for false
         raise ValueError(value)

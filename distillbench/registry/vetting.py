@@ -1,4 +1,7 @@
-"""Says why what a plugin gave cannot be used; asked once, so that everything else may rely on it."""
+"""Checks what plugins give.
+
+Each thing is checked once, so that everything else may rely on it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _SUFFIX = re.compile(r"(\.\w+)+")
 _IDENTITY = (
     *("run", "data", "encoder", "selector", "train_selector", "k", "loss", "schedule", "head"),
     *("preset", "seed", "seeds", "plugins", "warnings", "settings", "metrics", "judged_by"),
-    *("status", "reason", "question", "train_videos", "precision", "device"),
+    *("status", "reason", "configuration", "train_videos", "precision", "device"),
 )
 _MEASURED = (
     *("videos", "classes", "classes_with_positives", "ties", "macs", "flops", "published_macs"),
@@ -50,9 +53,12 @@ _ENDINGS = ("_sd", "_low", "_high")
 
 
 def wrong_name(kind: str, name: object) -> str:
-    """Says what is wrong with a component's name, which must fit on a command line and in a list."""
+    """Returns what is wrong with a component's name.
+
+    It must fit on a command line and in a list.
+    """
     if type(name) is not str:
-        return f"the name {quoted(name)}, which is no text"
+        return f"the name {quoted(name)}, which is not text"
     if not _NAME.fullmatch(name):
         return f"the name {quoted(name)}; a name is made of letters, digits, '_' and '-'"
     if kind == "metric" and is_column(name):
@@ -61,12 +67,15 @@ def wrong_name(kind: str, name: object) -> str:
 
 
 def is_column(name: str) -> bool:
-    """Tells whether a name is that of a column of the leaderboard that is no metric."""
+    """Tells whether a name is that of a column of the leaderboard that is not a metric."""
     return name in COLUMNS or name.endswith(_ENDINGS)
 
 
 def wrong_class(kind: str, cls: object) -> str:
-    """Says why a class cannot be a component of a kind, whatever looking at it raises; nothing where it can."""
+    """Returns why a class cannot be a component of a kind, whatever looking at it raises.
+
+    Nothing where it can.
+    """
     try:
         return next(_faults(kind, cls), "")
     except KeyboardInterrupt:
@@ -78,7 +87,10 @@ def wrong_class(kind: str, cls: object) -> str:
 def _faults(kind: str, cls: object) -> Iterator[str]:
     base = KINDS[kind].base
     if not _derives(cls, base):
-        yield f"is {quoted(cls)}; it must be a class derived from distillbench.interfaces.{base.__name__}"
+        yield (
+            f"is {quoted(cls)}; it must be a class derived from"
+            f" distillbench.interfaces.{base.__name__}"
+        )
         return
     assert isinstance(cls, type)
     yield from _identity(cls)
@@ -92,7 +104,7 @@ def _faults(kind: str, cls: object) -> Iterator[str]:
 
 
 def _derives(cls: object, base: type) -> bool:
-    """Tells whether it is a class that really derives from base, and says so when it is asked."""
+    """Tells whether it is a class that derives from base, and whose `isinstance` says so."""
     if not issubclass(type(cls), type):
         return False
     parents: Sequence[type] = type.__dict__["__mro__"].__get__(cls)
@@ -146,7 +158,10 @@ def _knobs(cls: type) -> Iterator[str]:
         yield f"takes **{loose[0]}: knobs that nobody can list"
     for knob in knobs:
         if not fits(knob):
-            yield f"has a knob '{knob.name}' that takes {knob.type_name}, and its default is {quoted(knob.default)}"
+            yield (
+                f"has a knob '{knob.name}' that takes {knob.type_name}, and its default is"
+                f" {quoted(knob.default)}"
+            )
 
 
 def _exclusive(cls: type) -> Iterator[str]:
@@ -154,13 +169,18 @@ def _exclusive(cls: type) -> Iterator[str]:
     known = {knob.name for knob in knobs_of(cls)}
     listed = [groups] if not isinstance(groups, (tuple, list)) else list(groups)
     if any(not isinstance(group, (tuple, list)) or not known.issuperset(group) for group in listed):
-        yield f"has exclusive_knobs that are {quoted(groups)}; they must be groups of its knobs' names"
+        yield (
+            f"has exclusive_knobs that are {quoted(groups)}; they must be groups of its knobs'"
+            " names"
+        )
 
 
 def _data(cls: type) -> Iterator[str]:
     yield from _one_of(cls, "label_kind", get_args(LabelKind))
     if type(getattr(cls, "label_loss", None)) is not str:
-        yield f"has a label_loss that is {quoted(getattr(cls, 'label_loss', None))}; it must be text"
+        yield (
+            f"has a label_loss that is {quoted(getattr(cls, 'label_loss', None))}; it must be text"
+        )
     wrong = wrong_settings(getattr(cls, "recipe", None))
     if wrong:
         yield f"has a recipe that {wrong}"
@@ -177,7 +197,7 @@ def _selector(cls: type) -> Iterator[str]:
     yield from _one_of(cls, "keeps", get_args(Keeps))
     stride = getattr(cls, "scan_stride", None)
     if not isinstance(stride, property) and (type(stride) is not int or stride < 0):
-        yield f"has a scan_stride that is {quoted(stride)}; it must be a whole number of at least 0"
+        yield f"has a scan_stride that is {quoted(stride)}; it must be an integer of at least 0"
 
 
 def _learned_selector(cls: type) -> Iterator[str]:
@@ -196,23 +216,33 @@ def _label_loss(cls: type) -> Iterator[str]:
     yield from _loss(cls)
     kinds = getattr(cls, "default_for", None)
     if type(kinds) is not frozenset or not kinds <= set(get_args(LabelKind)):
-        yield f"has default_for that is {quoted(kinds)}; it must be a frozenset of: {', '.join(get_args(LabelKind))}"
+        yield (
+            f"has default_for that is {quoted(kinds)}; it must be a frozenset of:"
+            f" {', '.join(get_args(LabelKind))}"
+        )
 
 
 def _loss(cls: type) -> Iterator[str]:
     found = getattr(cls, "requirements", None)
     if not isinstance(found, Requirements):
-        yield f"has requirements that are {quoted(found)}; they must be distillbench.interfaces.Requirements"
+        yield (
+            f"has requirements that are {quoted(found)}; they must be"
+            " distillbench.interfaces.Requirements"
+        )
         return
     for attribute, words in (("needs", Need), ("valid_for", LabelKind), ("claims", Claim)):
         named = getattr(found, attribute)
         if type(named) not in (frozenset, set):
-            yield f"has requirements whose {attribute} are {quoted(named)}; they must be a frozenset"
+            yield (
+                f"has requirements whose {attribute} are {quoted(named)}; they must be a frozenset"
+            )
             return
         strange = [word for word in named if type(word) is not str or word not in get_args(words)]
         if strange:
             known = ", ".join(get_args(words))
-            yield f"has requirements whose {attribute} name {quoted(strange[0])}; there are: {known}"
+            yield (
+                f"has requirements whose {attribute} name {quoted(strange[0])}; there are: {known}"
+            )
 
 
 def _executor(cls: type) -> Iterator[str]:
@@ -223,13 +253,16 @@ def _executor(cls: type) -> Iterator[str]:
 def _exporter(cls: type) -> Iterator[str]:
     suffix = getattr(cls, "suffix", None)
     if type(suffix) is not str or not _SUFFIX.fullmatch(suffix):
-        yield f"has a suffix that is {quoted(suffix)}; it must be a dot and what follows it, such as .onnx"
+        yield (
+            f"has a suffix that is {quoted(suffix)}; it must be a dot and what follows it, such as"
+            " .onnx"
+        )
 
 
 def _report(cls: type) -> Iterator[str]:
     needs = getattr(cls, "needs", None)
     if type(needs) is not str or (needs and not _NAME.fullmatch(needs)):
-        yield f"has needs that are {quoted(needs)}; they must be the name of a question, or empty"
+        yield f"has needs that are {quoted(needs)}; they must be the name of a sweep file, or empty"
     rows = getattr(cls, "check_rows", None)
     if not isinstance(rows, (tuple, list)):
         yield f"has check_rows that are {quoted(rows)}; they must be a tuple of mappings"
@@ -253,7 +286,7 @@ def _metric(cls: type) -> Iterator[str]:
         return
     places = getattr(cls, "default_place", None)
     if type(places) is not dict or any(type(place) is not int for place in places.values()):
-        yield f"has a default_place that is {quoted(places)}; it must be a dict to whole numbers"
+        yield f"has a default_place that is {quoted(places)}; it must be a dict to integers"
     elif not kinds.issuperset(places):
         yield f"has a default_place for {quoted(list(places))} and label_kinds {quoted(set(kinds))}"
 
@@ -289,19 +322,28 @@ def _one_of(cls: type, attribute: str, words: Sequence[object]) -> Iterator[str]
 
 
 def wrong_settings(settings: object) -> str:
-    """Says why these cannot be settings by name: a mapping from text to numbers, text, truth values or None."""
+    """Returns why these cannot be settings by name.
+
+    A mapping from text to numbers, text, truth values or None.
+    """
     if not isinstance(settings, Mapping):
         return f"is {quoted(settings)}; it must be a mapping from setting to value"
     for name, value in settings.items():
         if type(name) is not str:
             return f"sets {quoted(name)}; a setting's name is text"
         if type(value) not in PLAIN:
-            return f"sets {quoted(name)} to {quoted(value)}; a value is a number, text, true, false or none"
+            return (
+                f"sets {quoted(name)} to {quoted(value)}; a value is a number, text, true, false or"
+                " none"
+            )
     return ""
 
 
 def wrong_report(made: object) -> str:
-    """Says why this can be neither printed as a table nor drawn as a figure; nothing where it can."""
+    """Returns why this can be neither printed as a table nor drawn as a figure.
+
+    Nothing where it can.
+    """
     try:
         if isinstance(made, Figure):
             return "" if callable(made.draw) else f"a figure whose draw is {quoted(made.draw)}"
@@ -317,7 +359,9 @@ def wrong_report(made: object) -> str:
 def _faults_of_table(table: Table) -> Iterator[str]:
     for attribute in ("title", "published"):
         if type(getattr(table, attribute)) is not str:
-            yield f"a table whose {attribute} is {quoted(getattr(table, attribute))}; it must be text"
+            yield (
+                f"a table whose {attribute} is {quoted(getattr(table, attribute))}; it must be text"
+            )
     for attribute in ("heads", "notes"):
         texts = getattr(table, attribute)
         if not isinstance(texts, tuple) or any(type(text) is not str for text in texts):

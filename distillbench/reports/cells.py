@@ -41,7 +41,7 @@ def cells(
     published: what is published of them, by metric. Raises `ConfigError` where the rows are of
     several methods.
     """
-    if rows["question"].nunique() > 1:
+    if rows["configuration"].nunique() > 1:
         found = runs.differing(rows).items()
         several = "; ".join(f"{name} = {' or '.join(values)}" for name, values in found)
         raise ConfigError(
@@ -61,7 +61,7 @@ def cells(
 def seeds_note(
     rows: Iterable[Row], columns: Sequence[tuple[str, str]], unnamed: Collection[str] = ()
 ) -> str:
-    """Says over how many seeds cells are means: the commonest number, and where it is another.
+    """Tells over how many seeds cells are means: the commonest number, and the exceptions.
 
     Rows are named by their words, cells by their row and their column's heading, but for the
     headings in `unnamed`, such as a metric's title.

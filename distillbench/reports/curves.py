@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OTHERS = Look("#bbbbbb", ".", "-")
-"""The look of methods that are too many to be told apart."""
+"""The look of methods that are too many to be distinguished."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def curves(runs: Runs, rows: pd.DataFrame, metric: str, most: int) -> list[Curve
     Raises `ConfigError` where it is negative.
     """
     if most < 0:
-        raise ConfigError([f"most={most}: so many methods cannot be told apart; 0 or more can"])
+        raise ConfigError([f"most={most}: so many methods cannot be distinguished; 0 or more can"])
     rows = rows[rows[metric].notna()]
     given = looks(runs.methods)
     found = []

@@ -79,7 +79,9 @@ def legend(figure: Any, handles: Sequence[Any], columns: int, beneath: int = 1) 
     """Puts a legend beside what spans two text columns, and beneath what spans one.
 
     The labels are any text; they are shown as they are and wrapped. Of handles with the same label
-    the first is shown. beneath: in how many columns.
+    the first is shown.
+
+    beneath: in how many columns.
     """
     place: dict[str, Any] = {"loc": "outside right center"}
     letters = _LETTERS[columns]

@@ -39,8 +39,8 @@ def _are_methods(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> boo
     """Tells whether runs of one name and one k differ in nothing but their seed."""
     found: dict[tuple[str, str, int], str] = {}
     return all(
-        found.setdefault((name, str(row["k"]), row["train_videos"]), row["question"])
-        == row["question"]
+        found.setdefault((name, str(row["k"]), row["train_videos"]), row["configuration"])
+        == row["configuration"]
         for name, row in zip(names, rows, strict=True)
     )
 
@@ -48,7 +48,10 @@ def _are_methods(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> boo
 def _with_settings(
     rows: Sequence[Mapping[str, Any]], titles: Sequence[str], *, every: bool
 ) -> list[str]:
-    """Adds to titles the settings that tell rows of the same title apart; every: all that differ."""
+    """Adds to titles the settings that tell rows of the same title apart.
+
+    Every: all that differ.
+    """
     names = list(titles)
     groups: dict[tuple[str, int], list[int]] = {}
     for place, (title, row) in enumerate(zip(titles, rows, strict=True)):

@@ -40,7 +40,7 @@ class StoredRuns(Runs):
         networks: builds those of a result again, such as `networks_with(registry)`. Raises
         `ConfigError` where nothing is left to report, or several data sets are.
         """
-        trained = [r for r in results if r.content["machine"]["precision"] != "int8"]
+        trained = [r for r in results if r.record.machine.precision != "int8"]
         if not trained:
             found = f"{len(results)} of networks in 8 bits alone" if results else "none"
             raise ConfigError(
@@ -58,8 +58,8 @@ class StoredRuns(Runs):
             raise ConfigError([none])
         names = sorted(set(kept["data"]))
         if len(names) > 1:
-            told = f"these results are of {' and '.join(names)}"
-            raise ConfigError([f"{told}; choose one with --where data={names[0]}"])
+            reason = f"these results are of {' and '.join(names)}"
+            raise ConfigError([f"{reason}; choose one with --where data={names[0]}"])
         self.data = names[0]
         self.metrics = {column.name: column.title for column in columns_in(kept)}
         self.methods = tuple(sorted(set(rows["method"][rows["data"] == self.data])))
@@ -98,18 +98,18 @@ class StoredRuns(Runs):
         metric = metric or next(iter(self.metrics))
         found = comparison.compare(self._side(a), self._side(b), resamples)
         if metric not in found.differences:
-            told = "; ".join(found.notes)
+            reason = "; ".join(found.notes)
             raise ConfigError(
-                [f"{metric} of {found.a.name} and {found.b.name}: no interval; {told}"]
+                [f"{metric} of {found.a.name} and {found.b.name}: no interval; {reason}"]
             )
         return found.differences[metric]
 
     def _side(self, rows: pd.DataFrame) -> Side:
-        methods = rows["question"].nunique()
+        methods = rows["configuration"].nunique()
         if methods != 1:
-            told = "; ".join(f"{n} = {' or '.join(v)}" for n, v in differing(rows).items())
+            reason = "; ".join(f"{n} = {' or '.join(v)}" for n, v in differing(rows).items())
             several = f"a comparison has two methods, and one side has {methods}"
-            raise ConfigError([f"{several}: {told}; choose with --where" if told else several])
+            raise ConfigError([f"{several}: {reason}; choose with --where" if reason else several])
         runs = [str(run) for run in rows["run"]]
         return Side(f"run {runs[0]}", tuple(self._results[run] for run in runs))
 

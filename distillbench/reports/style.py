@@ -1,7 +1,7 @@
 """How a method looks: a colour, a marker and a line of its own, the same in every figure.
 
 The colours are those of Paul Tol's muted scheme (2021), which colour-blind readers tell apart, but
-for the palest; markers and line styles repeat what they say.
+for the palest; markers and line styles repeat the distinction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LINES = ("-", "--", "-.", ":")
 
 @dataclass(frozen=True)
 class Look:
-    """A colour, a marker and a style of line, as matplotlib names them."""
+    """A color, a marker and a style of line, as matplotlib names them."""
 
     color: str
     marker: str
@@ -38,7 +38,7 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
     waiting = set(methods)
     given: dict[str, Look] = {}
     generation = 0
-    while waiting:  # each generation gives away every colour once
+    while waiting:  # each generation gives away every color once
         free = set(range(len(PALETTE)))
         wishes = sorted((_rank(name, color), name, color) for name in waiting for color in free)
         for _, name, color in wishes:
@@ -56,9 +56,9 @@ def _rank(name: str, color: int) -> bytes:
 
 
 def _look(color: int, generation: int) -> Look:
-    """Makes the look of a colour when it is given away again: the marker and the line move on.
+    """Makes the look of a color when it is given away again: the marker and the line move on.
 
-    There are 11 markers to 8 colours and 4 lines to both, so 44 generations differ.
+    There are 11 markers to 8 colors and 4 lines to both, so 44 generations differ.
     """
     marker = MARKERS[(color + generation) % len(MARKERS)]
     return Look(PALETTE[color], marker, LINES[generation % len(LINES)])

@@ -1,4 +1,4 @@
-"""Reads result files and failure files, and says which field of a damaged one is wrong."""
+"""Reads result files and failure files, and names the wrong field of a damaged one."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _field(place: tuple[int | str, ...]) -> str:
 
 
 def _needed(error: ErrorDetails) -> str:
-    """Says what a value must be."""
+    """Returns what a value must be."""
     kind = error["type"]
     if kind.startswith("dataclass"):
         return _CLASSES.get(str(error.get("ctx", {}).get("class_name")), "a mapping")
@@ -174,9 +174,7 @@ def _check_metrics(result: StoredResult) -> None:
     judged_by = result.data.metrics
     lacking = [name for name in judged_by if name not in result.metrics]
     if lacking:
-        raise InvalidValueError(
-            f"metrics lacks {', '.join(lacking)}, by which data.metrics says it is judged"
-        )
+        raise InvalidValueError(f"metrics lacks {', '.join(lacking)}, which data.metrics names")
     for number, epoch in enumerate(result.history):
         for network, learnt in epoch.networks.items():
             if judged_by[0] not in learnt.validation:

@@ -2,7 +2,7 @@
 
 A file may hold more than is named here: other versions of distillbench add fields.
 A field with a default may be absent: files of older versions lack some.
-`results.parsing` reads files into these classes and says what is wrong with a damaged one.
+`results.parsing` reads files into these classes and names the wrong field of a damaged one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StoredComponent:
 
 @dataclass(frozen=True)
 class StoredView:
-    """Which frames a network sees; None: what the section of its network says."""
+    """Which frames a network sees; None: as its section has it."""
 
     selector: Name | None
     k: Any
@@ -273,9 +273,12 @@ class StoredFiles:
 class StoredResult:
     """A run that ended.
 
-    id: the run's key. network: the one that is reported. objective: the weight of each loss as it
-    was requested. sources: where each setting came from. quantized_from: the run whose network was
-    converted to 8 bits. interface: the version of the interface, 1 in files that do not say.
+    id: the run's key.
+    network: the one that is reported.
+    objective: the weight of each loss as it was requested.
+    sources: where each setting came from.
+    quantized_from: the run whose network was converted to 8 bits.
+    interface: the version of the interface, 1 in files that do not have it.
     """
 
     id: FileName

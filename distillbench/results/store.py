@@ -34,7 +34,8 @@ class Result:
     """The result of a run, and the file that it came from.
 
     content: the mapping that is stored, with fields that other versions added; it serves to show
-    and to store it again, `record` to compute with. metrics: those that are installed, by name.
+    and to store it again, `record` to compute with.
+    metrics: those that are installed, by name.
     """
 
     path: Path

@@ -56,7 +56,7 @@ def find(folder: Path, fingerprint: str) -> Labels | None:
 
 
 def _problem(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str | None:
-    """Says what is wrong with a file of labels; None where it is as `Labels` requires."""
+    """Returns what is wrong with a file of labels; None where it is as `Labels` requires."""
     count = about.get("count")
     if not isinstance(count, int) or not 0 < count < _MOST_CLASSES:
         return "the number of classes is missing or out of range"

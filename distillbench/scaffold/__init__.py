@@ -1,4 +1,4 @@
-"""Writes a new plugin's project: one that passes the contract at once."""
+"""Writes the project of a new plugin, which passes the checks of the contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from string import Template
 from distillbench.errors import ConfigError, PluginError
 from distillbench.registry.knobs import nearest
 
-_TRIES = {
+_EXAMPLE_COMMANDS = {
     "data": "distillbench run --data $name",
     "encoder": "distillbench run --student $name --schedule scratch",
     "head": "distillbench run --head $name",
@@ -31,8 +31,8 @@ _TRIES = {
     "metric": "distillbench run",
     "observer": "distillbench run --observe $name",
 }
-PROJECTS = tuple(_TRIES)
-"""What a project can be made for; an encoder is offered as teacher and as student."""
+PROJECTS = tuple(_EXAMPLE_COMMANDS)
+"""What a project can be written for. An encoder is offered both as teacher and as student."""
 
 _ALIASES = {"teacher": "encoder", "student": "encoder", "dataset": "data", "loss": "matching-loss"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -47,47 +47,57 @@ class Project:
 
 
 def project_kind(kind: str) -> str:
-    """Returns what a project for a kind is made for: `teacher` and `student` are one, and `loss` matches a teacher."""
+    """Returns the member of `PROJECTS` for a kind of component, or for a common name of one.
+
+    `teacher` and `student` are both `encoder`, and `loss` is `matching-loss`.
+    """
     return _ALIASES.get(kind, kind)
 
 
 def write_project(kind: str, name: str, parent: Path, taken: Iterable[str] = ()) -> Project:
-    """Writes `parent/name`: pyproject.toml, README.md, a module and its test.
+    """Writes the folder `parent/name` with pyproject.toml, README.md, a module and its test.
 
-    taken: the names of components that are installed. Raises `ConfigError` for a name or kind that cannot be,
-    `PluginError` where the folder is there already.
+    kind: a member of `PROJECTS`, or an alias as in `project_kind`.
+    name: the plugin's name, lower-case words joined by hyphens.
+    parent: the folder that the project's folder is written to.
+    taken: the names of installed components.
+
+    Raises `ConfigError` if the kind or the name is not valid, and `PluginError` if the folder
+    exists.
     """
     kind = project_kind(kind)
     problems = _problems(kind, name, set(taken))
     if problems:
         raise ConfigError(problems)
-    folder, words = parent / name, _words(kind, name)
+    folder = parent / name
     if folder.exists():
         raise PluginError(
-            f"'{folder}' is there already; choose another name, or another folder with --to"
+            f"'{folder}' exists already; choose another name, or another folder with --to"
         )
-    for path, template in (
-        ("pyproject.toml", "pyproject.toml"),
-        ("README.md", "README.md"),
-        (f"{words['module']}.py", f"{kind}.py"),
-        ("tests/test_contract.py", "test_contract.py"),
-    ):
+    words = _words(kind, name)
+    templates = {
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        f"{words['module']}.py": f"{kind}.py",
+        "tests/test_contract.py": "test_contract.py",
+    }
+    for path, template in templates.items():
         _write(folder / path, rendered(template, words))
     return Project(folder, words["try_it"])
 
 
 def rendered(template: str, words: dict[str, str]) -> str:
-    """Fills a template."""
-    text = (
-        files("distillbench.scaffold")
-        .joinpath("templates", f"{template}.txt")
-        .read_text(encoding="utf-8")
-    )
-    return Template(text).substitute(words)
+    """Fills a template.
+
+    template: the name of a file in `templates`, without `.txt`.
+    words: the texts that replace `$name` and the like.
+    """
+    file = files("distillbench.scaffold").joinpath("templates", f"{template}.txt")
+    return Template(file.read_text(encoding="utf-8")).substitute(words)
 
 
 def example(kind: str, name: str) -> str:
-    """Returns the module that a new project of that kind begins with."""
+    """Returns the module of a new project of that kind."""
     return rendered(f"{kind}.py", _words(kind, name))
 
 
@@ -99,30 +109,32 @@ def _words(kind: str, name: str) -> dict[str, str]:
         "module": "_".join(parts),
         "Class": "".join(part.capitalize() for part in parts),
         "Title": " ".join(parts).capitalize(),
-        "try_it": Template(_TRIES[kind]).substitute(name=name),
+        "try_it": Template(_EXAMPLE_COMMANDS[kind]).substitute(name=name),
     }
 
 
 def _problems(kind: str, name: str, taken: set[str]) -> list[str]:
     problems = []
+    module = name.replace("-", "_")
     if kind not in PROJECTS:
         problems.append(
             f"there is no kind '{kind}'{nearest(kind, PROJECTS)}; there are: {', '.join(PROJECTS)}"
         )
     if not _NAME.fullmatch(name):
         problems.append(
-            f"a plugin's name is lower-case words joined by hyphens, such as my-selector; found '{name}'"
+            "a plugin's name must be lower-case words joined by hyphens, such as my-selector; "
+            f"found '{name}'"
         )
     elif name in taken:
-        problems.append(f"'{name}' is the name of a component that is installed; choose another")
-    elif _hides_a_module(name.replace("-", "_")):
-        problems.append(
-            f"a module '{name.replace('-', '_')}' would hide one that is installed; choose another name"
-        )
+        problems.append(f"a component called '{name}' is installed; choose another name")
+    # Only a valid name gets here: `find_spec` would import the packages before a dot.
+    elif _hides_another(module):
+        problems.append(f"a module '{module}' would hide an installed one; choose another name")
     return problems
 
 
-def _hides_a_module(module: str) -> bool:
+def _hides_another(module: str) -> bool:
+    """Tells whether `import module` already finds a module, which the new one would replace."""
     return module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None
 
 

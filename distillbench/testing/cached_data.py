@@ -1,4 +1,4 @@
-"""Folders to check data sets with, and a cache of the checks' own, so that the user's is left alone."""
+"""Folders to check data sets with, and a cache apart from the user's."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def opened(subject: Subject, dataset: DataSet) -> Splits:
         if not _reads_ours(subject):
             raise
         raise Unchecked(
-            "it reads no shards in YouTube-8M's layout, so this needs --data-dir with a folder that it does read; "
-            f"shown shards it raised {reason_of(error)}"
+            "it reads no shards in YouTube-8M's layout, so this needs --data-dir with a folder"
+            f" that it does read; shown shards it raised {reason_of(error)}"
         ) from error
 
 

@@ -1,4 +1,7 @@
-"""What a data set promises. One with a knob `dir` is shown `--data-dir`, else small shards in YouTube-8M's layout."""
+"""What a data set promises.
+
+One with a knob `dir` is shown `--data-dir`, else small shards in YouTube-8M's layout.
+"""
 
 from __future__ import annotations
 
@@ -74,15 +77,18 @@ def lengths_are_true(subject: Subject) -> None:
             .flatten()
             .tolist()
         )
-        told = [
+        blanks = [
             f"{videos.ids[video]}: frame {int(lengths[video]) - 1} of {int(lengths[video])}"
             for video in blank
         ]
-        expect(not blank, f"{name}: blank where its last frame should be: {', '.join(told[:3])}")
+        expect(not blank, f"{name}: blank where its last frame should be: {', '.join(blanks[:3])}")
 
 
 def frames_asked_for_are_the_frames_given(subject: Subject) -> None:
-    """It reads the frames asked for, in that order, zero for `NO_FRAME`, into the buffer it is given."""
+    """It reads the requested frames, in their order, into the given buffer.
+
+    A row is zero for `NO_FRAME`.
+    """
     for name, videos in _each(subject):
         which = _some(videos)
         longest = int(videos.lengths[which].max())
@@ -93,17 +99,17 @@ def frames_asked_for_are_the_frames_given(subject: Subject) -> None:
             whole.shape == (*every.shape, videos.width),
             f"{name}: {tuple(whole.shape)} of width {videos.width}",
         )
-        expect(not whole[every == NO_FRAME].any(), f"{name}: numbers where no frame was asked for")
+        expect(not whole[every == NO_FRAME].any(), f"{name}: numbers where no frame was requested")
         last = videos.lengths[which] - 1
-        asked = torch.stack([last // 2, last, torch.full_like(last, NO_FRAME)], 1)
-        expected = whole.gather(1, asked.clamp_min(0)[:, :, None].expand(-1, -1, videos.width))
-        expected = expected * (asked >= 0)[:, :, None].to(expected.dtype)
+        requested = torch.stack([last // 2, last, torch.full_like(last, NO_FRAME)], 1)
+        expected = whole.gather(1, requested.clamp_min(0)[:, :, None].expand(-1, -1, videos.width))
+        expected = expected * (requested >= 0)[:, :, None].to(expected.dtype)
         expect(
-            torch.equal(videos.read(which, asked), expected),
+            torch.equal(videos.read(which, requested), expected),
             f"{name}: other frames, read alone, than among all",
         )
         buffer = torch.full_like(expected, 7)
-        given = videos.read(which, asked, buffer)
+        given = videos.read(which, requested, buffer)
         filled = given is buffer and torch.equal(buffer, expected)
         expect(filled, f"{name}: the buffer was not filled and returned")
 

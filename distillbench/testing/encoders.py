@@ -46,13 +46,13 @@ def a_row_for_each_clip(subject: Subject) -> None:
 
 
 def states_come_when_asked(subject: Subject) -> None:
-    """States come only when they are asked for, with the number of the frame that each follows.
+    """States are returned only on request, with the number of the frame that each follows.
 
-    values (B, T', W) and times (B, T') int64 on the CPU, ascending, `NO_FRAME` where padded. An encoder without states
-    never returns any.
+    values (B, T', W) and times (B, T') int64 on the CPU, ascending, `NO_FRAME` where padded. An
+    encoder without states never returns any.
     """
     encoder, batch = _evaluated(subject), toys.clips(LENGTHS)
-    expect(not _encode(encoder, batch).states, "states though nobody asked")
+    expect(not _encode(encoder, batch).states, "states without a request")
     with seeded(0), torch.no_grad():
         encoding: Encoding = encoder(batch, with_states=True)
     for name, states in encoding.states.items():
@@ -78,7 +78,9 @@ def states_come_when_asked(subject: Subject) -> None:
 
 
 def exits_end_where_it_ends(subject: Subject) -> None:
-    """If it may stop early: up to all frames it encodes what `forward` does, and up to each exit as wide.
+    """If it may stop early.
+
+    Up to all frames it encodes what `forward` does, and up to each exit as wide.
 
     Exits are ascending numbers of at least 1, and do not depend on the clips.
     """
@@ -158,7 +160,10 @@ def evaluation_is_deterministic(subject: Subject) -> None:
 
 
 def every_weight_gets_a_gradient(subject: Subject) -> None:
-    """Every weight gets a gradient that is finite and not zero from the summary, or from the states if it has any."""
+    """Every weight gets a finite gradient other than zero.
+
+    From the summary, or from the states if it has any.
+    """
     with seeded(0):
         encoder: Encoder = subject.build(toys.WIDTH).train()
         encoding: Encoding = encoder(toys.clips(LONG), with_states=True)
@@ -180,7 +185,7 @@ def survives_safetensors(subject: Subject) -> None:
 
 
 def its_cost_can_be_counted(subject: Subject) -> None:
-    """Its multiply-accumulates can be counted on the meta device, are above zero and grow with the frames."""
+    """Its multiply-accumulates can be counted on the meta device, and grow with the frames."""
     counted = {frames: _macs(subject, frames) for frames in (4, 12)}
     expect(counted[4] > 0, "no multiply-accumulates at all; element-wise work is not counted")
     expect(counted[12] > counted[4], f"{counted[4]:,} for 4 frames and {counted[12]:,} for 12")
@@ -201,7 +206,10 @@ def _macs(subject: Subject, frames: int) -> int:
 
 
 def learns_a_toy_batch(subject: Subject) -> None:
-    """Trained on four clips under a fixed linear head, it lowers the loss by a third in 60 steps of Adam."""
+    """Trained on four clips under a fixed linear head, it lowers the loss by a third.
+
+    In 60 steps of Adam.
+    """
     with seeded(0):
         encoder: Encoder = subject.build(toys.WIDTH).train()
         width = _summary(encoder, toys.clips(LENGTHS)).shape[1]
@@ -220,7 +228,7 @@ def learns_a_toy_batch(subject: Subject) -> None:
 
 
 def is_unchanged_when_frozen(subject: Subject) -> None:
-    """Frozen and in evaluation mode it lets no gradient through, and neither weights nor buffers move."""
+    """Frozen and in evaluation mode, its weights and buffers stay, and no gradient passes."""
     encoder: Encoder = subject.build(toys.WIDTH)
     modules.is_unchanged(encoder, lambda frozen: frozen(toys.clips(LENGTHS)).summary)
 

@@ -20,14 +20,17 @@ from distillbench.testing.promises import Broken, Subject, expect, seeded
 
 
 def of_kind(kind: str) -> Any:
-    """Returns the module with a kind's own checks: `CHECKS`, and `GIVEN`, a component's positional arguments."""
+    """Returns the module with a kind's own checks.
+
+    `CHECKS`, and `GIVEN`, a component's positional arguments.
+    """
     return importlib.import_module(f"distillbench.testing.{KINDS[kind].checks}")
 
 
 def says_what_it_is(subject: Subject) -> None:
-    """It says what it is: its own docstring begins with one line that ends in a full stop or colon."""
-    said = inspect.cleandoc(vars(subject.cls).get("__doc__") or "")
-    first = said.partition("\n")[0]
+    """Its own docstring begins with one line that ends in a full stop or colon."""
+    doc = inspect.cleandoc(vars(subject.cls).get("__doc__") or "")
+    first = doc.partition("\n")[0]
     expect(first, "no docstring of its own")
     expect(len(first) > 8 and first.endswith((".", ":", "!")), f"its first line: {first!r}")
 
@@ -47,11 +50,11 @@ def explains_its_knobs(subject: Subject) -> None:
     strange = [
         name for name in (line.partition(":")[0].strip() for line in lines) if name not in known
     ]
-    expect(not strange, f"lines for what is no knob: {', '.join(strange)}")
+    expect(not strange, f"lines for what is not a knob: {', '.join(strange)}")
 
 
 def types_and_defaults_its_knobs(subject: Subject) -> None:
-    """Every knob is keyword-only, has a type that a flag can be turned into, and a default of that type.
+    """Every knob is keyword-only, with a type that a flag can be converted to and a default.
 
     Types are int, float, bool, str, Literal[...] and unions of these with None.
     """
@@ -106,7 +109,9 @@ def builds_from_its_defaults(subject: Subject) -> None:
 
 
 def importing_changes_nothing(subject: Subject) -> None:
-    """Importing its module changes nothing: no random state, default type, thread count, warning or output.
+    """Importing its module changes nothing.
+
+    No random state, default type, thread count, warning or output.
 
     Looked at in a fresh process, so that what the module imports on its way counts too.
     """
@@ -147,7 +152,7 @@ def _built(subject: Subject) -> object:
 def _observed(subject: Subject, made: Any) -> dict[str, object]:
     """Returns what is to be seen of a component.
 
-    By its kind: `isinstance` of an interface would ask the classes of every other plugin as well.
+    By its kind: `isinstance` of an interface would run code of every other plugin's classes.
     """
     match subject.component.kind:
         case "selector":

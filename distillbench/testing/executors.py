@@ -29,10 +29,10 @@ _WAIT = 0.2
 
 @dataclass(frozen=True)
 class ToyJob(RunJob):
-    """Makes nothing: reports a phase and an epoch, leaves a file with its key, and ends as it is told.
+    """A job that reports a phase and an epoch, leaves a file with its key, and ends as set.
 
-    ends: `well`, `badly`, or `dies`, with the process it is in unless that is the one that made it. seconds: how long
-    it takes.
+    ends: `well`, `badly`, or `dies`, with the process it is in unless that is the one that made it.
+    seconds: how long it takes.
     """
 
     folder: str
@@ -70,7 +70,10 @@ def _built(subject: Subject) -> Iterator[tuple[Executor, str]]:
 
 
 def _made(executor: Executor, jobs: list[ToyJob]) -> dict[str, list[RunEvent]]:
-    """Submits every job as soon as there is room and waits for their ends; returns what was reported of each."""
+    """Submits every job as soon as there is room and waits for their ends.
+
+    Returns what was reported of each.
+    """
     reported: dict[str, list[RunEvent]] = {job.key: [] for job in jobs}
     waiting, until = list(jobs), time.monotonic() + _PATIENCE
     while not all(_ended(events) for events in reported.values()):
@@ -99,14 +102,14 @@ def begins_with_room(subject: Subject) -> None:
 
 
 def makes_every_run_once(subject: Subject) -> None:
-    """Every run that was submitted is made, and ends once, as it says itself."""
+    """Every submitted run is made, and ends once, with the end that it reports itself."""
     with _built(subject) as (made, folder):
         well, badly = _jobs(folder, 3)[:2], _jobs(folder, 3, "badly")[2]
         reported = _made(made, [*well, badly])
         for job in (*well, badly):
             ends = [e for e in reported[job.key] if isinstance(e, (Finished, Failed, Lost))]
             wanted = Finished(job.key) if job.ends == "well" else Failed(job.key, "failed", "badly")
-            expect(ends == [wanted], f"{ends}; it said {wanted}")
+            expect(ends == [wanted], f"{ends}; expected {wanted}")
             expect(Path(folder, job.key).exists(), f"{job.key} was never made")
 
 
@@ -122,11 +125,11 @@ def reports_what_runs_report(subject: Subject) -> None:
         ended = next(
             n for n, event in enumerate(found) if isinstance(event, (Finished, Failed, Lost))
         )
-        expect(found[:ended] == wanted, f"{found[:ended]}; it said {wanted}")
+        expect(found[:ended] == wanted, f"{found[:ended]}; expected {wanted}")
 
 
 def knows_what_is_running(subject: Subject) -> None:
-    """A run is among `running`, and takes room, from when it is submitted until its end was reported."""
+    """A run is among `running`, and takes room, from its submission to its reported end."""
     with _built(subject) as (made, folder):
         room = made.free
         (job,) = _jobs(folder, 1)
@@ -160,7 +163,7 @@ def tells_of_a_run_that_dies(subject: Subject) -> None:
 
 
 def waits_no_longer_than_it_may(subject: Subject) -> None:
-    """Where nothing happens, asking what did takes no longer than the time that it is given."""
+    """Where nothing happens, waiting for events takes no longer than the given time."""
     with _built(subject) as (made, _):
         began = time.monotonic()
         found = list(made.events(_WAIT))

@@ -27,7 +27,7 @@ _CODEC = Codec(scale=0.03, offset=-4.0, normalise="none")
 
 @dataclass(frozen=True)
 class _Toy:
-    """A network of parts that are installed, what is to be known of it, and clips as they are stored."""
+    """A network of installed components, its description, and clips in stored form."""
 
     model: Model
     about: Mapping[str, Any]
@@ -62,7 +62,7 @@ def _small(component: Component) -> Choice:
 
 
 def _stored(lengths: tuple[int, ...], seed: int) -> Clips:
-    """Makes clips as they are stored, of frames that say something."""
+    """Makes clips in stored form, of frames that differ by class."""
     clips = toys.clips(lengths, seed=seed)
     stored = (clips.frames * 200 + 128).clamp(0, 255).to(torch.uint8)
     return replace(clips, frames=stored * clips.mask()[:, :, None])
@@ -79,7 +79,7 @@ def _written(subject: Subject) -> Iterator[tuple[Exporter, _Toy, Path]]:
 
 
 def writes_one_file(subject: Subject) -> None:
-    """It writes the file that it is told to, and nothing beside it."""
+    """It writes the given file, and nothing beside it."""
     with _written(subject) as (_, _, path):
         found = sorted(os.listdir(path.parent))
         expect(found == [path.name], f"{', '.join(found) or 'nothing'}; {path.name} was expected")
@@ -93,7 +93,7 @@ def loads_what_it_wrote(subject: Subject) -> None:
 
 
 def serves_for_other_clips(subject: Subject) -> None:
-    """What it reads back serves for more or fewer videos, and for videos with fewer frames, than it was shown."""
+    """What it reads back takes more or fewer videos, and fewer frames, than its example."""
     with _written(subject) as (exporter, toy, path):
         _compare(exporter, toy, path, toy.others)
 
@@ -152,7 +152,7 @@ def refuses_what_it_did_not_write(subject: Subject) -> None:
                 raise Broken(
                     f"{type(error).__name__} for a file of {len(content)} bytes"
                 ) from error
-            raise Broken(f"it read a file of {len(content)} bytes that is no network")
+            raise Broken(f"it read a file of {len(content)} bytes that is not a network")
 
 
 GIVEN: tuple[object, ...] = ()

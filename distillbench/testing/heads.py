@@ -50,7 +50,7 @@ def clips_do_not_see_each_other(subject: Subject) -> None:
 
 
 def logits_are_finite_for_large_inputs(subject: Subject) -> None:
-    """Logits are finite for summaries a thousand times as large as usual, and so are the gradients."""
+    """Logits and gradients are finite for summaries a thousand times as large as usual."""
     head = _head(subject)
     summary = _summaries(scale=1_000.0).requires_grad_()
     logits = head(summary)
@@ -64,7 +64,7 @@ def logits_are_finite_for_large_inputs(subject: Subject) -> None:
 
 
 def probabilities_agree_with_float64(subject: Subject) -> None:
-    """The probabilities p and 1 - p agree with a reference in float64 to a thousandth of themselves."""
+    """The probabilities p and 1 - p agree with float64 to a relative error of 0.001."""
     head, summary = _head(subject), _summaries(scale=5.0)
     ours, exact = (
         _logits(head, summary).double(),
@@ -91,7 +91,10 @@ def every_weight_gets_a_gradient(subject: Subject) -> None:
 
 
 def can_be_copied(subject: Subject) -> None:
-    """A head that takes another's weights gives its logits, and moving the one leaves the other where it was."""
+    """A head that takes another's weights gives its logits, and stays apart from it.
+
+    Moving one leaves the other where it was.
+    """
     first, second = _head(subject, seed=1), _head(subject, seed=2)
     second.load_state_dict(first.state_dict())
     before = _logits(first, _summaries())
@@ -105,7 +108,7 @@ def can_be_copied(subject: Subject) -> None:
 
 
 def can_be_tied(subject: Subject) -> None:
-    """Used by two networks in one step, it answers each and gathers both gradients."""
+    """Used by two networks in one step, it serves each and gathers both gradients."""
     head = _head(subject)
     summaries = [_summaries(seed=seed) for seed in (0, 1)]
     apart = [_gradients(head, [summary]) for summary in summaries]

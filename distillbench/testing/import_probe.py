@@ -1,4 +1,7 @@
-"""`python -m distillbench.testing.import_probe REPORT MODULE...`: imports modules, and writes what each import changed."""
+"""`python -m distillbench.testing.import_probe REPORT MODULE...`.
+
+Imports modules, and writes what each import changed.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,11 @@ _WATCHED: dict[str, Callable[[], object]] = {
 
 
 def import_of(module: str) -> list[str]:
-    """Imports a module and lists what that changed in this process, or why it could not be imported."""
+    """Imports a module, and returns what that changed in the process or why it failed."""
     before = {name: look() for name, look in _WATCHED.items()}
-    with tempfile.TemporaryFile() as said, warnings.catch_warnings(record=True) as warned:
+    with tempfile.TemporaryFile() as printed, warnings.catch_warnings(record=True) as warned:
         stdout = os.dup(1)
-        os.dup2(said.fileno(), 1)
+        os.dup2(printed.fileno(), 1)
         try:
             _, reason = attempted(lambda: importlib.import_module(module))
         finally:
@@ -45,8 +48,8 @@ def import_of(module: str) -> list[str]:
             os.dup2(stdout, 1)
             os.close(stdout)
         changed = [f"{name} changed" for name, look in _WATCHED.items() if look() != before[name]]
-        said.seek(0)
-        text = said.read().decode(errors="replace").strip()
+        printed.seek(0)
+        text = printed.read().decode(errors="replace").strip()
     failed = [f"importing {module} raised {reason}"] if reason else []
     changed += [f"it printed {text[:80]!r}"] if text else []
     return (

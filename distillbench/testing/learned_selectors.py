@@ -30,7 +30,7 @@ def _chosen(selector: LearnedSelector, shown: Clips, seed: int = 1) -> Selection
 
 
 def reads_frames_that_there_are(subject: Subject) -> None:
-    """Its candidates are frames of each video, at least one, ascending, with `NO_FRAME` at a row's end."""
+    """Its candidates are frames of each video, at least one, ascending, padded with `NO_FRAME`."""
     index = _selector(subject).candidates(torch.tensor(LENGTHS))
     expect(
         index.dim() == 2 and index.dtype == torch.int64 and len(index) == len(LENGTHS),
@@ -40,7 +40,7 @@ def reads_frames_that_there_are(subject: Subject) -> None:
 
 
 def keeps_at_most_k(subject: Subject) -> None:
-    """It keeps between one and k of each video's candidates, as positions within them, strictly ascending."""
+    """It keeps one to k of each video's candidates, as strictly ascending positions."""
     for training in (False, True):
         selector = _selector(subject, training=training)
         shown = _shown(selector)
@@ -64,7 +64,7 @@ def _well_formed(index: Tensor, lengths: Tensor) -> None:
 
 
 def a_clip_is_chosen_from_alone(subject: Subject) -> None:
-    """In evaluation a clip's choice is a function of that clip alone, whatever else is in the batch."""
+    """In evaluation a clip's choice depends on that clip alone, whatever else is in the batch."""
     selector = _selector(subject)
     together = _chosen(selector, _shown(selector)).index
     for place in range(len(LENGTHS)):
@@ -74,7 +74,10 @@ def a_clip_is_chosen_from_alone(subject: Subject) -> None:
 
 
 def draws_from_its_generator_alone(subject: Subject) -> None:
-    """In training all chance comes from its generator: the same numbers give the same choice, whatever torch's are."""
+    """In training all chance comes from its generator.
+
+    The same numbers give the same choice, whatever torch's are.
+    """
     selector = _selector(subject, training=True)
     shown = _shown(selector)
     numbers = range(len(shown.lengths))
@@ -101,7 +104,7 @@ def is_learned(subject: Subject) -> None:
 
 
 def weights_and_probabilities_fit(subject: Subject) -> None:
-    """Weights are as many as the frames it keeps and finite, a probability is one a video and at most 1."""
+    """Weights are finite, one for each kept frame; probabilities are at most 1, one a video."""
     for training in (False, True):
         selector = _selector(subject, training=training)
         chosen = _chosen(selector, _shown(selector))

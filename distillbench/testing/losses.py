@@ -1,4 +1,4 @@
-"""What a loss promises; its requirements say which promises it makes beyond those of every loss."""
+"""What every loss promises, and what it promises by its requirements."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def _student(seed: int = 0, scale: float = 1.0) -> Output:
 
 
 def _called(loss: Loss, student: Output, teacher: Output, batch: LossBatch) -> Tensor:
-    """Calls a loss of either kind; `isinstance` would ask the classes of every other plugin as well."""
+    """Calls a loss of either kind.
+
+    `isinstance` would run code of every other plugin's classes.
+    """
     on_labels = any(parent is LabelLoss for parent in type(loss).__mro__)
     value: Tensor = loss(student, batch) if on_labels else loss(student, teacher, batch)
     return value
@@ -86,7 +89,7 @@ def one_finite_scalar(subject: Subject) -> None:
 
 
 def pulls_the_student_alone(subject: Subject) -> None:
-    """The student gets a gradient; the teacher never does, even where it asks for one."""
+    """The student gets a gradient; the teacher never does, even where it requires one."""
     student, pulled = _leaves(_student())
     teacher, spared = _leaves(_student(1))
     _value(_loss(subject), student, teacher, toys.batch(VIDEOS)).sum().backward()  # type: ignore[no-untyped-call]
@@ -113,7 +116,7 @@ def every_weight_of_its_own_gets_a_gradient(subject: Subject) -> None:
 
 
 def groups_its_weights(subject: Subject) -> None:
-    """Its parameter groups hold every weight of its own once, and set nothing but `lr` and `weight_decay`."""
+    """Its parameter groups hold each of its weights once, and set only `lr` and `weight_decay`."""
     loss = _loss(subject)
     groups = [dict(group) for group in loss.optimizer_groups()]
     known = {"params", "lr", "weight_decay"}
@@ -130,7 +133,10 @@ def groups_its_weights(subject: Subject) -> None:
 
 
 def keeps_its_state_in_buffers(subject: Subject) -> None:
-    """What it remembers from step to step is in its buffers: a copy from its state goes on as it does."""
+    """What it remembers from step to step is in its buffers.
+
+    A copy from its state goes on as it does.
+    """
     first = _loss(subject).train()
     for seed in range(2):
         _value(first, _student(seed), _student(seed + 1), toys.batch(VIDEOS, seed))
@@ -179,9 +185,9 @@ def _only(requirements: Requirements, output: Output) -> Output:
 
 
 def compares_videos_only_where_it_says(subject: Subject) -> None:
-    """A video pulls on itself alone, unless its requirements say that the videos of a batch are compared (`batch`)."""
+    """A video's gradient depends on that video alone, unless it needs `batch`."""
     if "batch" in _requirements(subject).needs:
-        raise Unclaimed("its requirements say that it compares the videos of a batch")
+        raise Unclaimed("its requirements name `batch`")
     pulls = []
     for seed in (0, 5):  # the other videos differ; the first is the same
         first, others = [0], [1, 2, 3, 4, 5]
@@ -201,7 +207,7 @@ def _joined(first: Output, second: Output) -> Output:
 
 
 def is_a_mean_over_the_batch(subject: Subject) -> None:
-    """A batch joined with itself gives the same value, where its requirements claim `batch-mean`."""
+    """A batch joined with itself gives the same value, if it claims `batch-mean`."""
     _claims(subject, "batch-mean")
     loss, student, teacher, batch = _loss(subject), _student(), _student(1), toys.batch(VIDEOS)
     once = _measured(loss, student, teacher, batch)
@@ -253,7 +259,10 @@ def leaves_its_input_as_it_was(subject: Subject) -> None:
 
 
 def survives_large_logits(subject: Subject) -> None:
-    """Value and gradient are finite for logits of 50 and -50, teacher and student agreeing or not."""
+    """Value and gradient are finite for logits of 50 and -50.
+
+    Whether teacher and student agree or not.
+    """
     signs = torch.where(_student().logits > 0, 50.0, -50.0)
     for sign in (1.0, -1.0):
         student, leaves = _leaves(replace(_student(), logits=signs))
@@ -270,7 +279,7 @@ def survives_large_logits(subject: Subject) -> None:
 
 
 def survives_bf16(subject: Subject) -> None:
-    """Under bf16 autocast, and given bf16, its value is finite and within a tenth of that in float32."""
+    """Under bf16 autocast, and given bf16, its value is within a tenth of float32's."""
     loss, batch = _loss(subject), toys.batch(VIDEOS)
     low = [_cast(_student(seed, scale=3.0), torch.bfloat16) for seed in (0, 1)]
     exact = _measured(loss, _cast(low[0], torch.float32), _cast(low[1], torch.float32), batch)
@@ -287,7 +296,7 @@ def _cast(output: Output, dtype: torch.dtype) -> Output:
 
 
 def descending_brings_the_student_nearer(subject: Subject) -> None:
-    """Descending it lowers it, and brings the student nearer to its teacher where the two can be laid side by side.
+    """Gradient descent lowers it, and brings the student nearer to its teacher.
 
     They can where its requirements name neither `batch` nor `labels`, and the loss has no weights.
     """
@@ -308,12 +317,15 @@ def descending_brings_the_student_nearer(subject: Subject) -> None:
         and not list(loss.parameters())
     ):
         near = _nearness(found, teacher)
-        told = f"a distance of {near(start):.4g} at first and {near(student):.4g} in the end"
-        expect(near(student) < near(start), told)
+        text = f"a distance of {near(start):.4g} at first and {near(student):.4g} in the end"
+        expect(near(student) < near(start), text)
 
 
 def _nearness(requirements: Requirements, teacher: Output) -> Callable[[Output], float]:
-    """Returns 1 - the correlation with the teacher, over the parts a loss reads: blind to scale and to shift."""
+    """Returns 1 - the correlation with the teacher, over the parts a loss reads.
+
+    Blind to scale and to shift.
+    """
 
     def distance(student: Output) -> float:
         found = []
@@ -329,7 +341,7 @@ def _nearness(requirements: Requirements, teacher: Output) -> Callable[[Output],
 
 
 def is_least_at_a_match(subject: Subject) -> None:
-    """No student does better than one equal to its teacher, where its requirements claim `least-at-match`."""
+    """No student does better than one equal to its teacher, if it claims `least-at-match`."""
     _claims(subject, "least-at-match")
     loss, teacher, batch = _loss(subject), _student(1), toys.batch(VIDEOS)
     match = _measured(loss, teacher, teacher, batch)

@@ -73,7 +73,7 @@ def _kinds(subject: Subject) -> list[LabelKind]:
 
 
 def _value(subject: Subject, predictions: Predictions) -> float:
-    """Computes the metric anew; what is not a number, another check says."""
+    """Computes the metric; another check reports a value that is not a number."""
     found = subject.build().compute(predictions)
     return float(found) if isinstance(found, (int, float, np.number)) else math.nan
 
@@ -84,13 +84,13 @@ def is_a_finite_number(subject: Subject) -> None:
         for count in (VIDEOS, 2, 1):
             found = subject.build().compute(_usual(kind, range(count)))
             expect(found is not None or count < VIDEOS, f"None for {count} videos, {kind}")
-            told = f"{found!r} for {count} videos, {kind}"
+            text = f"{found!r} for {count} videos, {kind}"
             is_number = isinstance(found, (int, float, np.number)) and math.isfinite(found)
-            expect(found is None or is_number, told)
+            expect(found is None or is_number, text)
 
 
 def is_pure(subject: Subject) -> None:
-    """The same predictions have the same value, whatever it was asked before."""
+    """The same predictions have the same value, whatever it computed before."""
     for kind in _kinds(subject):
         metric = subject.build()
         first = metric.compute(_usual(kind))
@@ -130,16 +130,16 @@ def being_right_is_best(subject: Subject) -> None:
         best = _value(subject, _predictions(truth, right))
         others = _value(subject, _predictions(truth, right[order]))
         noisy = [_value(subject, _predictions(truth, _scores(truth, k, 1.0))) for k in (1.0, 3.0)]
-        told = f"{best!r} where all is right, {others!r} with another video's, {kind}"
-        expect(not sign * best <= sign * others, told)
+        text = f"{best!r} where all is right, {others!r} with another video's, {kind}"
+        expect(not sign * best <= sign * others, text)
         worst = max(noisy, key=lambda value: sign * value)
         expect(not sign * best < sign * worst - 1e-9, f"{best!r}, and {worst!r} with noise, {kind}")
 
 
 def needs_no_more_than_it_says(subject: Subject) -> None:
-    """It computes the same where it is given nothing but what it says that it needs."""
+    """It computes the same where it is given only what its `needs` name."""
     if subject.cls.needs == "all":  # type: ignore[attr-defined]
-        raise Unclaimed("it says that it needs every score")
+        raise Unclaimed("its `needs` name every score")
     for kind in _kinds(subject):
         whole, best = (_value(subject, p) for p in (_usual(kind), _without_batches(kind)))
         both_lack = math.isnan(whole) and math.isnan(best)
@@ -178,12 +178,12 @@ def influence_is_what_leaving_out_changes(subject: Subject) -> None:
         left = [[v for v in range(VIDEOS) if v != out] for out in range(0, VIDEOS, 4)]
         lost = np.array([whole - _value(subject, _usual(kind, videos)) for videos in left])
         if found.shape != (VIDEOS,) or not np.isfinite(found).all():
-            continue  # another check says so
+            continue  # another check reports it
         ours = found[::4] - found.mean()
         norms = float(np.linalg.norm(ours)), float(np.linalg.norm(lost))
         alike = float(ours @ lost) / max(norms[0] * norms[1], 1e-30)
-        told = f"norms {norms[0]:.3g} and {norms[1]:.3g}, cosine {alike:.2f}, {kind}"
-        expect(norms == (0.0, 0.0) or (alike > 0.8 and 0.5 < norms[0] / norms[1] < 2.0), told)
+        text = f"norms {norms[0]:.3g} and {norms[1]:.3g}, cosine {alike:.2f}, {kind}"
+        expect(norms == (0.0, 0.0) or (alike > 0.8 and 0.5 < norms[0] / norms[1] < 2.0), text)
 
 
 GIVEN: tuple[object, ...] = ()

@@ -44,7 +44,7 @@ def all_weights_learn(module: nn.Module, value: Tensor) -> None:
 def survives_storage(
     first: nn.Module, second: nn.Module, run: Callable[[nn.Module], Tensor]
 ) -> None:
-    """Raises `Broken` where weights, stored and loaded into another build, do not make the same module of it."""
+    """Raises `Broken` where stored weights, loaded into another build, give another module."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.safetensors")
         save_tensors(path, first.state_dict())
@@ -57,7 +57,7 @@ def is_unchanged(module: nn.Module, run: Callable[[nn.Module], Tensor]) -> None:
     module.eval().requires_grad_(False)
     before = copy.deepcopy(module.state_dict())
     output = run(module)
-    expect(not output.requires_grad, "its output asks for a gradient")
+    expect(not output.requires_grad, "its output requires a gradient")
     for name, value in module.state_dict().items():
         expect(torch.equal(value, before[name]), f"{name} moved")
 

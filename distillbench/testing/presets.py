@@ -9,7 +9,7 @@ COUNTS = (1, 5, 6, 15, 300)
 
 
 def its_settings_are_understood(subject: Subject) -> None:
-    """Everything it sets is a setting that runs have, with a value of the right type, for every k."""
+    """It sets settings that runs have, to values of the right type, for every k."""
     for k in COUNTS:
         settings = subject.build().settings(k)
         expect(settings, f"no settings for k = {k}")
@@ -18,14 +18,14 @@ def its_settings_are_understood(subject: Subject) -> None:
 
 
 def is_pure(subject: Subject) -> None:
-    """The same k gives the same settings, whatever it was asked before."""
+    """The same k gives the same settings, whatever was requested before."""
     preset = subject.build()
     first = dict(preset.settings(15))
     preset.settings(6)
     again = dict(preset.settings(15))
     expect(
         first == again,
-        f"other settings when asked again: {sorted(set(first.items()) ^ set(again.items()))[:3]}",
+        f"other settings at the second call: {sorted(set(first.items()) ^ set(again.items()))[:3]}",
     )
 
 

@@ -1,4 +1,7 @@
-"""What a check is: a plain function of a subject; the first line of its docstring is the promise that it tests."""
+"""What a check is: a plain function of a subject.
+
+The first line of its docstring is the promise that it tests.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ from distillbench.registry.knobs import grouped
 
 
 class Broken(Exception):  # noqa: N818 - a verdict, not a fault
-    """A promise is broken; the message says what was received."""
+    """A promise is broken; the message has what was received."""
 
 
 class Unclaimed(Exception):  # noqa: N818 - a verdict, not a fault
-    """The component does not make this promise; the message says why that is all right."""
+    """The component does not make this promise; the message has why that is allowed."""
 
 
 class Unchecked(Exception):  # noqa: N818 - a verdict, not a fault
-    """Whether the promise is kept cannot be seen; the message says what that needs."""
+    """Whether the promise is kept cannot be seen; the message has what that needs."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Subject:
         return dict(getattr(self.cls, "check_knobs", {}))
 
     def build(self, *given: object, seed: int = 0, **knobs: object) -> Any:
-        """Builds the component from what the framework gives and `check_knobs`, every source of chance seeded."""
+        """Builds the component from the framework's arguments and `check_knobs`, seeded."""
         with seeded(seed):
             return self.cls(*given, **grouped(self.cls, {**self.check_knobs, **knobs}))
 
@@ -73,7 +76,7 @@ class Check:
 
     @property
     def details(self) -> str:
-        """The rest of the docstring: what the promise means where one line cannot say it."""
+        """The rest of the docstring: what the promise means in detail."""
         return (inspect.getdoc(self.function) or "").partition("\n")[2].strip()
 
 
@@ -99,7 +102,10 @@ def expect(condition: object, received: str) -> None:
 
 
 def largest_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Returns the largest difference of two tensors relative to the larger of 1 and their scale; inf for NaN."""
+    """Returns the largest difference of two tensors relative to the larger of 1 and their scale.
+
+    Inf for NaN.
+    """
     if ours.shape != theirs.shape:
         return float("inf")
     if ours.numel() == 0:

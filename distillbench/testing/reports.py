@@ -18,7 +18,10 @@ _DPI = 40  # as coarse as tells two figures apart
 
 
 def makes_a_table_or_a_figure(subject: Subject) -> None:
-    """It makes a table or a figure of runs that it is fit for: those of its `check_rows`, or any."""
+    """It makes a table or a figure of runs that it is fit for.
+
+    Those of its `check_rows`, or any.
+    """
     made = _made(subject, _fit(subject))
     expect(
         isinstance(made, (Table, Figure)),
@@ -45,7 +48,7 @@ def is_pure(subject: Subject) -> None:
 
 
 def its_figures_are_drawn_alike(subject: Subject) -> None:
-    """A figure is as wide as its text columns, and two drawings of it are equal to the last byte."""
+    """A figure is as wide as its text columns, and two drawings are equal to the last byte."""
     report, runs = subject.build(), _fit(subject)
     first, again = report.make(runs), report.make(runs)
     if not isinstance(first, Figure):
@@ -72,7 +75,7 @@ def leaves_the_runs_alone(subject: Subject) -> None:
 def refuses_runs_that_are_unfit(subject: Subject) -> None:
     """Of no runs, and of those of a method that it is not about, it raises `ConfigError`.
 
-    The error names the question that the report `needs`. Of a method that it does not know it may
+    The error names the sweep file that the report `needs`. Of a method that it does not know it may
     also make something; of no runs it cannot.
     """
     needs = str(getattr(subject.cls, "needs", ""))

@@ -37,7 +37,8 @@ Status = Literal["kept", "broken", "not claimed", "not checked"]
 class Verdict:
     """What one check found of one component.
 
-    received: what was seen where the promise is broken or not made, and what is needed where it is not checked.
+    received: what was seen where the promise is broken or not made, and what is needed where it is
+    not checked.
     """
 
     component: Component
@@ -47,7 +48,9 @@ class Verdict:
 
 
 def subjects(components: Iterable[Component], data_dir: str | None = None) -> list[Subject]:
-    """Makes subjects of components; all their modules are imported in one fresh process to see what that changes.
+    """Makes subjects of components.
+
+    All their modules are imported in one fresh process to see what that changes.
 
     data_dir: the folder that a data set with a knob `dir` is to be checked with.
     """

@@ -13,7 +13,10 @@ BUDGETS = (1, 7, 100)
 
 
 def _objectives() -> tuple[Objective, ...]:
-    """Makes the objectives anew, so that a schedule that changes one cannot hide it from the next check."""
+    """Makes new objectives.
+
+    A schedule that changes one cannot hide it from the next check.
+    """
     return (
         toys.objective(on_labels=1.0),
         toys.objective(matching_encodings=1.0),
@@ -35,9 +38,11 @@ def _all(subject: Subject) -> list[Phase]:
 
 
 def declares_what_can_be_run(subject: Subject) -> None:
-    """Its networks and phases can be run: known names, no circle, and no teacher that has learnt nothing yet.
+    """Its networks and phases can be run.
 
-    A control whose teacher is meant to have learnt nothing says so: `Teacher(..., untrained=True)`.
+    Known names, no circle, and no teacher that has learnt nothing yet.
+
+    A control whose teacher is meant to be untrained declares it: `Teacher(..., untrained=True)`.
     """
     for objective in _objectives():
         for budget in BUDGETS:
@@ -47,7 +52,10 @@ def declares_what_can_be_run(subject: Subject) -> None:
 
 
 def epochs_add_up(subject: Subject) -> None:
-    """A learner's epochs are a whole multiple of the budget, or that and a fixed extra, for 1, 7 and 100 epochs."""
+    """A learner's epochs are a multiple of the budget, plus at most a fixed number.
+
+    Tried with 1, 7 and 100 epochs.
+    """
     for objective in _objectives():
         for network in _schedule(subject, objective).networks():
             spent = {
@@ -58,11 +66,11 @@ def epochs_add_up(subject: Subject) -> None:
                 f"epochs {list(spent.values())}",
             )
             times = (spent[100] - spent[7]) / 93
-            told = ", ".join(f"{count} of {budget}" for budget, count in spent.items())
+            text = ", ".join(f"{count} of {budget}" for budget, count in spent.items())
             whole = (
                 times == int(times) and spent[7] - spent[1] == 6 * times and spent[1] >= times >= 0
             )
-            expect(whole, f"the {network} learns for {told} epochs")
+            expect(whole, f"the {network} learns for {text} epochs")
 
 
 def _spent(phases: Sequence[Phase], network: str) -> int:
@@ -110,21 +118,25 @@ def uses_the_losses_that_it_is_given(subject: Subject) -> None:
                     fits = (term.loss in objective.compares) == (term.teacher is not None)
                     expect(
                         fits,
-                        f"{phase.name}: the {name}'s '{term.loss}' has the teacher {term.teacher!r}",
+                        f"{phase.name}: the {name}'s '{term.loss}' has the teacher"
+                        f" {term.teacher!r}",
                     )
 
 
 def is_pure(subject: Subject) -> None:
-    """The same arguments give the same phases, whatever it was asked before, and the objective is left as it was."""
+    """The same arguments give the same phases, whatever was requested before.
+
+    The objective is left as it was.
+    """
     for objective in _objectives():
         given = dict(objective.weights)
         schedule = _schedule(subject, objective)
         first = list(schedule.phases(7))
         schedule.phases(3)
-        expect(list(schedule.phases(7)) == first, "other phases when asked again")
+        expect(list(schedule.phases(7)) == first, "other phases at the second call")
         expect(
             dict(schedule.networks()) == dict(schedule.networks()),
-            "other networks when asked again",
+            "other networks at the second call",
         )
         expect(given == objective.weights, f"the objective became {objective.weights}")
 

@@ -1,6 +1,7 @@
 """What a frame selector promises.
 
-How many frames it keeps is what its class attribute `keeps` says: `k` (the default), `at most k`, or `all`.
+How many frames it keeps is its class attribute `keeps`: `k` (the default), `at most k`,
+or `all`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _choose(
     padded: int = 0,
     seed: int = 1,
 ) -> Tensor:
-    """Asks a new selector for frames of the clips at these places (all of them by default)."""
+    """Selects frames of the clips at these places (all by default) with a new selector."""
     selector: FrameSelector = subject.build(k)
     which = list(range(len(lengths)) if places is None else places)
     batch = toys.rows(toys.clips(lengths), which)
@@ -69,7 +70,10 @@ def ascends(subject: Subject) -> None:
 
 
 def stays_within_the_video(subject: Subject) -> None:
-    """Every frame number is one of the video's, and every video has one, whether it has 1, 3 or 60 frames."""
+    """Every frame number is one of the video's, and every video has one.
+
+    Videos have 1, 3 and 60 frames.
+    """
     for k in COUNTS:
         for row, length in zip(_choose(subject, SHORT, k=k), SHORT, strict=True):
             kept = _kept(row)
@@ -80,19 +84,19 @@ def stays_within_the_video(subject: Subject) -> None:
 
 
 def keeps_what_it_says(subject: Subject) -> None:
-    """It keeps k frames, and every frame of a video that has no more, unless its attribute `keeps` says otherwise.
+    """It keeps k frames, or all of a shorter video, unless `keeps` declares otherwise.
 
     `keeps = "at most k"`: from 1 to k. `keeps = "all"`: every frame, whatever k is.
     """
-    says: str = getattr(subject.cls, "keeps", "k")
+    keeps: str = getattr(subject.cls, "keeps", "k")
     for k in COUNTS:
         for row, length in zip(_choose(subject, (*LENGTHS, 3), k=k), (*LENGTHS, 3), strict=True):
             count = len(_kept(row))
-            most = length if says == "all" else min(k, length)
-            least = 1 if says == "at most k" else most
+            most = length if keeps == "all" else min(k, length)
+            least = 1 if keeps == "at most k" else most
             expect(
                 least <= count <= most,
-                f"{count} frames of a video of {length}, k = {k}; it says it keeps {says}",
+                f"{count} frames of a video of {length}, k = {k}; its `keeps` is {keeps}",
             )
 
 
@@ -124,7 +128,7 @@ def chooses_for_each_clip_separately(subject: Subject) -> None:
 
 
 def remembers_nothing(subject: Subject) -> None:
-    """Asked twice with the same draws it makes the same choice."""
+    """With the same draws it makes the same choice a second time."""
     selector: FrameSelector = subject.build(5)
     batch = toys.clips(LENGTHS)
     chosen = []
@@ -146,7 +150,7 @@ def padding_is_not_looked_at(subject: Subject) -> None:
 
 
 def reads_what_it_declares(subject: Subject) -> None:
-    """It declares in `scan_stride` what it must see before it chooses, and looks at no more than that."""
+    """It declares in `scan_stride` what it must see before it chooses, and reads no more."""
     stride = subject.build(5).scan_stride
     expect(isinstance(stride, int) and stride >= 0, f"scan_stride = {stride!r}")
     if stride:

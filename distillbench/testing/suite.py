@@ -17,11 +17,14 @@ def contract_tests(
 ) -> Callable[..., None]:
     """Makes a pytest test of every promise of every component that a distribution offers.
 
-    `test_contract = contract_tests("my-distribution", expected_failures={"check_name": "reason"})`. A key is a check's
-    name, or `component.check_name` for one component alone. An expected failure that passes, fails: the reason is gone.
-    A plugin of the distribution that cannot be loaded fails, and so does a distribution without plugins. One that only
-    observes or adds columns has one test: that it loads. data_dir: a folder that its data sets can read, passed to their
-    knob `dir`; without it what a data set with a format of its own promises is skipped.
+    `test_contract = contract_tests("my-distribution", expected_failures={"check_name": "reason"})`.
+    A key is a check's name, or `component.check_name` for one component alone. An expected failure
+    that passes, fails: the reason is gone. A plugin of the distribution that cannot be loaded
+    fails, and so does a distribution without plugins. One that only observes or adds columns has
+    one test: that it loads.
+
+    data_dir: a folder that its data sets can read, passed to their knob `dir`; without it what a
+    data set with a format of its own promises is skipped.
     """
     import pytest
 
@@ -86,7 +89,8 @@ def _troubles(
     )
     if not offers and not failed and not loaded:
         troubles.append(
-            f"'{distribution}' brings no plugin; is it installed, with an entry point in 'distillbench'?"
+            f"'{distribution}' brings no plugin; is it installed, with an entry point in"
+            " 'distillbench'?"
         )
     known = {check.name for checks in CHECKS.values() for check in checks}
     unknown = [name for name in expected if name.rpartition(".")[2] not in known]

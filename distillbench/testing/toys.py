@@ -30,7 +30,10 @@ TRAINING_VIDEOS = 40
 ON_LABELS = LossContext(STUDENT, None, TRAINING_VIDEOS)
 MATCHING = LossContext(STUDENT, STUDENT, TRAINING_VIDEOS)
 LOSSES = ("on-labels", "matching-encodings", "matching-predictions")
-"""The losses that toy objectives name: one on the labels, one that trains no head, one that does."""
+"""The losses that toy objectives name.
+
+One on the labels, one that trains no head, one that does.
+"""
 
 
 def objective(**weights: float) -> Objective:
@@ -43,7 +46,8 @@ def objective(**weights: float) -> Objective:
 def clips(lengths: Sequence[int], padded: int = 0, seed: int = 0, width: int = WIDTH) -> Clips:
     """Makes decoded clips of these lengths, padded to the longest and by `padded` frames more.
 
-    A clip's frames depend on its place and on nothing else, so that the same clip can be padded differently.
+    A clip's frames depend on its place and on nothing else, so that the same clip can be padded
+    differently.
     """
     slots = max(lengths) + padded
     generators = [
@@ -101,7 +105,10 @@ def labels(videos: int, seed: int = 0) -> Tensor:
 
 
 def batch(videos: int, seed: int = 0) -> LossBatch:
-    """Makes what a loss knows of a batch: labels, and numbers of videos within the training split."""
+    """Makes what a loss knows of a batch.
+
+    Labels, and numbers of videos within the training split.
+    """
     return LossBatch(labels(videos, seed), 3 * torch.arange(videos), 0.5)
 
 
@@ -130,7 +137,10 @@ def parts(output: Output) -> dict[str, list[Tensor]]:
 def mapped(
     output: Output, change: Callable[[Tensor], Tensor], *, only: Collection[str] = ()
 ) -> Output:
-    """Changes every tensor of an output with a row a video, or those of some needs alone; times and index too, if all."""
+    """Changes every tensor of an output with a row a video, or those of some needs alone.
+
+    Times and index too, if all.
+    """
 
     def of(need: str, value: Tensor) -> Tensor:
         return change(value) if not only or need in only else value
@@ -167,7 +177,10 @@ def combined(first: Output, second: Output, join: Callable[[Tensor, Tensor], Ten
 
 
 def scanned_by(selector: FrameSelector, batch: Clips, padded: int = 0) -> Clips | None:
-    """Returns what a selector scans of whole videos: every `scan_stride`-th frame; None where it scans nothing."""
+    """Returns what a selector scans of whole videos: every `scan_stride`-th frame.
+
+    None where it scans nothing.
+    """
     stride = selector.scan_stride
     if not stride:
         return None

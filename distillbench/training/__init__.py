@@ -1,1 +1,1 @@
-"""Training: the parts of a run, the one loop that acts out a schedule's phases, and what is kept of it."""
+"""Training: builds a run's networks and losses, runs its phases, and stores what they produce."""

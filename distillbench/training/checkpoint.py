@@ -1,9 +1,9 @@
-"""Where a run stands, kept so that a killed run goes on as if nothing had happened."""
+"""Checkpoints: the state of a run on disk, from which a killed run resumes bit-identically."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,13 @@ from distillbench.storage import load_tensors, save_tensors
 
 @dataclass
 class Progress:
-    """What is next, and what was learnt on the way.
+    """How far a run is, and what the finished epochs found.
 
-    phase, epoch, step: the first step that was not made yet. sums: each learner's loss terms summed over the epoch's
-    videos so far. best: by learner, the best epoch's worth (`MetricSet.worth`) and number. seconds: spent training so far.
+    phase, epoch, step: the next step to make, each counted from 0.
+    history: one row per finished epoch.
+    sums: each learner's loss terms, summed over the videos of the current epoch so far.
+    best: by learner, the worth (`MetricSet.worth`) and the number of the best epoch.
+    seconds: the time spent in training steps so far.
     """
 
     phase: int = 0
@@ -34,29 +37,43 @@ class Progress:
 
 
 class Checkpoints:
-    """One file that holds the latest state of one run; nothing is kept where the path is None.
+    """The file with the latest state of one run.
 
-    The state of a run is its weights, its optimiser's state, the best weights so far and its `Progress`: every draw is
-    made from a seed of its own, so there is no random state to keep.
+    The state is the run's weights, its optimizer's state, the best weights so far and its
+    `Progress`. There is no random state: every draw has a seed of its own.
     """
 
     def __init__(self, path: Path | None, key: str, minutes: float = 5.0) -> None:
-        self.path, self._key, self._seconds, self._last = path, key, 60 * minutes, time.monotonic()
+        """Opens a run's file.
+
+        path: the file; None saves nothing.
+        key: identifies the run, so that another run's state is not loaded.
+        minutes: how often the state is saved within an epoch.
+        """
+        self.path = path
+        self._key = key
+        self._seconds = 60 * minutes
+        self._last_saved = time.monotonic()
 
     def due(self) -> bool:
-        """Tells whether so many minutes have passed since the last one."""
-        return self.path is not None and time.monotonic() - self._last > self._seconds
+        """Tells whether it is time to save the state again."""
+        return self.path is not None and time.monotonic() - self._last_saved > self._seconds
 
     def save(self, tensors: dict[str, Tensor], progress: Progress) -> None:
-        """Replaces the last state; raises `ResultError`, with the last state untouched, where it cannot."""
-        if self.path is not None:
-            self._last = time.monotonic()
-            save_tensors(self.path, tensors, {"key": self._key, "progress": vars(progress)})
+        """Replaces the last state.
+
+        Raises `ResultError` if the file cannot be written; the last state is then left unchanged.
+        """
+        if self.path is None:
+            return
+        # Set before writing: a disk that stays full is tried at this interval, not at every step.
+        self._last_saved = time.monotonic()
+        save_tensors(self.path, tensors, {"key": self._key, "progress": vars(progress)})
 
     def load(self) -> tuple[dict[str, Tensor], Progress] | None:
-        """Returns the last state of this very run, or None where there is none.
+        """Returns the last state of this run; None if there is none, or if it is another run's.
 
-        Raises `ResultError` that names the file where it is damaged.
+        Raises `ResultError`, which names the file, if it is damaged.
         """
         if self.path is None or not self.path.exists():
             return None
@@ -64,64 +81,78 @@ class Checkpoints:
         if about.get("key") != self._key:
             return None
         try:
-            return tensors, _progress(about["progress"])
+            return tensors, _parsed_progress(about["progress"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self.damaged(f"{type(error).__name__}: {error}") from error
 
-    def damaged(self, why: str) -> ResultError:
-        """Makes the error that says what is wrong with the last state."""
-        return ResultError(f"'{self.path}' is no state of a run: {why}")
+    def damaged(self, reason: str) -> ResultError:
+        """Returns the error for a state that cannot be used."""
+        return ResultError(f"'{self.path}' is not a valid checkpoint: {reason}")
 
     def clear(self) -> None:
-        """Forgets the state of a run that ended."""
-        if self.path is not None:
-            with suppress(
-                OSError
-            ):  # the run has its result; what stands in the way is found by the next one
-                self.path.unlink(missing_ok=True)
+        """Removes the state of a run that has ended."""
+        if self.path is None:
+            return
+        # The run has its result: an error here must not take it away. The next run reports it.
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
-def _progress(told: Mapping[str, Any]) -> Progress:
-    """Reads what was next, and what was learnt; raises ValueError or TypeError where it is none of that."""
-    progress = Progress(**told)
+def _parsed_progress(stored: Mapping[str, Any]) -> Progress:
+    """Reads a stored `Progress`; raises ValueError or TypeError if a field is missing or wrong."""
+    progress = Progress(**stored)
     counts = (progress.phase, progress.epoch, progress.step)
+    # `type`, not `isinstance`: JSON's true is an int in Python.
     if any(type(count) is not int or count < 0 for count in counts):
-        raise ValueError(f"it goes on in phase {counts[0]}, epoch {counts[1]}, step {counts[2]}")
+        raise ValueError(
+            f"it resumes in phase {counts[0]}, epoch {counts[1]}, step {counts[2]}; "
+            "each must be an integer of at least 0"
+        )
     check_history(progress.history)
-    progress.sums = {str(name): float(value) for name, value in progress.sums.items()}
-    progress.best = {
-        network: (float(worth), int(epoch)) for network, (worth, epoch) in progress.best.items()
-    }
+    progress.sums = {str(name): float(total) for name, total in progress.sums.items()}
+    best = {}
+    for network, (worth, epoch) in progress.best.items():
+        best[network] = (float(worth), int(epoch))
+    progress.best = best
     progress.seconds = float(progress.seconds)
     return progress
 
 
 def check_history(rows: object) -> None:
-    """Raises ValueError unless these are rows of a history, as the training loop writes them."""
+    """Raises ValueError unless these are history rows as the training loop writes them."""
     if not isinstance(rows, list):
-        raise ValueError("its history is no list")
+        raise ValueError("its history is not a list")
     for row in rows:
-        networks = row.get("networks") if isinstance(row, dict) else None
-        if not isinstance(networks, dict) or not isinstance(row.get("phase"), str):
-            raise ValueError("its history has a row that is no epoch")
-        numbers = [
-            row.get(name) for name in ("epoch", "examples", "steps", "seconds", "learning_rate")
-        ]
-        for learnt in networks.values():
-            terms = learnt.get("terms") if isinstance(learnt, dict) else None
-            validation = learnt.get("validation") if isinstance(learnt, dict) else None
-            if not isinstance(terms, dict) or not isinstance(validation, dict):
-                raise ValueError("its history has an epoch in which nothing was learnt")
-            numbers += [learnt.get("best"), *terms.values()]
-            numbers += [value for value in validation.values() if value is not None]
-        if any(
-            not isinstance(number, int | float) or isinstance(number, bool) for number in numbers
-        ):
-            raise ValueError("its history has a number that is none")
+        for number in _numbers_of(row):
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                raise ValueError("its history has a value that is not a number")
+
+
+def _numbers_of(row: object) -> Iterator[object]:
+    """Yields what must be numbers in a history row; raises ValueError if its structure is wrong."""
+    networks = row.get("networks") if isinstance(row, dict) else None
+    if (
+        not isinstance(row, dict)
+        or not isinstance(networks, dict)
+        or not isinstance(row.get("phase"), str)
+    ):
+        raise ValueError("its history has a row that does not describe an epoch")
+    for name in ("epoch", "examples", "steps", "seconds", "learning_rate"):
+        yield row.get(name)
+    for found in networks.values():
+        terms = found.get("terms") if isinstance(found, dict) else None
+        validation = found.get("validation") if isinstance(found, dict) else None
+        if not isinstance(terms, dict) or not isinstance(validation, dict):
+            raise ValueError("its history has a row without terms or validation metrics")
+        yield found.get("best")
+        yield from terms.values()
+        for metric in validation.values():
+            if metric is not None:  # a metric that could not be computed
+                yield metric
 
 
 def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Says why stored tensors are not those of a network; nothing where they are."""
+    """Describes how stored tensors differ from the expected ones; empty if they fit."""
     for name, tensor in expected.items():
         if name not in found:
             return f"it lacks {name}"
@@ -129,5 +160,5 @@ def mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str
             return f"{name} is of shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
         if not bool(torch.isfinite(found[name].double()).all()):
             return f"{name} holds a number that is not finite"
-    others = sorted(found.keys() - expected.keys())
-    return f"it has {others[0]}, which there is not" if others else ""
+    extra = sorted(found.keys() - expected.keys())
+    return f"it has {extra[0]}, which this run does not have" if extra else ""

@@ -1,4 +1,4 @@
-"""Gives the reported network its exit policy, once it is trained."""
+"""Adds an exit policy to the reported network after training, and tunes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from distillbench.training.build import Experiment
 
 
 def add_exit_policy(experiment: Experiment) -> ExitPolicy | None:
-    """Makes the policy a part of the reported network, with the state that it is made with; None for none."""
+    """Adds the run's exit policy, untuned, to the reported network; None if the run has none."""
     choice = experiment.spec.exit_policy
     if choice is None:
         return None
@@ -23,37 +23,46 @@ def add_exit_policy(experiment: Experiment) -> ExitPolicy | None:
 
 
 def tune_exit_policy(experiment: Experiment) -> None:
-    """Adds the policy and tunes it on the validation videos.
+    """Adds the run's exit policy and tunes it on the validation videos.
 
-    Raises `PluginError` where the policy fails.
+    Raises `PluginError` if the policy fails.
     """
     policy = add_exit_policy(experiment)
-    if policy is None:
+    choice = experiment.spec.exit_policy
+    if policy is None or choice is None:
         return
-    logits, frames, labels = _at_every_exit(experiment)
-    assert experiment.spec.exit_policy is not None
-    with experiment.spec.exit_policy.component.guarded():
+    logits, frames, labels = _logits_at_exits(experiment)
+    with choice.component.guarded():
         policy.tune(logits, labels, frames)
         stops = policy.stop(logits[:1])
+    # Checked here, where the plugin can be named, rather than in the middle of an evaluation.
     if stops.shape != (len(labels),) or stops.dtype != torch.bool:
-        title = experiment.spec.exit_policy.component.title
         raise PluginError(
-            f"{title} stops with {stops.dtype} {tuple(stops.shape)}; it must be (B,) bool"
+            f"{choice.component.title}: stop() returned {stops.dtype} {tuple(stops.shape)}; "
+            "it must be (B,) bool"
         )
 
 
-def _at_every_exit(experiment: Experiment) -> tuple[list[Tensor], list[int], Tensor]:
-    """Returns the logits (V, C) of the validation videos at each exit, the exits, and the labels (V, C)."""
-    network, videos = experiment.spec.reports, experiment.splits.validation
-    model, view = experiment.models[network], experiment.evaluation_views[network]
-    size, every = experiment.spec.training.batch_size, torch.arange(len(videos))
+def _logits_at_exits(experiment: Experiment) -> tuple[list[Tensor], list[int], Tensor]:
+    """Computes the logits of the validation videos at each exit.
+
+    Returns the logits (V, C) by exit, the frames seen at each exit, and the labels (V, C).
+    """
+    network = experiment.spec.reports
+    model = experiment.models[network]
+    view = experiment.evaluation_views[network]
+    videos = experiment.splits.validation
+    batch_size = experiment.spec.training.batch_size
+    every = torch.arange(len(videos))
+    # The exits of the longest clip: a shorter one has all its frames by the exit that covers it.
     longest = int((view.index(videos, every, 0) >= 0).sum(1).max())
-    stops = model.exits(longest)
-    found: list[list[Tensor]] = [[] for _ in stops]
+    exits = model.exits(longest)
+    logits: list[list[Tensor]] = [[] for _ in exits]
     with evaluating(model), torch.no_grad():
-        for batch in batches(videos, every, size, {"": view}, device=experiment.device):
+        for batch in batches(videos, every, batch_size, {"": view}, device=experiment.device):
             clips = batch.clips[""].to(experiment.device)
             decoded = model.decoded(clips, model.select(clips))
-            for number, frames in enumerate(stops):
-                found[number].append(model.up_to(decoded, frames)[1].cpu())
-    return [torch.cat(logits) for logits in found], stops, videos.labels.dense(every)
+            for number, frames in enumerate(exits):
+                _, found = model.up_to(decoded, frames)
+                logits[number].append(found.cpu())
+    return [torch.cat(parts) for parts in logits], exits, videos.labels.dense(every)

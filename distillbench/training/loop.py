@@ -1,18 +1,18 @@
-"""The one training loop: it runs a schedule's phases, keeps each learner's best epoch and can go on where it stopped."""
+"""The training loop: phases, epochs, steps, validation and checkpoints."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from distillbench.config.schedule_rules import changed_by
-from distillbench.data.batches import batches, shuffled
+from distillbench.data.batches import Batch, batches, shuffled
 from distillbench.errors import ResultError, TrainingError
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.evaluation.metric_set import MetricSet
@@ -27,12 +27,19 @@ from distillbench.training.objective import Objective
 from distillbench.training.optimizer import Optimizer
 from distillbench.training.teacher_store import TeacherStore, is_shareable, phase_key
 
-_CHECKED_EVERY = 20  # steps between looks at the running sums: a look waits for the device
+V = TypeVar("V")
+
+_FINITE_CHECK_STEPS = 20  # steps between checks of the loss sums: each check waits for the device
+_PHASE_STRIDE = 1_000_003  # more epochs than a phase has, so that no two epochs share an order
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training leaves behind beside the weights: one history row an epoch, and the seconds this run spent."""
+    """What training returns besides the weights.
+
+    history: one row per epoch.
+    seconds: the time spent in training steps, including those before a resumed checkpoint.
+    """
 
     history: list[dict[str, Any]]
     seconds: float
@@ -45,14 +52,15 @@ def fit(
     checkpoints: Checkpoints,
     observer: Observer = SILENT,
 ) -> Fitted:
-    """Trains a run's networks in place; each learner ends every phase with its best epoch.
+    """Trains a run's networks in place.
 
-    The first of the metrics chooses it, on the validation split.
+    Each learner ends every phase with the weights of its best epoch. The first of the metrics
+    chooses that epoch, on the validation split.
 
-    Several processes walk the same batches in the same order, share the rows of each, and always have the same weights;
-    one of them writes, and is watched.
+    Several processes iterate over the same batches in the same order and share the rows of each.
+    They always have the same weights. Only the main process writes files and calls the observer.
 
-    Raises `TrainingError` where a loss is no finite number.
+    Raises `TrainingError` if a loss becomes NaN or infinite.
     """
     return _Loop(experiment, metrics, teachers, checkpoints, observer).run()
 
@@ -66,218 +74,212 @@ class _Loop:
         checkpoints: Checkpoints,
         observer: Observer,
     ) -> None:
+        self.experiment = experiment
+        self.spec = experiment.spec
+        self.models = experiment.models
+        self.processes = experiment.processes
         self.metrics = metrics
-        self.experiment, self.teachers, self.processes = experiment, teachers, experiment.processes
+        self.teachers = teachers
         self.checkpoints = checkpoints if self.processes.is_main else Checkpoints(None, "")
         self.observer = observer if self.processes.is_main else SILENT
-        self.spec, self.models = experiment.spec, experiment.models
+        self.videos = len(experiment.splits.train)
+        self.batch_size = self.spec.training.batch_size
+        self.steps_per_epoch = math.ceil(self.videos / self.batch_size)
         self.progress = Progress()
         self.best_weights: dict[str, Tensor] = {}
-        self.optimiser_state: dict[str, Tensor] | None = None
+        self.optimizer_state: dict[str, Tensor] | None = None
+
+    # ------------------------------------------------------------------ phases, epochs and steps
 
     def run(self) -> Fitted:
-        resumed = self._resume()
+        """Runs all phases, from the last checkpoint on if there is one."""
+        is_resuming = self._resume()
         while self.progress.phase < len(self.spec.phases):
             phase = self.spec.phases[self.progress.phase]
-            if not resumed:
-                phase_starts.begin(phase, self.models, self._fresh)
-            if resumed or not self._take_stored(phase):
+            if is_resuming:
+                # The checkpoint has this phase's weights: drawing or copying them would undo it.
                 self._run_phase(phase)
-            resumed = False
-            self.progress.phase += 1
-            self.progress.epoch = self.progress.step = 0
-            self.progress.sums, self.progress.best, self.best_weights = {}, {}, {}
+                is_resuming = False
+            else:
+                phase_starts.begin(phase, self.models, self._fresh_network)
+                if not self._load_stored(phase):
+                    self._run_phase(phase)
+            self._go_to_next_phase()
         return Fitted(self.progress.history, self.progress.seconds)
-
-    def _fresh(self, network: str) -> Model:
-        """Builds a network with weights that are drawn for this phase alone."""
-        phase = self.spec.phases[self.progress.phase]
-        return build_network(self.spec, self.experiment.splits, network, phase.name)[0]
 
     def _run_phase(self, phase: Phase) -> None:
         phase_starts.set_modes(phase, self.models)
-        objective = Objective(self.experiment, phase, self.teachers.signals, self.observer)
+        objective = Objective(self.experiment, phase, self.teachers.output_cache, self.observer)
         optimizer = self._optimizer(phase, objective)
-        steps = math.ceil(len(self.experiment.splits.train) / self.spec.training.batch_size)
-        done = self.progress.epoch * steps + self.progress.step
-        self.observer.phase_started(phase.name, phase.epochs, steps, done)
+        finished_steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
+        self.observer.phase_started(phase.name, phase.epochs, self.steps_per_epoch, finished_steps)
         for epoch in range(self.progress.epoch, phase.epochs):
             self.progress.epoch = epoch
-            began = time.perf_counter()
+            started = time.perf_counter()
             self._train_epoch(phase, epoch, optimizer, objective)
-            row = self._validate(phase, epoch, optimizer, time.perf_counter() - began)
+            seconds = time.perf_counter() - started
+            row = self._validate(phase, epoch, optimizer, seconds)
             self.progress.history.append(row)
-            self.progress.epoch, self.progress.step, self.progress.sums = epoch + 1, 0, {}
+            self.progress.epoch = epoch + 1
+            self.progress.step = 0
+            self.progress.sums = {}
             self.observer.epoch_ended(row)
-            self._save(optimizer)
-        self._finish(phase)
+            self._save_checkpoint(optimizer)
+        self._finish_phase(phase)
 
     def _train_epoch(
         self, phase: Phase, epoch: int, optimizer: Optimizer, objective: Objective
     ) -> None:
-        training, train = self.spec.training, self.experiment.splits.train
-        order = shuffled(len(train), self.spec.seed, self.progress.phase * 1_000_003 + epoch)
-        first, steps = self.progress.step, math.ceil(len(train) / training.batch_size)
-        sums = {
-            name: torch.tensor(value, dtype=torch.float64, device=self.experiment.device)
-            for name, value in self.progress.sums.items()
-        }
-        began = time.perf_counter()
-        source = batches(
-            train,
-            order,
-            training.batch_size,
-            objective.views,
-            epoch=epoch,
-            skip=first,
-            processes=self.processes,
-            device=self.experiment.device,
-        )
-        for step, batch in enumerate(source, start=first):
+        """Makes the steps of an epoch that are left."""
+        sums = self._sums_on_device()
+        source = self._batches(epoch, objective)
+        started = time.perf_counter()
+        for step, batch in enumerate(source, start=self.progress.step):
+            # A seed for each step: a resumed run draws the dropout of an uninterrupted one.
             torch.manual_seed(derive(self.spec.seed, phase.name, epoch, step))
-            loss = objective(batch, sums, (epoch + step / steps) / phase.epochs)
-            optimizer.step(loss, epoch * len(train) + step * training.batch_size)
+            progress = (epoch + step / self.steps_per_epoch) / phase.epochs
+            loss = objective(batch, sums, progress)
+            examples_before = epoch * self.videos + step * self.batch_size
+            optimizer.step(loss, examples_before)
             objective.after_step()
             phase_starts.follow(phase, self.models)
             self.progress.step = step + 1
             self.observer.step_ended()
-            due = self.checkpoints.due()
-            if due or step % _CHECKED_EVERY == 0:
+            is_due = self.checkpoints.due()
+            if is_due or step % _FINITE_CHECK_STEPS == 0:
                 self._check_finite(phase, epoch, sums)
-            if due:
-                self.progress.sums = {name: float(value) for name, value in sums.items()}
-                self.progress.seconds += time.perf_counter() - began
-                began = time.perf_counter()
-                self._save(optimizer)
-        self.progress.seconds += time.perf_counter() - began
+            if is_due:
+                self.progress.sums = {name: float(total) for name, total in sums.items()}
+                self.progress.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                self._save_checkpoint(optimizer)
+        self.progress.seconds += time.perf_counter() - started
         self._check_finite(phase, epoch, sums)
-        self.progress.sums = {name: float(value) for name, value in sums.items()}
+        self.progress.sums = {name: float(total) for name, total in sums.items()}
 
-    def _optimizer(self, phase: Phase, objective: Objective) -> Optimizer:
-        parameters = phase_starts.learning_parameters(phase, self.models)
-        own = {name: phase.learners[name.partition(".")[0]].optimizer for name in parameters}
-        groups: list[Mapping[str, Any]] = []
-        for key in objective.losses:
-            loss = self.experiment.losses[key]
-            for inner, parameter in loss.named_parameters():
-                parameters[f"{key.learner}.loss.{str(key).partition('.')[2]}.{inner}"] = parameter
-            groups += loss.optimizer_groups()
-        matrices = [
-            p for n in phase.learners for p in self.models[n].head.parameters() if p.dim() > 1
-        ]
-        optimizer = Optimizer(
-            parameters, matrices, self.spec.training, self.processes, own=own, groups=groups
-        )
-        if self.optimiser_state is not None:
-            optimizer.restore(self.optimiser_state)
-            self.optimiser_state = None
-        return optimizer
-
-    def _check_finite(self, phase: Phase, epoch: int, sums: Mapping[str, Tensor]) -> None:
-        bad = [name for name, value in sums.items() if not math.isfinite(value)]
-        if not bad:
-            return
-        terms = ", ".join(
-            f"the {learner}'s '{term}'"
-            for learner, _, term in (name.partition("/") for name in bad)
-        )
-        kept = (
-            f"epoch {epoch} is kept in {self.checkpoints.path}"
-            if epoch and self.checkpoints.path
-            else "no epoch was finished"
-        )
-        raise TrainingError(
-            f"phase '{phase.name}', epoch {epoch + 1}: {terms} became NaN or infinite; {kept}. A smaller "
-            "--set training.learning_rate or weight of that term usually helps"
+    def _batches(self, epoch: int, objective: Objective) -> Iterator[Batch]:
+        """Yields the shuffled batches of an epoch that are left."""
+        train = self.experiment.splits.train
+        order_number = self.progress.phase * _PHASE_STRIDE + epoch
+        order = shuffled(len(train), self.spec.seed, order_number)
+        return batches(
+            train,
+            order,
+            self.batch_size,
+            objective.views,
+            epoch=epoch,
+            skip=self.progress.step,
+            processes=self.processes,
+            device=self.experiment.device,
         )
 
-    def _validate(
-        self, phase: Phase, epoch: int, optimizer: Optimizer, seconds: float
-    ) -> dict[str, Any]:
-        seen = (epoch + 1) * len(self.experiment.splits.train)
-        networks: dict[str, Any] = {}
-        for learner in self._validated(phase):
-            sums = {
-                n.partition("/")[2]: v
-                for n, v in self.progress.sums.items()
-                if n.startswith(f"{learner}/")
-            }
-            found = evaluate(
-                self.models[learner],
-                self.experiment.splits.validation,
-                self.experiment.evaluation_views[learner],
-                self.spec.training.batch_size,
-                self.experiment.device,
-                self.metrics,
-                self.metrics.each_epoch,
-                warn=self.observer.message,
-                processes=self.processes,
-            ).metrics
-            worth, best = self.metrics.worth(found), self.progress.best.get(learner)
-            if best is None or worth > best[0]:
-                self.progress.best[learner] = (worth, epoch)
-                kept = {
-                    f"{learner}.{n}": t.detach().cpu().clone()
-                    for n, t in self.models[learner].state_dict().items()
-                }
-                self.best_weights |= kept
-            networks[learner] = {
-                "terms": {
-                    name: value / len(self.experiment.splits.train) for name, value in sums.items()
-                },
-                "validation": dict(found),
-                "best": self.progress.best[learner][1] + 1,
-            }
-        rate = optimizer.learning_rate(seen)
+    def _sums_on_device(self) -> dict[str, Tensor]:
+        """Copies the running sums to the device, where adding a term does not wait for it."""
+        device = self.experiment.device
         return {
-            "phase": phase.name,
-            "epoch": epoch + 1,
-            "examples": seen,
-            "steps": self.progress.step * (epoch + 1),
-            "seconds": seconds,
-            "learning_rate": rate,
-            "networks": networks,
+            # float64: a checkpoint holds them as Python floats, which must lose no bit.
+            name: torch.tensor(total, dtype=torch.float64, device=device)
+            for name, total in self.progress.sums.items()
         }
 
-    def _validated(self, phase: Phase) -> list[str]:
-        """Lists whose best epoch is kept: all learners, and an average that the run reports."""
-        reported = [name for name in phase.averages if name == self.spec.reports]
-        return [*phase.learners, *reported]
+    def _check_finite(self, phase: Phase, epoch: int, sums: Mapping[str, Tensor]) -> None:
+        bad_terms = []
+        for name, total in sums.items():
+            if not math.isfinite(total):
+                learner, _, term = name.partition("/")
+                bad_terms.append(f"the {learner}'s '{term}'")
+        if not bad_terms:
+            return
+        saved = "no epoch was finished"
+        if epoch and self.checkpoints.path:
+            saved = f"epoch {epoch} is saved in {self.checkpoints.path}"
+        raise TrainingError(
+            f"phase '{phase.name}', epoch {epoch + 1}: {', '.join(bad_terms)} became NaN or "
+            f"infinite; {saved}. A smaller --set training.learning_rate or weight of that term "
+            "usually helps"
+        )
 
-    def _finish(self, phase: Phase) -> None:
+    def _finish_phase(self, phase: Phase) -> None:
+        """Restores the best weights, and stores the phase if other runs may use it."""
         phase_starts.end(phase, self.models)
         for network in self._validated(phase):
-            weights = _under(f"{network}.", self.best_weights)
+            weights = _with_prefix(f"{network}.", self.best_weights)
             if weights:
                 self.models[network].load_state_dict(weights)
         number = self.progress.phase
-        if is_shareable(self.spec, number) and self.processes.is_main:
-            rows = [row for row in self.progress.history if row["phase"] == phase.name]
-            try:
-                self.teachers.keep(phase_key(self.experiment, number), self._changed(phase), rows)
-            except ResultError as error:  # the student may still find room for its result
-                self.observer.message(f"the teacher is not stored: {error}")
+        if not is_shareable(self.spec, number) or not self.processes.is_main:
+            return
+        rows = [row for row in self.progress.history if row["phase"] == phase.name]
+        key = phase_key(self.experiment, number)
+        try:
+            self.teachers.keep(key, self._changed_weights(phase), rows)
+        except ResultError as error:
+            # A full disk must not end the run: the much smaller result may still fit.
+            self.observer.message(f"the teacher is not stored: {error}")
 
-    def _changed(self, phase: Phase) -> dict[str, Tensor]:
-        """The weights of the networks that a phase changes, by network and name."""
-        return {
-            f"{network}.{name}": tensor
-            for network in sorted(changed_by(phase))
-            for name, tensor in self.models[network].state_dict().items()
-        }
+    def _go_to_next_phase(self) -> None:
+        self.progress.phase += 1
+        self.progress.epoch = 0
+        self.progress.step = 0
+        self.progress.sums = {}
+        self.progress.best = {}
+        self.best_weights = {}
 
-    def _take_stored(self, phase: Phase) -> bool:
-        """Takes what another run trained in the same phase; tells whether there was such a run."""
-        if not is_shareable(self.spec, self.progress.phase):
+    # ------------------------------------------------------------- what a phase starts with
+
+    def _fresh_network(self, network: str) -> Model:
+        """Builds a network with weights drawn for the current phase alone."""
+        phase = self.spec.phases[self.progress.phase]
+        model, _ = build_network(self.spec, self.experiment.splits, network, phase.name)
+        return model
+
+    def _optimizer(self, phase: Phase, objective: Objective) -> Optimizer:
+        parameters = phase_starts.learning_parameters(phase, self.models)
+        overrides = {}
+        for name in parameters:
+            learner, _, _ = name.partition(".")
+            overrides[name] = phase.learners[learner].optimizer
+        groups: list[Mapping[str, Any]] = []
+        for key in objective.losses:
+            loss = self.experiment.losses[key]
+            _, _, loss_name = str(key).partition(".")
+            for inner_name, parameter in loss.named_parameters():
+                parameters[f"{key.learner}.loss.{loss_name}.{inner_name}"] = parameter
+            groups += loss.optimizer_groups()
+        penalized = []
+        for learner in phase.learners:
+            for parameter in self.models[learner].head.parameters():
+                if parameter.dim() > 1:
+                    penalized.append(parameter)
+        optimizer = Optimizer(
+            parameters,
+            penalized,
+            self.spec.training,
+            self.processes,
+            overrides=overrides,
+            groups=groups,
+        )
+        if self.optimizer_state is not None:
+            optimizer.restore(self.optimizer_state)
+            self.optimizer_state = None
+        return optimizer
+
+    def _load_stored(self, phase: Phase) -> bool:
+        """Loads what another run trained in the same phase; returns whether there was one."""
+        number = self.progress.phase
+        if not is_shareable(self.spec, number):
             return False
-        key, like = phase_key(self.experiment, self.progress.phase), self._changed(phase)
+        key = phase_key(self.experiment, number)
+        expected = self._changed_weights(phase)
+        # The main process alone reads the store: another one might find a file a moment later.
         stored = self.processes.broadcast(
-            lambda: self.teachers.find(key, like, self.observer.message)
+            lambda: self.teachers.find(key, expected, self.observer.message)
         )
         if stored is None:
             return False
         for network in changed_by(phase):
-            self.models[network].load_state_dict(_under(f"{network}.", stored.weights))
+            weights = _with_prefix(f"{network}.", stored.weights)
+            self.models[network].load_state_dict(weights)
         self.progress.history += stored.history
         for row in stored.history:
             self.observer.epoch_ended(row)
@@ -286,77 +288,152 @@ class _Loop:
         self.observer.message(f"{names} {verb} trained before ({key}); --retrain trains again")
         return True
 
-    def _save(self, optimizer: Optimizer) -> None:
-        tensors = self._trained()
-        tensors |= {f"best.{name}": t for name, t in self.best_weights.items()}
-        tensors |= {f"optimiser.{name}": t for name, t in optimizer.state().items()}
+    def _changed_weights(self, phase: Phase) -> dict[str, Tensor]:
+        """Returns the weights of the networks that a phase changes, by network and name."""
+        weights = {}
+        for network in sorted(changed_by(phase)):
+            for name, tensor in self.models[network].state_dict().items():
+                weights[f"{network}.{name}"] = tensor
+        return weights
+
+    # ------------------------------------------------------------------------------- validation
+
+    def _validate(
+        self, phase: Phase, epoch: int, optimizer: Optimizer, seconds: float
+    ) -> dict[str, Any]:
+        """Evaluates an epoch's networks, keeps the best weights and returns the history row."""
+        networks: dict[str, Any] = {}
+        for network in self._validated(phase):
+            metrics = self._evaluate(network)
+            self._keep_if_best(network, metrics, epoch)
+            sums = _with_prefix(f"{network}/", self.progress.sums)
+            _, best_epoch = self.progress.best[network]
+            networks[network] = {
+                "terms": {term: total / self.videos for term, total in sums.items()},
+                "validation": metrics,
+                "best": best_epoch + 1,
+            }
+        examples = (epoch + 1) * self.videos
+        return {
+            "phase": phase.name,
+            "epoch": epoch + 1,
+            "examples": examples,
+            "steps": self.progress.step * (epoch + 1),
+            "seconds": seconds,
+            "learning_rate": optimizer.learning_rate(examples),
+            "networks": networks,
+        }
+
+    def _validated(self, phase: Phase) -> list[str]:
+        """Lists the networks whose best epoch is kept: learners, and a reported average."""
+        reported = [name for name in phase.averages if name == self.spec.reports]
+        return [*phase.learners, *reported]
+
+    def _evaluate(self, network: str) -> dict[str, float | None]:
+        """Computes the metrics of a network on the validation split."""
+        evaluation = evaluate(
+            self.models[network],
+            self.experiment.splits.validation,
+            self.experiment.evaluation_views[network],
+            self.batch_size,
+            self.experiment.device,
+            self.metrics,
+            self.metrics.each_epoch,
+            warn=self.observer.message,
+            processes=self.processes,
+        )
+        return dict(evaluation.metrics)
+
+    def _keep_if_best(self, network: str, metrics: Mapping[str, float | None], epoch: int) -> None:
+        worth = self.metrics.worth(metrics)
+        best = self.progress.best.get(network)
+        # The first epoch counts even if its metric is None, so that there are weights to restore.
+        is_better = best is None or worth > best[0]
+        if not is_better:
+            return
+        self.progress.best[network] = (worth, epoch)
+        for name, tensor in self.models[network].state_dict().items():
+            self.best_weights[f"{network}.{name}"] = tensor.detach().cpu().clone()
+
+    # ------------------------------------------------------------------------------ checkpoints
+
+    def _save_checkpoint(self, optimizer: Optimizer) -> None:
+        tensors = self._trained_tensors()
+        for name, tensor in self.best_weights.items():
+            tensors[f"best.{name}"] = tensor
+        for name, tensor in optimizer.state().items():
+            tensors[f"optimiser.{name}"] = tensor
         try:
             self.checkpoints.save(tensors, self.progress)
-        except (
-            ResultError
-        ) as error:  # a full disk must not end a training that may still find room for its result
-            self.observer.message(f"no checkpoint: {error}")
+        except ResultError as error:
+            # A full disk must not end the run: the much smaller result may still fit.
+            self.observer.message(f"no checkpoint was saved: {error}")
 
     def _resume(self) -> bool:
-        """Takes up the last checkpoint; tells whether a phase goes on in its middle."""
-        found = self.processes.broadcast(self._last_state)
-        if found is None:
+        """Restores the last checkpoint; returns whether there was one."""
+        checkpoint = self.processes.broadcast(self._valid_checkpoint)
+        if checkpoint is None:
             return False
-        tensors, self.progress = found
+        tensors, self.progress = checkpoint
         for network, model in self.models.items():
-            model.load_state_dict(_under(f"model.{network}.", tensors))
+            model.load_state_dict(_with_prefix(f"model.{network}.", tensors))
         for key, loss in self.experiment.losses.items():
-            loss.load_state_dict(_under(f"loss.{key}/", tensors))
-        self.best_weights = _under("best.", tensors)
-        self.optimiser_state = _under("optimiser.", tensors)
+            loss.load_state_dict(_with_prefix(f"loss.{key}/", tensors))
+        self.best_weights = _with_prefix("best.", tensors)
+        # The optimizer is built with its phase, after the modes are set.
+        self.optimizer_state = _with_prefix("optimiser.", tensors)
         phase = self.spec.phases[self.progress.phase]
-        self.observer.message(
-            f"going on in phase '{phase.name}' after {self.progress.epoch} epochs"
-        )
+        self.observer.message(f"resuming phase '{phase.name}' after {self.progress.epoch} epochs")
         return True
 
-    def _last_state(self) -> tuple[dict[str, Tensor], Progress] | None:
-        """Reads the last checkpoint; None, and the observer is told why, where it cannot be gone on from."""
+    def _valid_checkpoint(self) -> tuple[dict[str, Tensor], Progress] | None:
+        """Reads the last checkpoint; None, with a message, if it does not fit this run."""
         try:
-            found = self.checkpoints.load()
-            if found is None:
-                return None
-            tensors, progress = found
-            if progress.phase >= len(self.spec.phases):
-                raise self.checkpoints.damaged(
-                    f"it goes on in phase {progress.phase + 1}, which there is not"
-                )
-            phase = self.spec.phases[progress.phase]
-            learners = [n for n in self._validated(phase) if n in progress.best]
-            best = {
-                f"best.{n}.{name}": t
-                for n in learners
-                for name, t in self.models[n].state_dict().items()
-            }
-            kept = {name: t for name, t in tensors.items() if not name.startswith("optimiser.")}
-            wrong = mismatch(self._trained() | best, kept)
-            if wrong:
-                raise self.checkpoints.damaged(wrong)
+            checkpoint = self.checkpoints.load()
+            if checkpoint is not None:
+                self._check_checkpoint(*checkpoint)
         except ResultError as error:
-            self.observer.message(f"{error}; the run begins anew")
+            self.observer.message(f"{error}; the run starts from the beginning")
             return None
-        return found
+        return checkpoint
 
-    def _trained(self) -> dict[str, Tensor]:
-        """Everything that training moves, by its name in a checkpoint."""
-        tensors = {
-            f"model.{n}.{name}": t
-            for n, model in self.models.items()
-            for name, t in model.state_dict().items()
-        }
+    def _check_checkpoint(self, tensors: Mapping[str, Tensor], progress: Progress) -> None:
+        if progress.phase >= len(self.spec.phases):
+            reason = (
+                f"it resumes in phase {progress.phase + 1}, and there are {len(self.spec.phases)}"
+            )
+            raise self.checkpoints.damaged(reason)
+        phase = self.spec.phases[progress.phase]
+        expected = self._trained_tensors()
+        for network in self._validated(phase):
+            if network in progress.best:
+                for name, tensor in self.models[network].state_dict().items():
+                    expected[f"best.{network}.{name}"] = tensor
+        found = {}
+        for name, tensor in tensors.items():
+            # Adam has no state for a parameter without a gradient: its names are not known here.
+            if not name.startswith("optimiser."):
+                found[name] = tensor
+        reason = mismatch(expected, found)
+        if reason:
+            raise self.checkpoints.damaged(reason)
+
+    def _trained_tensors(self) -> dict[str, Tensor]:
+        """Returns everything that training changes, by its name in a checkpoint."""
+        tensors = {}
+        for network, model in self.models.items():
+            for name, tensor in model.state_dict().items():
+                tensors[f"model.{network}.{name}"] = tensor
         for key, loss in self.experiment.losses.items():
-            tensors |= {f"loss.{key}/{inner}": t for inner, t in loss.state_dict().items()}
+            for name, tensor in loss.state_dict().items():
+                tensors[f"loss.{key}/{name}"] = tensor
         return tensors
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, values: Mapping[str, V]) -> dict[str, V]:
+    """Returns the entries whose name starts with a prefix, without it."""
     return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
+        name.removeprefix(prefix): value
+        for name, value in values.items()
         if name.startswith(prefix)
     }

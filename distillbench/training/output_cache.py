@@ -1,4 +1,4 @@
-"""Encodings of training videos on disk, in shards that are mapped rather than loaded."""
+"""A cache of teachers' encodings of training videos, in memory-mapped files on disk."""
 
 from __future__ import annotations
 
@@ -16,106 +16,143 @@ from distillbench.storage import load_tensors, save_tensors
 from distillbench.training.callbacks import SILENT, Observer
 
 BUDGET = 20_000_000_000
-"""Bytes of encodings that are kept for a guide and what it sees, unless the user says otherwise."""
+"""The default limit in bytes for the cached encodings of one teacher and view."""
 SHARD = 8192
-"""Videos a shard: at 8 kB a video 67 MB, which is held in memory while it is made and lost by a kill."""
+"""Videos per file: 67 MB at 8 kB a video, held in memory until it is written, lost by a kill."""
+_BYTES_PER_NUMBER = 2  # half precision
 
 
 class OutputCache:
-    """A folder of what guides said of training videos, which may be deleted at any time: it is made again.
+    """A folder of teachers' encodings; it may be deleted at any time, and is then computed again.
 
-    budget: bytes of encodings used for one guide and view; those of the split's first videos. shard: videos a file.
+    budget: bytes for one teacher and view; they hold the first videos of the split.
+    shard: videos per file.
     """
 
     def __init__(self, folder: Path, budget: int = BUDGET, shard: int = SHARD) -> None:
-        self.folder, self.budget, self.shard = folder, budget, shard
+        self.folder = folder
+        self.budget = budget
+        self.shard = shard
 
     def entry(
         self, key: Mapping[str, Any], videos: int, width: int, observer: Observer = SILENT
     ) -> CacheEntry:
-        """Opens the answers to a question, which names, as JSON would hold it, everything that they depend on."""
+        """Opens the encodings of one teacher and view.
+
+        key: everything that the encodings depend on, as JSON holds it.
+        videos: the number of videos in the split.
+        width: E, the width of an encoding.
+        observer: receives a message for each damaged file.
+        """
         return CacheEntry(self, key, videos, width, observer)
 
 
 class CacheEntry:
-    """The shards of one question: encodings (V, E) of a split, of which the first `fitting` are within the budget."""
+    """The files with the encodings (V, E) of a split by one teacher; `fitting` videos are cached.
+
+    Iterating yields the range of videos of each file.
+    """
 
     def __init__(
         self,
-        store: OutputCache,
+        cache: OutputCache,
         key: Mapping[str, Any],
         videos: int,
         width: int,
         observer: Observer,
     ) -> None:
-        self.videos, self.width, self.shard, self._observer = videos, width, store.shard, observer
-        asked = {"question": key, "videos": videos, "width": width, "shard": store.shard}
-        self._about: dict[str, Any] = json.loads(json.dumps(asked))
-        self.folder = store.folder / digest(self._about)
-        whole = store.budget // (2 * width * store.shard) * store.shard
-        self.fitting = videos if 2 * width * videos <= store.budget else whole
+        self.videos = videos
+        self.width = width
+        self.shard = cache.shard
+        self._observer = observer
+        about = {"key": key, "videos": videos, "width": width, "shard": cache.shard}
+        # Through JSON, so that it equals what a file returns: tuples become lists.
+        self._about: dict[str, Any] = json.loads(json.dumps(about))
+        self.folder = cache.folder / digest(self._about)
+        bytes_per_video = _BYTES_PER_NUMBER * width
+        if bytes_per_video * videos <= cache.budget:
+            self.fitting = videos
+        else:
+            # Whole shards only: a file always holds all videos of its range.
+            self.fitting = cache.budget // (bytes_per_video * cache.shard) * cache.shard
 
     def __iter__(self) -> Iterator[range]:
-        """Yields the videos of each shard that is within the budget."""
+        """Yields the videos of each file that is within the budget."""
         for first in range(0, self.fitting, self.shard):
             yield range(first, min(first + self.shard, self.videos))
 
     def find(self, videos: range) -> Tensor | None:
-        """Returns a shard's encodings, mapped; None where there are none, or (the observer is told) none to be trusted."""
+        """Returns the mapped encodings of a file's videos; None if they are not cached.
+
+        A damaged file counts as not cached; the observer receives a message.
+        """
         path = self._path(videos)
         if not path.is_file():
             return None
         try:
-            return self._checked(path, videos)
+            return self._load_checked(path, videos)
         except ResultError as error:
-            self._observer.message(f"{error}; the guide is asked again about its videos")
+            self._observer.message(f"{error}; the teacher's outputs are computed again")
             return None
 
     def keep(self, videos: range, summaries: Tensor) -> None:
-        """Writes a shard; raises `ResultError` where it cannot, with what was there untouched.
+        """Writes the encodings of a file's videos.
 
-        Two processes may write the same shard: each puts a whole file with the same content in its place.
+        Two processes may write the same file: each replaces it as a whole with the same content.
+
+        Raises `ResultError` if the file cannot be written; an earlier file is then left unchanged.
         """
-        save_tensors(self._path(videos), {"summaries": summaries}, self._described(videos))
+        save_tensors(self._path(videos), {"summaries": summaries}, self._description(videos))
 
-    def _checked(self, path: Path, videos: range) -> Tensor:
-        tensors, about = load_tensors(
-            path
-        )  # which refuses a file of another length than its header says
-        if about != self._described(videos):
-            raise ResultError(f"'{path}' answers another question")
-        kept = tensors.get("summaries")
-        if kept is None or kept.dtype != torch.float16 or kept.shape != (len(videos), self.width):
+    def _load_checked(self, path: Path, videos: range) -> Tensor:
+        # safetensors refuses a file whose length differs from what its header says.
+        tensors, about = load_tensors(path)
+        if about != self._description(videos):
+            raise ResultError(f"'{path}' holds other outputs than its name says")
+        summaries = tensors.get("summaries")
+        shape = (len(videos), self.width)
+        if summaries is None or summaries.dtype != torch.float16 or summaries.shape != shape:
             raise ResultError(f"'{path}' does not hold the {len(videos)} encodings that it names")
-        return kept
+        return summaries
 
     def _path(self, videos: range) -> Path:
         return self.folder / f"{videos.start // self.shard:05d}.safetensors"
 
-    def _described(self, videos: range) -> dict[str, Any]:
+    def _description(self, videos: range) -> dict[str, Any]:
         return {**self._about, "first": videos.start, "count": len(videos)}
 
 
 class CachedOutputs:
-    """The encodings that are kept, by the number of the shard they are in; each shard maps `shard` videos."""
+    """Looks up cached encodings by video.
+
+    shards: mapped encodings by the number of their file.
+    videos: the number of videos in the split.
+    width: E, the width of an encoding.
+    shard: videos per file.
+    """
 
     def __init__(self, shards: Mapping[int, Tensor], videos: int, width: int, shard: int) -> None:
-        self._shards, self._width, self._shard = shards, width, shard
-        self._held = torch.tensor(
-            [n in shards for n in range(-(-videos // shard))], dtype=torch.bool
-        )
+        self._shards = shards
+        self._width = width
+        self._shard = shard
+        shard_count = -(-videos // shard)  # rounded up
+        is_cached = [number in shards for number in range(shard_count)]
+        self._is_cached = torch.tensor(is_cached, dtype=torch.bool)
 
     def all(self) -> bool:
-        """Tells whether the encoding of every video is kept."""
-        return bool(self._held.all())
+        """Tells whether the encodings of all videos are cached."""
+        return bool(self._is_cached.all())
 
     def has(self, videos: Tensor) -> Tensor:
-        """Tells of which of the videos (B,) the encoding is kept: (B,) bool."""
-        return self._held[videos // self._shard]
+        """Tells for which of the videos (B,) the encoding is cached: (B,) bool."""
+        return self._is_cached[videos // self._shard]
 
     def rows(self, videos: Tensor) -> Tensor:
-        """Returns the encodings (B, E) in half precision of videos (B,), all of which are kept."""
-        rows = [
-            self._shards[video // self._shard][video % self._shard] for video in videos.tolist()
-        ]
-        return torch.stack(rows) if rows else torch.empty(0, self._width, dtype=torch.float16)
+        """Returns the encodings (B, E), in half precision, of videos (B,) that are all cached."""
+        rows = []
+        for video in videos.tolist():
+            number, row = divmod(video, self._shard)
+            rows.append(self._shards[number][row])
+        if not rows:
+            return torch.empty(0, self._width, dtype=torch.float16)
+        return torch.stack(rows)

@@ -1,4 +1,4 @@
-"""What a phase makes of the networks: whose weights are copied, who learns, who is frozen."""
+"""What a phase does to the networks: which weights are copied, shared, trained or frozen."""
 
 from __future__ import annotations
 
@@ -16,48 +16,65 @@ Models = Mapping[str, Model]
 
 
 def begin(phase: Phase, models: Models, fresh: Callable[[str], Model]) -> None:
-    """Copies and draws weights as the phase declares; fresh: builds a network with newly drawn weights."""
+    """Copies and draws weights as the phase declares.
+
+    fresh: builds a network with newly drawn weights.
+    """
+    # The order is part of the interface: a whole network is copied before its source is drawn
+    # anew, and an encoder or head is copied from a learner after that learner's were drawn.
     for name in in_order(phase.starts):
-        models[name].load_state_dict(models[phase.starts[name]].state_dict())
-    inits = {name: learner.init for name, learner in phase.learners.items()}
-    for name, init in inits.items():
-        if "fresh" in (init.encoder, init.head):
-            drawn = fresh(name)
-            if init.encoder == "fresh":
-                models[name].encoder.load_state_dict(drawn.encoder.state_dict())
-                if models[name].selector is not None and drawn.selector is not None:
-                    models[name].selector.load_state_dict(drawn.selector.state_dict())  # type: ignore[union-attr]
-            if init.head == "fresh":
-                models[name].head.load_state_dict(drawn.head.state_dict())
-    encoders = {
-        n: init.encoder.network for n, init in inits.items() if isinstance(init.encoder, Copy)
-    }
-    for name in in_order(encoders):
-        models[name].encoder.load_state_dict(models[encoders[name]].encoder.state_dict())
-    heads = {
-        n: init.head.network for n, init in inits.items() if isinstance(init.head, Copy | Freeze)
-    }
-    for name in in_order(heads):
-        models[name].head.load_state_dict(models[heads[name]].head.state_dict())
-    follows = {name: average.source for name, average in phase.averages.items()}
-    for name in in_order(follows):
-        models[name].load_state_dict(models[follows[name]].state_dict())
+        _copy_weights(models[phase.starts[name]], models[name])
+    _draw_fresh(phase, models, fresh)
+    encoder_sources = {}
+    head_sources = {}
+    for name, learner in phase.learners.items():
+        if isinstance(learner.init.encoder, Copy):
+            encoder_sources[name] = learner.init.encoder.network
+        if isinstance(learner.init.head, Copy | Freeze):
+            head_sources[name] = learner.init.head.network
+    for name in in_order(encoder_sources):
+        _copy_weights(models[encoder_sources[name]].encoder, models[name].encoder)
+    for name in in_order(head_sources):
+        _copy_weights(models[head_sources[name]].head, models[name].head)
+    average_sources = _average_sources(phase)
+    for name in in_order(average_sources):
+        _copy_weights(models[average_sources[name]], models[name])
+
+
+def _draw_fresh(phase: Phase, models: Models, fresh: Callable[[str], Model]) -> None:
+    for name, learner in phase.learners.items():
+        init = learner.init
+        if "fresh" not in (init.encoder, init.head):
+            continue
+        drawn = fresh(name)
+        if init.encoder == "fresh":
+            _copy_weights(drawn.encoder, models[name].encoder)
+            selector = models[name].selector
+            if selector is not None and drawn.selector is not None:
+                _copy_weights(drawn.selector, selector)
+        if init.head == "fresh":
+            _copy_weights(drawn.head, models[name].head)
+
+
+def _copy_weights(source: nn.Module, target: nn.Module) -> None:
+    target.load_state_dict(source.state_dict())
 
 
 def set_modes(phase: Phase, models: Models) -> None:
-    """Sets every network's mode for the phase, and ties heads.
+    """Ties heads, and sets every network to training or evaluation mode for the phase.
 
-    A network that does not learn is in evaluation mode and without gradient: its dropout would teach
-    noise. One that learns is in training mode.
+    A learner is in training mode. Any other network is frozen: in evaluation mode, because its
+    dropout would add noise to what it teaches, and without gradient.
     """
-    ties = tied(phase)
-    for name in in_order(ties):
-        models[name].head = models[ties[name]].head
+    shared_heads = tied(phase)
+    for name in in_order(shared_heads):
+        models[name].head = models[shared_heads[name]].head
     for name, model in models.items():
-        learns = name in phase.learners
-        model.train(learns)
-        model.requires_grad_(learns)
-    for name in ties:  # the frozen one of the two must not freeze the head that they share
+        is_learner = name in phase.learners
+        model.train(is_learner)
+        model.requires_grad_(is_learner)
+    # A head tied to a frozen network was just frozen with it, and must learn all the same.
+    for name in shared_heads:
         models[name].head.train().requires_grad_(True)
     for name, learner in phase.learners.items():
         if isinstance(learner.init.head, Freeze):
@@ -65,13 +82,13 @@ def set_modes(phase: Phase, models: Models) -> None:
 
 
 def end(phase: Phase, models: Models) -> None:
-    """Gives every network a head of its own again."""
+    """Gives every network with a tied head a copy of its own."""
     for name in tied(phase):
         models[name].head = copy.deepcopy(models[name].head)
 
 
 def tied(phase: Phase) -> dict[str, str]:
-    """Lists whose head each learner shares in a phase."""
+    """Maps each learner with a tied head to the network that it shares the head with."""
     return {
         name: learner.init.head.network
         for name, learner in phase.learners.items()
@@ -80,19 +97,19 @@ def tied(phase: Phase) -> dict[str, str]:
 
 
 def learning_parameters(phase: Phase, models: Models) -> dict[str, nn.Parameter]:
-    """Lists the parameters that the phase moves, by network and name."""
-    return {
-        f"{network}.{name}": parameter
-        for network in phase.learners
-        for name, parameter in models[network].named_parameters()
-        if parameter.requires_grad
-    }
+    """Returns the parameters that the phase trains, by network and name."""
+    parameters = {}
+    for network in phase.learners:
+        for name, parameter in models[network].named_parameters():
+            if parameter.requires_grad:
+                parameters[f"{network}.{name}"] = parameter
+    return parameters
 
 
 @torch.no_grad()
 def follow(phase: Phase, models: Models) -> None:
-    """Moves every average of the phase towards its source; what is no floating-point weight is copied."""
-    sources = {name: average.source for name, average in phase.averages.items()}
+    """Moves every average of the phase towards its source, by its decay."""
+    sources = _average_sources(phase)
     for name in in_order(sources):
         decay = phase.averages[name].decay
         source = models[sources[name]].state_dict()
@@ -100,4 +117,8 @@ def follow(phase: Phase, models: Models) -> None:
             if value.is_floating_point():
                 value.mul_(decay).add_(source[key], alpha=1.0 - decay)
             else:
-                value.copy_(source[key])
+                value.copy_(source[key])  # a count, such as that of batch normalization
+
+
+def _average_sources(phase: Phase) -> dict[str, str]:
+    return {name: average.source for name, average in phase.averages.items()}

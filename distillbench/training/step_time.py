@@ -1,4 +1,4 @@
-"""How long one training step takes in each precision: advice for who plans a run, never what decides a number."""
+"""Measures how long a training step takes in each precision; no result depends on it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ _STEPS = 4
 
 
 def seconds_a_step(experiment: Experiment) -> dict[Precision, float]:
-    """Measures a forward and backward pass of the network that learns last, the fastest of a few, in each precision."""
+    """Measures a forward and backward pass of the network that learns last.
+
+    Returns the seconds of the fastest of a few passes, by precision.
+    """
     network = list(experiment.spec.phases[-1].learners)[-1]
-    model, device = copy.deepcopy(experiment.models[network]), experiment.device
+    model = copy.deepcopy(experiment.models[network])
+    device = experiment.device
     videos = experiment.splits.train
-    which = torch.arange(min(len(videos), experiment.spec.training.batch_size))
+    batch_size = min(len(videos), experiment.spec.training.batch_size)
+    which = torch.arange(batch_size)
     views: dict[str, Reads] = {network: experiment.view(network, training=True)}
-    clips = next(batches(videos, which, len(which), views)).clips[network].to(device)
-    found: dict[Precision, float] = {}
+    batch = next(batches(videos, which, batch_size, views))
+    clips = batch.clips[network].to(device)
+    fastest: dict[Precision, float] = {}
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     for precision in precisions:
         model.precision = precision
-        taken = []
+        seconds = []
         for _ in range(_STEPS):
-            began = time.perf_counter()
+            started = time.perf_counter()
             model(clips).logits.sum().backward()
             model.zero_grad(set_to_none=True)
             if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            taken.append(time.perf_counter() - began)
-        found[precision] = min(taken[1:])
-    return found
+                torch.cuda.synchronize(device)  # a launched kernel has not run yet
+            seconds.append(time.perf_counter() - started)
+        fastest[precision] = min(seconds[1:])  # the first one also pays for set-up
+    return fastest

@@ -1,4 +1,4 @@
-"""What a teacher that stands still says of each training video: asked once and kept, or asked again where it is not."""
+"""Cached outputs of a frozen teacher on the training split."""
 
 from __future__ import annotations
 
@@ -24,44 +24,51 @@ from distillbench.training.views import longest_of, selector_of
 
 
 class TeacherOutputs:
-    """A guide's encoding of every training video in half precision; logits are computed again through its head.
+    """A frozen teacher's outputs: cached encodings, from which its head computes the logits.
 
-    view: what must be read of the guide's own frames at every step, those of the videos whose encoding is not kept;
-    None where all are. Its encoding is then rounded as a kept one is, so what is kept never changes the outcome.
+    Encodings are in half precision. Those that are not cached are computed at every step and
+    rounded in the same way, so the size of the cache does not change the results.
+
+    view: the frames that must still be read at every step, of the videos that are not cached;
+        None if all are cached.
     """
 
     view: Reads | None
 
-    def __init__(self, teacher: Model, view: Reads, kept: CachedOutputs) -> None:
-        self._guide, self._kept = teacher, kept
-        self.view = None if kept.all() else UncachedVideos(view, kept)
+    def __init__(self, teacher: Model, view: Reads, cached: CachedOutputs) -> None:
+        self._teacher = teacher
+        self._cached = cached
+        self.view = None if cached.all() else UncachedVideos(view, cached)
 
     def output(self, videos: Tensor, clips: Clips | None, device: torch.device) -> Output:
-        """Returns the guide's output for the videos (B,); clips: what `view` read of them."""
-        held = self._kept.has(videos)
-        summary = self._kept.rows(videos[held]).to(device, non_blocking=True)
+        """Returns the teacher's output for the videos (B,).
+
+        clips: the frames that `view` read of those videos that are not cached.
+        """
+        is_cached = self._cached.has(videos)
+        summary = self._cached.rows(videos[is_cached]).to(device, non_blocking=True)
         with torch.no_grad():
             if clips is not None and len(clips.lengths):
-                asked = _encoded(self._guide, clips, device)
-                places = torch.cat([held.nonzero(), (~held).nonzero()])[:, 0]
-                joined = torch.cat([summary, asked])
-                summary = torch.empty_like(joined).index_copy_(
-                    0, places.to(device, non_blocking=True), joined
-                )
-            return self._guide.output_of(summary.float())
+                computed = _encoded(self._teacher, clips, device)
+                # Cached rows first, then computed ones: put each back in its place in the batch.
+                places = torch.cat([is_cached.nonzero(), (~is_cached).nonzero()])[:, 0]
+                rows = torch.cat([summary, computed])
+                summary = torch.empty_like(rows)
+                summary.index_copy_(0, places.to(device, non_blocking=True), rows)
+            return self._teacher.output_of(summary.float())
 
 
 @dataclass(frozen=True)
 class UncachedVideos:
-    """What a guide must still be shown: of a batch, only the videos whose encoding is not kept."""
+    """A view of the videos of a batch whose encoding is not cached."""
 
     view: Reads
-    kept: CachedOutputs
+    cached: CachedOutputs
 
     def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Chooses those of a share of the videos `which` (B,) that are not kept, and their frames."""
+        """Chooses frames of those videos in a share of `which` (B,) that are not cached."""
         own = which[share.computed]
-        uncached = own[~self.kept.has(own)]
+        uncached = own[~self.cached.has(own)]
         if not len(uncached):
             return Chosen(uncached, uncached.new_empty(0, 0), 0)
         return self.view.chosen(videos, uncached, epoch, SINGLE.share(len(uncached)))
@@ -74,36 +81,34 @@ def teacher_outputs(
     store: OutputCache,
     observer: Observer,
 ) -> TeacherOutputs:
-    """Shows a guide every training video once, as it is seen in evaluation, unless its encoding is kept already.
+    """Encodes every training video once, with the teacher's frames of evaluation.
 
-    What the budget does not cover, or the disk has no room for, is asked at every step; the observer is told.
+    Encodings that are in the cache already are not computed. Videos that do not fit into the
+    cache's budget, or on the disk, are encoded at every step; the observer receives a message.
     """
-    teacher, view, train = (
-        experiment.models[network],
-        experiment.view(network, view_spec),
-        experiment.splits.train,
-    )
-    with evaluating(teacher), torch.no_grad():
-        first = view.chosen(train, torch.zeros(1, dtype=torch.int64), 0, SINGLE.share(1))
-        width = _encoded(
-            teacher, clips_at(train, first.videos, first.index, first.slots), experiment.device
-        ).shape[1]
-    entry = store.entry(cache_key(experiment, network, view_spec), len(train), width, observer)
+    teacher = experiment.models[network]
+    view = experiment.view(network, view_spec)
+    train = experiment.splits.train
+    with evaluating(teacher):
+        width = _encoding_width(experiment, teacher, view)
+    key = cache_key(experiment, network, view_spec)
+    entry = store.entry(key, len(train), width, observer)
     if entry.fitting < len(train):
         observer.message(
-            f"the signals' budget keeps what the {network} says of {entry.fitting} of {len(train)} training videos; "
-            "it is asked about the others at every step"
+            f"the cache budget holds the {network}'s outputs for {entry.fitting} of "
+            f"{len(train)} training videos; the rest are computed at every step"
         )
     with evaluating(teacher):
-        collected = _collected(experiment, network, view, entry, observer)
-    return TeacherOutputs(teacher, view, CachedOutputs(collected, len(train), width, store.shard))
+        shards = _cached_shards(experiment, network, view, entry, observer)
+    return TeacherOutputs(teacher, view, CachedOutputs(shards, len(train), width, store.shard))
 
 
 def cache_key(
     experiment: Experiment, network: str, view_spec: ViewSpec | None = None
 ) -> dict[str, Any]:
-    """Describes everything that a guide's encodings depend on, to the last bit."""
-    spec, train = experiment.spec, experiment.splits.train
+    """Lists everything that a teacher's encodings depend on, to the last bit."""
+    spec = experiment.spec
+    train = experiment.splits.train
     view = spec.view(network, view_spec)
     selector = selector_of(spec, view.selector, training=False)
     slots = view.k or longest_of(experiment.splits)
@@ -111,54 +116,71 @@ def cache_key(
         "interface": INTERFACE_VERSION,
         "torch": torch.__version__,
         "device": experiment.device.type,
+        # Kernels may sum in another order with another number of threads or rows.
         "threads": spec.training.all_threads,
         "precision": experiment.precision,
         "batch_size": spec.training.batch_size,
         "data": [spec.data.name, train.fingerprint, dataclasses.asdict(train.codec)],
         "view": [without_releases(selector.describe()), slots, spec.seed],
         "encoder": without_releases(spec.encoder(network).describe()),
+        # Of the encoder alone: the logits are not cached, so the head may change.
         "weights": weights_digest(experiment.models[network].encoder),
     }
 
 
 def weights_digest(module: nn.Module) -> str:
-    """Hashes a module's state to thirty-two hexadecimal digits: names, types, shapes and every byte."""
+    """Hashes a module's state: names, types, shapes and bytes, as 32 hexadecimal digits."""
     hashed = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(module.state_dict().items()):
         hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        # As bytes: numpy has no bfloat16.
         hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return hashed.hexdigest()
 
 
-def _collected(
+def _encoding_width(experiment: Experiment, teacher: Model, view: Reads) -> int:
+    """Finds the width of the teacher's encodings by encoding the first training video."""
+    train = experiment.splits.train
+    first_video = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        chosen = view.chosen(train, first_video, 0, SINGLE.share(1))
+        clips = clips_at(train, chosen.videos, chosen.index, chosen.slots)
+        return _encoded(teacher, clips, experiment.device).shape[1]
+
+
+def _cached_shards(
     experiment: Experiment, network: str, view: Reads, entry: CacheEntry, observer: Observer
 ) -> dict[int, Tensor]:
-    """Returns the shards that are kept, by number; makes those that are not there while the disk has room.
+    """Returns the cached encodings by file number; computes missing ones while the disk has room.
 
-    Several processes share the videos of a shard out, and one of them writes it.
+    Several processes share the videos of a file. The main process writes it.
     """
-    found = {number: entry.find(videos) for number, videos in enumerate(entry)}
-    missing = experiment.processes.broadcast(
-        lambda: [number for number, shard in found.items() if shard is None]
-    )
     ranges = list(entry)
+    shards = {number: entry.find(videos) for number, videos in enumerate(ranges)}
+    # One process decides: all must compute the same videos, and another run may add a file now.
+    missing = experiment.processes.broadcast(
+        lambda: [number for number, shard in shards.items() if shard is None]
+    )
     if missing:
         count = sum(len(ranges[number]) for number in missing)
-        observer.message(f"asking the {network} once about {count} training videos")
+        observer.message(f"computing the {network}'s outputs once for {count} training videos")
     for number in missing:
-        encodings = _encodings(experiment, network, view, ranges[number])
-        refuse = partial(_refusal, entry, ranges[number], encodings)
-        refused = experiment.processes.broadcast(refuse)
-        if refused:  # a full disk must not end a run that may still find room for its result
+        encodings = _encode(experiment, network, view, ranges[number])
+        error = experiment.processes.broadcast(
+            partial(_write_error, entry, ranges[number], encodings)
+        )
+        if error:
+            # A full disk must not end the run: the much smaller result may still fit.
             observer.message(
-                f"{refused}; the {network} is asked at every step about the videos that are not kept"
+                f"{error}; the {network}'s outputs that are not cached are computed at every step"
             )
             break
-        found[number] = entry.find(ranges[number])
-    return {number: shard for number, shard in found.items() if shard is not None}
+        shards[number] = entry.find(ranges[number])
+    return {number: shard for number, shard in shards.items() if shard is not None}
 
 
-def _refusal(entry: CacheEntry, videos: range, encodings: Tensor) -> str | None:
+def _write_error(entry: CacheEntry, videos: range, encodings: Tensor) -> str | None:
+    """Writes a file of the cache; returns the error if that fails."""
     try:
         entry.keep(videos, encodings)
     except ResultError as error:
@@ -166,25 +188,32 @@ def _refusal(entry: CacheEntry, videos: range, encodings: Tensor) -> str | None:
     return None
 
 
-def _encodings(experiment: Experiment, network: str, view: Reads, videos: range) -> Tensor:
-    """Shows a guide some videos, each process its share of them; returns what it says of all, (V, E) in half precision."""
-    teacher, size = experiment.models[network], experiment.spec.training.batch_size
-    share = experiment.processes.share(len(videos), size)
+def _encode(experiment: Experiment, network: str, view: Reads, videos: range) -> Tensor:
+    """Encodes some training videos, each process a share: all rows (V, E), in half precision.
+
+    Raises `TrainingError` if an encoding is not finite.
+    """
+    teacher = experiment.models[network]
+    batch_size = experiment.spec.training.batch_size
+    # In whole batches: the bits of an encoding may depend on the size of its batch.
+    share = experiment.processes.share(len(videos), batch_size)
     order = torch.arange(videos.start, videos.stop)[share.computed]
+    own = []
     with torch.no_grad():
-        read = batches(experiment.splits.train, order, size, {"": view}, device=experiment.device)
-        own = torch.cat(
-            [_encoded(teacher, batch.clips[""], experiment.device).cpu() for batch in read]
+        source = batches(
+            experiment.splits.train, order, batch_size, {"": view}, device=experiment.device
         )
-    whole = experiment.processes.gather(own, share)
-    if not bool(torch.isfinite(whole).all()):
+        for batch in source:
+            own.append(_encoded(teacher, batch.clips[""], experiment.device).cpu())
+    encodings = experiment.processes.gather(torch.cat(own), share)
+    if not bool(torch.isfinite(encodings).all()):
         raise TrainingError(
-            f"the {network}'s encoding of a training video is no finite number in half precision"
+            f"the {network}'s encoding of a training video is not finite in half precision"
         )
-    return whole
+    return encodings
 
 
 def _encoded(teacher: Model, clips: Clips, device: torch.device) -> Tensor:
-    """Returns a guide's encodings (B, E) of what it is shown, rounded to half precision."""
+    """Returns the teacher's encodings (B, E) of clips, rounded to half precision."""
     summary: Tensor = teacher(clips.to(device)).encoding.summary
     return summary.half()

@@ -1,4 +1,4 @@
-"""From what a schedule says that a network sees to the frames that are read for it."""
+"""Builds the views that choose each network's frames, as a schedule declares them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from distillbench.seeds import clip_keys, derive
 
 
 def longest_of(splits: Splits) -> int:
-    """Returns how many frames the longest video of a data set has."""
+    """Returns the number of frames of a data set's longest video."""
     return max(
         int(videos.lengths.max()) for videos in (splits.train, splits.validation, splits.test)
     )
 
 
 def selector_of(spec: RunSpec, selector: str | None, *, training: bool) -> Choice:
-    """Returns the selector that a setting names; in training `selector` is the one for training."""
+    """Returns the selector that a setting names; in training `selector` is `train_selector`."""
     name = "train_selector" if training and selector == "selector" else str(selector)
     choice: Choice = getattr(spec, name)
     return choice
 
 
 def is_learned(spec: RunSpec, selector: str | None, *, training: bool) -> bool:
-    """Tells whether that selector is a part of the network."""
+    """Tells whether the selector that a setting names is a part of the network."""
     return selector_of(spec, selector, training=training).component.kind == "learned-selector"
 
 
@@ -42,7 +42,11 @@ def view_of(
     *,
     training: bool,
 ) -> View | Candidates | RandomK:
-    """Makes a view; learned: the part of the network that chooses, whose candidates are then read."""
+    """Builds a view.
+
+    learned: the network's learned selector, whose candidates are read; None if it has none.
+    training: whether frames are chosen as in training.
+    """
     longest = longest_of(splits)
     if learned is not None:
         k = view_spec.k if isinstance(view_spec.k, int) else longest
@@ -57,7 +61,11 @@ def view_of(
 
 @dataclass(frozen=True)
 class Candidates:
-    """The frames that a learned selector chooses from. slots: how many it may keep. seed, training: as in `View`."""
+    """The frames that a learned selector chooses from.
+
+    slots: how many of them it may keep.
+    seed, training: as in `View`.
+    """
 
     selector: LearnedSelector
     slots: int
@@ -65,30 +73,38 @@ class Candidates:
     training: bool
 
     def index(self, videos: Videos, which: Tensor, epoch: int) -> Tensor:
-        """Numbers the candidates of the videos `which` (B,): (B, M) int64."""
+        """Returns the numbers of the candidates of the videos `which` (B,): (B, M) int64."""
         return self.selector.candidates(videos.lengths[which])
 
     def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Numbers the candidates of a share of the videos, padded as for all of them."""
-        own, index = which[share.computed], self.index(videos, which, epoch)[share.computed]
-        purpose = ("train", epoch) if self.training else ("evaluate",)
+        """Chooses the candidates of a share of the videos, padded as for all of them."""
+        own = which[share.computed]
+        index = self.index(videos, which, epoch)[share.computed]
         ids = [videos.ids[video] for video in own.tolist()]
-        return Chosen(own, index, self.slots, clip_keys(ids, self.seed, "selection", *purpose))
+        # In evaluation the keys leave the epoch out: a clip's choice is always the same.
+        purpose = ("train", epoch) if self.training else ("evaluate",)
+        keys = clip_keys(ids, self.seed, "selection", *purpose)
+        return Chosen(own, index, self.slots, keys)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
-        """Counts the frames each video costs, (B,): every candidate is read."""
+        """Counts the frames that each video costs, (B,): every candidate is read."""
         return (index >= 0).sum(1)
 
 
 class RandomK:
-    """What a network sees whose number of frames is drawn anew for every batch of training."""
+    """A view of training whose number of frames is drawn for every batch.
+
+    k: the least and the most frames, both included.
+    """
 
     def __init__(self, choice: Choice, k: tuple[int, int], seed: int) -> None:
-        self._least, self._most, self._seed = *k, seed
+        self._least, self._most = k
+        self._seed = seed
         self._view = cache(lambda slots: View(choice.build(slots), slots, seed, training=True))
 
     def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Draws a number of frames for the batch `which` (B,), then chooses so many."""
+        """Draws a number of frames for the batch `which` (B,), then chooses that many."""
+        # From the whole batch, not the share: all processes must draw the same number.
         seed = derive(self._seed, "number of frames", epoch, int(which[0]), len(which))
         generator = torch.Generator().manual_seed(seed)
         slots = int(torch.randint(self._least, self._most + 1, (), generator=generator))

@@ -1,1 +1,4 @@
-"""The components that distillbench ships: one module is one plugin, found by entry point like anyone's."""
+"""The components that distillbench ships.
+
+One module is one plugin, found by entry point like anyone's.
+"""

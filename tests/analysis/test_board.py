@@ -46,7 +46,7 @@ def test_a_table_is_as_wide_as_it_may_be_and_names_what_it_leaves_out(
     whole = board(width=400).splitlines()[0].split("  ")
     titles = {title.strip() for title in whole if title.strip()}
     shown = {title for title in titles if title in drawn.splitlines()[0]}
-    left_out = drawn.partition("left out for want of width: ")[2].partition(";")[0].split(", ")
+    left_out = drawn.partition("left out for lack of width: ")[2].partition(";")[0].split(", ")
     assert shown | {title for title in left_out if title} == titles
 
 
@@ -54,7 +54,7 @@ def test_what_is_too_wide_all_the_same_goes_on_in_the_next_line(board: Callable[
     table, _, rest = board(width=24).partition("†  ")
     assert all(len(line) <= 24 for line in table.splitlines())
     assert "hrnn" in table
-    assert "left out for want of width: frames" in rest
+    assert "left out for lack of width: frames" in rest
 
 
 def test_eighty_columns_show_what_is_compared(board: Callable[..., str]) -> None:
@@ -96,7 +96,7 @@ def test_a_single_seed_is_said_to_speak_of_these_networks(board: Callable[..., s
     teacher = next(line for line in drawn.splitlines() if "hrnn teacher" in line)
     assert "†" in teacher
     assert "≈" not in teacher
-    assert "†  of these networks: one seed" in drawn
+    assert "†  one seed: the interval is valid for these trained networks" in drawn
 
 
 def test_rows_like_the_best_are_marked_as_uncorrected(
@@ -122,7 +122,7 @@ def test_doubtful_latencies_and_warnings_are_explained_below(
     show(frame([result]), "table", width=200)
     drawn = capsys.readouterr().out
     assert "~1.00 ms" in drawn
-    assert "~  taken while something else may have slowed the machine down" in drawn
+    assert "~  measured while something else may have slowed the machine down" in drawn
     assert "a  a [red]warning[/x]; it goes on\n" in drawn
     assert "b  still improving" in drawn
     assert drawn.splitlines()[2].rstrip().endswith("a,b")

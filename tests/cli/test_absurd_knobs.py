@@ -1,4 +1,4 @@
-"""Knobs of the data sets that make no sense: one clear error, before anything is trained or written."""
+"""Invalid knobs of data sets give one clear error before anything is trained or written."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DIGITS = ["train=30", "validation=10", "test=10"]
 SYNTHETIC = ["videos=60", "rgb=4", "audio=2", "longest=5"]
 SHARED = [
     ("fraction=nan", "knob 'fraction' takes float"),
-    ("fraction=-0.1", "a training fraction of -0.1 was asked for"),
-    ("fraction=1.5", "a training fraction of 1.5 was asked for"),
+    ("fraction=-0.1", "a training fraction of -0.1 was requested"),
+    ("fraction=1.5", "a training fraction of 1.5 was requested"),
     ("validation_share=nan", "knob 'validation_share' takes float"),
     ("validation_share=-inf", "that is finite, found '-inf'"),
     ("test_share=inf", "that is finite, found 'inf'"),
@@ -33,7 +33,7 @@ CLASSES = [
 
 
 def numbers(*names: str) -> list[tuple[str, str]]:
-    """Absurd values of knobs that count something."""
+    """Lists invalid values of knobs that count something, and the error of each."""
     wrong = [
         ("-1", "{} is -1"),
         ("9" * 18, "999999"),
@@ -100,17 +100,17 @@ def test_an_absurd_knob_is_one_clear_error_and_leaves_nothing(
     why: str,
 ) -> None:
     monkeypatch.setenv("DISTILLBENCH_CACHE", str(tmp_path / "cache"))
-    sane = {"digits": DIGITS, "synthetic": SYNTHETIC}.get(data, [f"dir={shards}"])
-    asked = [
+    valid = {"digits": DIGITS, "synthetic": SYNTHETIC}.get(data, [f"dir={shards}"])
+    arguments = [
         "--data",
         data,
-        *(word for each in (*sane, knob) for word in ("--set", f"data.{each}")),
+        *(word for each in (*valid, knob) for word in ("--set", f"data.{each}")),
     ]
-    code, out, err = command("data", "split", *asked, "--to", tmp_path / "ids")
-    said = " ".join(err.partition("error:")[2].split())
+    code, out, err = command("data", "split", *arguments, "--to", tmp_path / "ids")
+    error = " ".join(err.partition("error:")[2].split())
     assert code == 2, err
-    assert why in said
-    assert len(said) < 300
+    assert why in error
+    assert len(error) < 300
     assert "Traceback" not in err + out
     assert not list(tmp_path.rglob("*"))
 

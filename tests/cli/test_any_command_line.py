@@ -1,4 +1,4 @@
-"""Whatever is typed: an answer or one clear error, never a traceback and never a hang."""
+"""Any command line gives a result or one clear error, never a traceback and never a hang."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ HOSTILE = [
     "-5GB", "2.5.1", "'", '"', "$(id)", "*", "?", "%s", "{0}", "\\",
 ]  # fmt: skip
 SLOW = {"check": [], "reproduce": [], "quantize": []}
-"""Commands that make something of what exists for minutes: they get names alone that nothing has."""
+"""Commands that would work for minutes; they only get names that do not exist."""
 
 
 def commands() -> dict[tuple[str, ...], list[Any]]:
-    """Every command of the tree by its words, and its parameters."""
+    """Lists every command by its words, with its parameters."""
     group: Any = typer.main.get_command(app)
     found = {}
     for name, inner in group.commands.items():
@@ -44,11 +44,11 @@ def commands() -> dict[tuple[str, ...], list[Any]]:
     return found
 
 
-def lines(drawn: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[str]]:
+def lines(rng: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[str]]:
     """Draws command lines: a command, some of its options, and values that fit or do not."""
     known = commands()
     for _ in range(LINES):
-        words = drawn.choice(list(known))
+        words = rng.choice(list(known))
         line = list(words)
         if words[0] in ("run", "sweep"):
             line += [
@@ -61,10 +61,10 @@ def lines(drawn: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[
             line += ["--to", str(folder / "made")]
         if words[0] == "report":
             line += ["--out", str(folder / "written")]
-        for parameter in drawn.sample(known[words], min(len(known[words]), drawn.randrange(4))):
+        for parameter in rng.sample(known[words], min(len(known[words]), rng.randrange(4))):
             if parameter.name in ("help", "results", "to", "out", "traceback"):
                 continue
-            value = drawn.choice(HOSTILE)
+            value = rng.choice(HOSTILE)
             if words[0] in SLOW:
                 value = f"no-such-{value}"
             flag = parameter.opts[-1] if parameter.param_type_name == "option" else None
@@ -80,17 +80,17 @@ def lines(drawn: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[
         yield line
 
 
-def test_any_command_line_gets_an_answer_or_one_clear_error(
+def test_any_command_line_gets_a_result_or_one_clear_error(
     command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert command("run", *tiny, "--schedule", "scratch", "--results", "results")[0] == 0
-    drawn = random.Random(20261124)
-    for line in lines(drawn, tmp_path, tiny):
+    rng = random.Random(20261124)
+    for line in lines(rng, tmp_path, tiny):
         code, _, err = command(*line)
         assert code in (0, 1, 2), line
         assert "Traceback" not in err, line
         assert "unexpected" not in err, (line, err)
         assert "\x1b" not in err, line
         found_bad_records = line[:2] == ["data", "inspect"] and code == 1
-        assert code == 0 or err.strip() or found_bad_records, f"{line} fails without a word"
+        assert code == 0 or err.strip() or found_bad_records, f"{line} fails without a message"

@@ -1,4 +1,4 @@
-"""What `distillbench run` says of shards that cannot be trained on."""
+"""The errors of `distillbench run` about shards that cannot be trained on."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def video(
     labelled: bool = True,
     frames: int = 4,
 ) -> Video:
-    drawn = np.random.default_rng(number).integers(0, 256, (frames, width), dtype=np.uint8)
+    values = np.random.default_rng(number).integers(0, 256, (frames, width), dtype=np.uint8)
     chosen = (labels or [number % 3]) if labelled else None
-    return Video(f"v{number:03d}", chosen, {"audio_embedding": drawn})
+    return Video(f"v{number:03d}", chosen, {"audio_embedding": values})
 
 
 def shard(path: Path, count: int = 60) -> Path:
@@ -116,7 +116,7 @@ def k_too_large(folder: Path) -> None:
     [
         (missing, "no such folder"),
         (empty, "no *.tfrecord"),
-        (no_tfrecord, "no TFRecord"),
+        (no_tfrecord, "not a TFRecord"),
         (empty_file, "empty"),
         (truncated, "truncated"),
         (flipped_payload, "its payload fails its checksum"),
@@ -136,10 +136,10 @@ def test_a_shard_that_cannot_be_used_gets_one_clear_error(
     code, out, err = command(
         "run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results
     )
-    said = " ".join(err.partition("error:")[2].split())
+    error = " ".join(err.partition("error:")[2].split())
     assert code == 2, err
-    assert message in said
-    assert "shards" in said or "k =" in said  # the place is named
+    assert message in error
+    assert "shards" in error or "k =" in error  # the error names the shard or setting
     assert "Traceback" not in err + out
     assert not list(results.glob("*.json"))
 
@@ -147,14 +147,14 @@ def test_a_shard_that_cannot_be_used_gets_one_clear_error(
 def test_a_video_level_shard_is_called_that(
     command: Command, tmp_path: Path, real_data: Path
 ) -> None:
-    asked = [
+    arguments = [
         "run",
         "--data",
         "yt8m",
         "--set",
         f"data.train={real_data / 'yt8m' / 'video_level*.tfrecord'}",
     ]
-    code, _, err = command(*asked, *TRAINING, "--results", tmp_path)
+    code, _, err = command(*arguments, *TRAINING, "--results", tmp_path)
     assert code == 2
     assert "this is a video-level shard" in " ".join(err.split())
 
@@ -163,8 +163,8 @@ def test_bad_records_can_be_left_out_and_are_counted(command: Command, tmp_path:
     folder, results = tmp_path / "shards", tmp_path / "results"
     folder.mkdir()
     flipped_payload(folder)
-    asked = ["run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results]
-    code, _, err = command(*asked, "--skip-bad-records")
+    arguments = ["run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results]
+    code, _, err = command(*arguments, "--skip-bad-records")
     assert code == 0, err
     assert "1" in err
     row = json.loads(next(results.glob("*.json")).read_text())
@@ -175,8 +175,8 @@ def test_k_larger_than_some_videos_is_fine(command: Command, tmp_path: Path) -> 
     folder, results = tmp_path / "shards", tmp_path / "results"
     folder.mkdir()
     write_shard(folder / "a.tfrecord", [video(n, frames=1 + n % 4) for n in range(60)], "video_id")
-    asked = ["run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results]
-    assert command(*asked, "--k", "4")[0] == 0
+    arguments = ["run", "--data", "audioset", "--data-dir", folder, *TRAINING, "--results", results]
+    assert command(*arguments, "--k", "4")[0] == 0
 
 
 def file_in_the_way(to: Path) -> Path:
@@ -194,26 +194,24 @@ def folder_where_a_list_goes(to: Path) -> Path:
     return to
 
 
-@pytest.mark.parametrize("hindrance", [file_in_the_way, file_above, folder_where_a_list_goes])
+@pytest.mark.parametrize("block", [file_in_the_way, file_above, folder_where_a_list_goes])
 def test_lists_of_ids_that_cannot_be_written_are_one_clear_error(
-    command: Command, tmp_path: Path, hindrance: Callable[[Path], Path]
+    command: Command, tmp_path: Path, block: Callable[[Path], Path]
 ) -> None:
-    folder, to = tmp_path / "shards", hindrance(tmp_path / "ids")
+    folder, to = tmp_path / "shards", block(tmp_path / "ids")
     folder.mkdir()
     shard(folder / "a.tfrecord")
     code, out, err = command(
         "data", "split", "--data", "audioset", "--data-dir", folder, "--to", to
     )
-    said = " ".join(err.partition("error:")[2].split())
+    error = " ".join(err.partition("error:")[2].split())
     assert code == 2, err
-    assert "the lists of ids cannot be written there" in said
-    assert "name a folder that can be made or written to" in said
+    assert "the lists of ids cannot be written there" in error
+    assert "name a folder that can be made or written to" in error
     assert "Traceback" not in err + out
 
 
-def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(
-    command: Command, tmp_path: Path
-) -> None:
+def test_a_split_is_saved_as_lists_of_ids_and_used_again(command: Command, tmp_path: Path) -> None:
     folder, ids = tmp_path / "shards", tmp_path / "ids"
     folder.mkdir()
     shard(folder / "a.tfrecord")
@@ -227,7 +225,7 @@ def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(
     assert sum(map(len, saved.values())) == 60
     assert f"{len(saved['test'])} test ids" in out
     again = tmp_path / "again"
-    asked = [
+    arguments = [
         "data",
         "split",
         "--data",
@@ -237,5 +235,5 @@ def test_a_split_is_saved_as_lists_of_ids_and_taken_up_again(
         "--set",
         "data.split_seed=5",
     ]
-    command(*asked, "--set", f"data.ids={ids}", "--to", again)
+    command(*arguments, "--set", f"data.ids={ids}", "--to", again)
     assert {name: (again / f"{name}.txt").read_text().split() for name in saved} == saved

@@ -1,4 +1,4 @@
-"""The command line as a user meets it."""
+"""The commands, as a user calls them."""
 
 from __future__ import annotations
 
@@ -60,28 +60,26 @@ def test_a_run_ends_on_the_leaderboard(command: Command, tiny: list[str], tmp_pa
     assert command("leaderboard", results, "--format", "markdown")[1].startswith("| run")
 
 
-def test_a_question_file_is_run_and_flags_override_it(
+def test_a_file_is_run_and_flags_override_it(
     command: Command, tiny: list[str], tmp_path: Path
 ) -> None:
-    file = tmp_path / "question.toml"
+    file = tmp_path / "settings.toml"
     file.write_text('schedule = "scratch"\nselector = "first"\nseed = 3\n')
     assert command("run", file, *tiny, "--seed", 5, "--results", tmp_path / "r")[0] == 0
     row = json.loads(command("leaderboard", tmp_path / "r", "--format", "json", "--each")[1])[0]
     assert (row["selector"], row["seed"], row["schedule"]) == ("first", 5, "scratch")
 
 
-def test_what_was_answered_is_not_run_again(
-    command: Command, tiny: list[str], tmp_path: Path
-) -> None:
-    asked = ["run", *tiny, "--schedule", "scratch", "--results", tmp_path]
-    command(*asked)
-    assert "stored already" in command(*asked)[2]
+def test_a_stored_run_is_not_made_again(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    arguments = ["run", *tiny, "--schedule", "scratch", "--results", tmp_path]
+    command(*arguments)
+    assert "stored already" in command(*arguments)[2]
 
 
 def test_training_may_see_other_frames_than_evaluation(
     command: Command, tiny: list[str], tmp_path: Path
 ) -> None:
-    asked = [
+    arguments = [
         "run",
         *tiny,
         "--schedule",
@@ -93,7 +91,7 @@ def test_training_may_see_other_frames_than_evaluation(
         "--results",
         tmp_path,
     ]
-    assert command(*asked)[0] == 0
+    assert command(*arguments)[0] == 0
     row = json.loads(command("leaderboard", tmp_path, "--format", "json")[1])[0]
     assert (row["selector"], row["train_selector"]) == ("uniform", "random")
 
@@ -101,8 +99,8 @@ def test_training_may_see_other_frames_than_evaluation(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--k", "0"], "k must be a whole number of at least 1; found 0"),
-        (["--k", "-2"], "k must be a whole number of at least 1; found -2"),
+        (["--k", "0"], "k must be an integer of at least 1; found 0"),
+        (["--k", "-2"], "k must be an integer of at least 1; found -2"),
         (
             ["--k", "13"],
             "k = 13 is more than any video has; the longest video of digits has 12 frames",
@@ -126,7 +124,7 @@ def test_training_may_see_other_frames_than_evaluation(
         ),
         (["--set", "student.cell_size=-4"], "cell_size=-4 is not at least 1"),
         (["--threads", "999"], "training.threads = 999 is more than this machine has"),
-        (["--threads", "-1"], "training.threads must be a whole number of at least 0"),
+        (["--threads", "-1"], "training.threads must be an integer of at least 0"),
         (
             ["--seed", "9" * 25],
             "the result of this run could not be stored: seed is a number of more than 64 bits",
@@ -141,7 +139,7 @@ def test_training_may_see_other_frames_than_evaluation(
         (["nothere.toml"], "'nothere.toml' cannot be read"),
     ],
 )
-def test_what_a_user_can_mend_gets_one_clear_error(
+def test_what_a_user_can_correct_gets_one_clear_error(
     command: Command, tiny: list[str], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     results = tmp_path / "results"
@@ -168,11 +166,11 @@ def test_what_a_user_can_mend_gets_one_clear_error(
 def test_a_plan_refuses_what_the_run_would_refuse(
     command: Command, tiny: list[str], tmp_path: Path, wrong: list[str]
 ) -> None:
-    asked = ["run", *tiny, "--results", tmp_path / "results", *wrong]
-    code, _, told = command(*asked)
-    planned_code, _, planned = command(*asked, "--plan")
+    arguments = ["run", *tiny, "--results", tmp_path / "results", *wrong]
+    code, _, err = command(*arguments)
+    planned_code, _, planned = command(*arguments, "--plan")
     assert (code, planned_code) == (2, 2)
-    assert planned.splitlines()[-1] == told.splitlines()[-1]
+    assert planned.splitlines()[-1] == err.splitlines()[-1]
     assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
 
 
@@ -180,35 +178,33 @@ def test_a_plan_refuses_a_place_that_takes_no_results(
     command: Command, tiny: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    code, _, told = command("run", *tiny, "--plan", "--results", tmp_path / "file" / "results")
+    code, _, err = command("run", *tiny, "--plan", "--results", tmp_path / "file" / "results")
     assert code == 2
-    assert "file' is not a folder that files can be written to" in told
+    assert "file' is not a folder that files can be written to" in err
 
 
-def test_a_plan_says_which_losses_a_schedule_does_not_use(
-    command: Command, tiny: list[str]
-) -> None:
-    _, _, told = command("run", *tiny, "--schedule", "scratch", "--loss", "rep,ce", "--plan")
-    assert "rep: the schedule scratch gives them to nobody" in told
+def test_a_plan_lists_the_losses_a_schedule_does_not_use(command: Command, tiny: list[str]) -> None:
+    _, _, err = command("run", *tiny, "--schedule", "scratch", "--loss", "rep,ce", "--plan")
+    assert "rep: the schedule scratch gives these losses to no network" in err
     assert "not used" not in command("run", *tiny, "--schedule", "scratch", "--plan")[2]
 
 
-def test_without_a_command_it_says_what_to_do_first(command: Command) -> None:
+def test_without_a_command_the_first_steps_are_printed(command: Command) -> None:
     code, out, _ = command()
     assert code == 0
-    assert "To begin" in out
+    assert "First steps" in out
     assert command("data")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["sweep", "run", "leaderboard", "compare", "report"])
 def test_help_shows_its_whole_text(command: Command, name: str) -> None:
-    """Rich would swallow `[[grid]]` as markup."""
+    """Rich would read `[[grid]]` as markup."""
     module = importlib.import_module(f"distillbench.cli.{name}")
     documented = inspect.getdoc(getattr(module, name)) or ""
     assert "".join(documented.split()) in "".join(command(name, "--help")[1].split())
 
 
-def test_a_traceback_is_shown_where_it_is_asked_for(command: Command) -> None:
+def test_a_traceback_is_shown_on_request(command: Command) -> None:
     with pytest.raises(Exception, match="no selector"):
         command("run", "--selector", "nonesuch", "--traceback")
 
@@ -223,7 +219,7 @@ def test_results_that_cannot_be_written_are_refused_before_training(
     assert "phase" not in err.partition("error:")[2]
 
 
-def test_a_leaderboard_of_nothing_says_so(command: Command, tmp_path: Path) -> None:
+def test_a_leaderboard_without_results_is_reported(command: Command, tmp_path: Path) -> None:
     assert "no results yet" in command("leaderboard", tmp_path)[2]
     assert command("leaderboard", tmp_path / "no")[0] == 2
 
@@ -306,7 +302,7 @@ def test_one_plugin_is_shown_with_its_knobs(command: Command) -> None:
     assert "did you mean 'hrnn'?" in err
 
 
-def test_predictions_of_anyone_are_scored(command: Command, tmp_path: Path) -> None:
+def test_predictions_of_any_program_are_scored(command: Command, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("VideoId,LabelConfidencePairs\na,0 0.9 1 0.2\nb,1 0.8 0 0.7\n")
     (tmp_path / "l.csv").write_text("VideoId,Labels\na,0\nb,0\n")
     code, out, err = command("score", tmp_path / "p.csv", tmp_path / "l.csv", "--format", "json")

@@ -1,4 +1,4 @@
-"""`distillbench report` as a user meets it."""
+"""`distillbench report`, as a user calls it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Command = Callable[..., tuple[int, str, str]]
 Make = Callable[..., Result]
 
 
-def test_a_figure_goes_to_a_folder_of_figures_as_wide_as_was_asked(
+def test_a_figure_goes_to_a_folder_of_figures_of_the_requested_width(
     command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     assert command("run", *tiny, "--schedule", "scratch")[0] == 0
     widths = []
-    for asked in ([], ["--columns", "1"], ["--columns", "2"]):
-        code, out, err = command("report", "pareto", *asked)
+    for arguments in ([], ["--columns", "1"], ["--columns", "2"]):
+        code, out, err = command("report", "pareto", *arguments)
         assert code == 0, err
         assert out.split() == ["figures/pareto-digits.png", "figures/pareto-digits.svg"]
         widths.append(int.from_bytes(Path("figures/pareto-digits.png").read_bytes()[16:20], "big"))
@@ -77,8 +77,8 @@ def test_quality_is_drawn_against_every_cost(
     pytest.importorskip("matplotlib")
     for k in (3, 6):
         folder = make_result(schedule="scratch", k=k).path.parent
-    asked = ["--set", f"cost={cost}", "--results", folder, "--out", tmp_path]
-    code, _, err = command("report", "pareto", *asked)
+    arguments = ["--set", f"cost={cost}", "--results", folder, "--out", tmp_path]
+    code, _, err = command("report", "pareto", *arguments)
     assert code == 0, err
 
 
@@ -91,13 +91,13 @@ def test_the_name_of_the_data_leads_to_no_other_folder(
     content["setup"]["data"]["name"] = "../../$x_{"
     path.write_text(json.dumps(content))
     out = tmp_path / "a" / "b" / "figures"
-    code, said, err = command("report", "pareto", "--results", path.parent, "--out", out)
+    code, printed, err = command("report", "pareto", "--results", path.parent, "--out", out)
     assert code == 0, err
     assert sorted(each.name for each in out.iterdir()) == [
         "pareto-.._..__x__.png",
         "pareto-.._..__x__.svg",
     ]
-    assert len(said.split()) == 2
+    assert len(printed.split()) == 2
 
 
 MADE = {
@@ -106,11 +106,11 @@ MADE = {
         "return Table('t', ('a',), (('', 'b'),), ((('a',), ()),))",
         "made a table whose row 0 has 0 cells, and there are 1 columns",
     ),
-    "a number that is none": (
+    "not a number": (
         "return Table('t', (), (('', 'b'),), (((), (Cell(float('nan')),)),))",
         "made a table whose row 0 has a cell whose value is nan; it must be finite, or None",
     ),
-    "a cell that is none": (
+    "not a cell": (
         "return Table('t', (), (('', 'b'),), (((), (0.5,)),))",
         "has 0.5 for a cell; it must be a distillbench.interfaces.Cell",
     ),
@@ -121,12 +121,15 @@ MADE = {
         "return Figure(lambda plt, columns: 1 / 0)",
         "failed: ZeroDivisionError: division by zero",
     ),
-    "a figure that is none": ("return Figure(lambda plt, columns: None)", "failed: AttributeError"),
+    "a figure that is not one": (
+        "return Figure(lambda plt, columns: None)",
+        "failed: AttributeError",
+    ),
 }
 
 
 @pytest.mark.parametrize("what", MADE)
-def test_what_a_third_partys_report_makes_is_looked_at_and_its_distribution_named(
+def test_what_a_third_partys_report_makes_is_checked_and_its_distribution_named(
     command: Command,
     make_result: Make,
     tmp_path: Path,
@@ -144,10 +147,10 @@ def test_what_a_third_partys_report_makes_is_looked_at_and_its_distribution_name
     hostile.install(site, {module: text})
     monkeypatch.syspath_prepend(str(site))
     code, out, err = command("report", "strange", "--results", results, "--out", tmp_path / "out")
-    said = " ".join(err.split())
+    message = " ".join(err.split())
     assert (code, out) == (2, "")
-    assert "the report 'strange' of hostile-methods 6.6" in said
-    assert reason in said
+    assert "the report 'strange' of hostile-methods 6.6" in message
+    assert reason in message
 
 
 def test_the_names_of_a_third_partys_table_are_text_in_every_form(

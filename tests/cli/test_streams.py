@@ -1,4 +1,4 @@
-"""What a command prints goes wherever it is sent, or the command says why it cannot."""
+"""Output goes wherever it is sent, or the command reports why it cannot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOARD = [sys.executable, "-m", "distillbench", "leaderboard", str(FOLDER)]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_a_board_is_printed_in_an_encoding_that_lacks_its_signs(encoding: str) -> None:
+def test_a_leaderboard_is_printed_in_an_encoding_that_lacks_its_signs(encoding: str) -> None:
     done = subprocess.run(
         BOARD, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=False
     )
@@ -36,5 +36,5 @@ def test_a_full_disk_behind_the_output_is_one_clear_error() -> None:
         done = subprocess.run(BOARD, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
     assert (
-        "error: what the command prints cannot be written: No space left on device" in done.stderr
+        "error: the output of the command cannot be written: No space left on device" in done.stderr
     )

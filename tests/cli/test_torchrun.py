@@ -1,4 +1,4 @@
-"""`torchrun -m distillbench run`, as a user types it."""
+"""`torchrun -m distillbench run`, as a user calls it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FP32 = ["--precision", "fp32", "--threads", "1"]
 
 @pytest.fixture
 def environment():
-    """What a process needs to find the packages that this one found."""
+    """Makes another process find the same packages as this one."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -26,15 +26,18 @@ def environment():
     }
 
 
-@pytest.mark.parametrize("asked", [["sweep", "--k", "4,6"], ["leaderboard"]])
-def test_torchrun_is_for_run_alone(command, monkeypatch, asked):
+@pytest.mark.parametrize("arguments", [["sweep", "--k", "4,6"], ["leaderboard"]])
+def test_torchrun_starts_only_run(command, monkeypatch, arguments):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    code, _, err = command(*asked)
+    code, _, err = command(*arguments)
     assert code == 2
-    assert f"distillbench run alone, and this is distillbench {asked[0]}" in err
+    assert (
+        f"only distillbench run can be started by torchrun; found distillbench {arguments[0]}"
+        in err
+    )
     monkeypatch.setenv("RANK", "1")
-    assert command(*asked) == (2, "", "")
+    assert command(*arguments) == (2, "", "")
 
 
 @pytest.mark.slow
@@ -70,7 +73,7 @@ def test_the_death_of_one_process_ends_the_run_and_keeps_its_checkpoint(
     tiny, environment, tmp_path, victim
 ):
     long = ["--set", "training.epochs=400", "--schedule", "scratch"]
-    asked = [
+    arguments = [
         *TORCHRUN,
         "-m",
         "distillbench",
@@ -82,7 +85,7 @@ def test_the_death_of_one_process_ends_the_run_and_keeps_its_checkpoint(
         str(tmp_path),
     ]
     run = subprocess.Popen(
-        asked, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 120
     while not list((tmp_path / "checkpoints").glob("*.safetensors")):

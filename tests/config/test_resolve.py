@@ -1,4 +1,4 @@
-"""From questions to runs."""
+"""From settings to runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_problem_is_told_at_once(registry: Registry) -> None:
     }
     told = "\n".join(problems(registry, asked, "student.cel_size=3", "studnt.x=1"))
     assert "no selector is called 'unifrm', did you mean 'uniform'?" in told
-    assert "k must be a whole number of at least 1; found 0" in told
+    assert "k must be an integer of at least 1; found 0" in told
     assert "student hrnn has no knob 'cel_size', did you mean 'cell_size'?" in told
     assert "no schedule is called 'serail', did you mean 'serial'?" in told
     assert "'studnt.x' names no section, did you mean 'student'?" in told
@@ -78,7 +78,7 @@ def test_an_unknown_name_of_any_kind_is_told_with_what_exists(
 
 @pytest.mark.parametrize("k", [0, -3, "many", 2.5])
 def test_k_is_a_whole_number_above_zero(registry: Registry, k: object) -> None:
-    assert problems(registry, {"k": k}) == [f"k must be a whole number of at least 1; found {k}"]
+    assert problems(registry, {"k": k}) == [f"k must be an integer of at least 1; found {k}"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_training_settings_have_bounds(registry: Registry, assignment: str) -> N
 def test_flags_win_over_the_file_over_the_recipe_over_the_defaults(
     registry: Registry, tmp_path: Path
 ) -> None:
-    file = tmp_path / "question.toml"
+    file = tmp_path / "sweep.toml"
     file.write_text(
         'k = 6\nselector = "first"\n[set.student]\ncell_size = 32\n[set.training]\nepochs = 7\n'
     )
@@ -111,7 +111,7 @@ def test_a_recipes_weight_holds_only_where_none_was_said(make_spec: Callable[...
     assert make_spec(loss="rep:2,ce").weights == {"rep": 2.0, "ce": 1.0}
 
 
-def test_lists_make_a_grid_without_repeating_a_question(registry: Registry) -> None:
+def test_lists_make_a_grid_without_repeating_a_run(registry: Registry) -> None:
     layer = Layer("flag", {"k": [4, 6], "seed": [0, 1], "schedule": ["scratch", "teacher"]})
     found = specs([layer], registry)
     assert len(found) == 2 * 2 + 2  # the teacher does not depend on k
@@ -134,10 +134,10 @@ def test_a_malformed_objective_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["k = ", "[student]\ncell_size = 3\n", "set = 3\n"])
-def test_a_malformed_question_file_is_refused(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "question.toml"
+def test_a_malformed_file_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "sweep.toml"
     file.write_text(content)
-    with pytest.raises(ConfigError, match=r"question\.toml"):
+    with pytest.raises(ConfigError, match=r"sweep\.toml"):
         read_file(file)
 
 
@@ -205,7 +205,7 @@ def test_of_knobs_that_exclude_one_another_the_higher_layers_setting_wins(
 def test_a_flag_wins_over_a_file_that_sets_the_knob_it_excludes(
     registry: Registry, tmp_path: Path
 ) -> None:
-    file = tmp_path / "question.toml"
+    file = tmp_path / "sweep.toml"
     file.write_text("[set.student]\nblock_length = 4\n")
     (spec,) = specs([read_file(file), flags({}, ["student.block_count=2"])], registry)
     assert (spec.student.knobs["block_length"], spec.student.knobs["block_count"]) == (0, 2)

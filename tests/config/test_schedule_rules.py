@@ -154,13 +154,13 @@ def test_what_authors_ask_for_is_a_plain_declaration(what: str) -> None:
 
 
 WRONG_TYPES = [
-    ([7], "7 is no phase"),
+    ([7], "7 is not a phase"),
     ([], "it has no phases"),
-    ([replace(SECOND, name=7)], "phase 7: its name is no text"),
-    ([replace(SECOND, name="")], "its name is no text"),
+    ([replace(SECOND, name=7)], "phase 7: its name is not text"),
+    ([replace(SECOND, name="")], "its name is not text"),
     (
         [replace(SECOND, epochs=-1)],
-        "phase 'second': it has -1 epochs; it must be a whole number of at least 0",
+        "phase 'second': it has -1 epochs; it must be an integer of at least 0",
     ),
     ([replace(SECOND, epochs=2.0)], "it has 2.0 epochs"),
     ([replace(SECOND, epochs=True)], "it has True epochs"),
@@ -188,9 +188,9 @@ WRONG_TYPES = [
     ),
     (
         [with_learner(terms=("labels",))],
-        "'labels' is no term; it must be a Term with the name of a loss",
+        "'labels' is not a term; it must be a Term with the name of a loss",
     ),
-    ([with_term(loss=7)], "is no term"),
+    ([with_term(loss=7)], "is not a term"),
     (
         [with_term(weight=-1.0)],
         "the weight of 'match' is -1.0; it must be a finite number of at least 0",
@@ -214,7 +214,7 @@ WRONG_TYPES = [
     ),
     (
         [with_learner(view=ViewSpec(k=0))],
-        "has a view of k = 0; it must be a whole number or a range",
+        "has a view of k = 0; it must be an integer or a range",
     ),
     ([with_learner(view=ViewSpec(k=(5, 2)))], "has a view of k = (5, 2)"),
     ([with_learner(view=ViewSpec(k=(1, 2, 3)))], "has a view of k = (1, 2, 3)"),

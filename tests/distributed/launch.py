@@ -13,22 +13,22 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 def launch(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str]]:
-    """Starts `python ARGUMENTS` so often, each told of the others as torchrun does it."""
+    """Starts `python ARGUMENTS` several times, with the environment that torchrun sets."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     path = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
-    told = {
+    environment = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "PYTHONPATH": path,
         "OMP_NUM_THREADS": "1",
     }
-    told |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    environment |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     return [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env={**os.environ, **told, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env={**os.environ, **environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -40,7 +40,7 @@ def launch(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str]]:
 def ended(
     processes: Sequence[subprocess.Popen[str]], seconds: float = 120
 ) -> list[tuple[int, str]]:
-    """Waits for all: the exit code and the standard error of each."""
+    """Waits for all; returns the exit code and the standard error of each."""
     try:
         return [
             (process.wait(), text)

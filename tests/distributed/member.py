@@ -1,4 +1,7 @@
-"""One of several processes: `python -m distributed.member FOLDER SCENARIO...` leaves what it found in the folder."""
+"""One of several processes that run scenarios and save the results.
+
+Usage: `python -m distributed.member FOLDER SCENARIO...`.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ def main(folder: Path, names: list[str]) -> None:
     with joined(CPU) as processes:
         found = {}
         for name in names:
-            place = folder / name
-            place.mkdir(exist_ok=True)
-            found[name] = SCENARIOS[name](processes, place)
+            scenario_folder = folder / name
+            scenario_folder.mkdir(exist_ok=True)
+            found[name] = SCENARIOS[name](processes, scenario_folder)
         torch.save(found, folder / f"found{processes.rank}.pt")
 
 

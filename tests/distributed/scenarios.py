@@ -1,4 +1,4 @@
-"""What is done by one process and by two, in the same words; a plugin of each kind that makes sharing hard."""
+"""Runs that tests make with one process and with two, and plugins that are hard to distribute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distillbench.config.resolve import specs
 from distillbench.distributed.processes import Processes
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.evaluation.metric_set import MetricSet, metrics_of
-from distillbench.experiments.run import RunContext
+from distillbench.experiments.context import RunContext
 from distillbench.interfaces import NO_FRAME, FrameSelector, MatchingLoss, Requirements
 from distillbench.registry.discovery import Component, Registry, discover
 from distillbench.training.build import Experiment, assemble, open_data
@@ -42,7 +42,7 @@ SIZES = [
 
 
 class Relational(MatchingLoss):
-    """The distances between the videos of a batch, on a scale that is learnt."""
+    """The distances between the videos of a batch, on a learned scale."""
 
     requirements = Requirements(frozenset({"summary", "batch"}))
 
@@ -60,7 +60,7 @@ class Relational(MatchingLoss):
 
 
 class Brightest(FrameSelector):
-    """The brightest of every second frame, as many as asked for."""
+    """The k brightest of every second frame."""
 
     scan_stride = 2
     keeps = "at most k"
@@ -83,11 +83,11 @@ class Brightest(FrameSelector):
 
 def registry() -> Registry:
     known = discover()
-    ours = [
+    components = [
         Component("matching-loss", "relational", Relational, "tests", "1"),
         Component("selector", "brightest", Brightest, "tests", "1"),
     ]
-    return Registry([*known, *ours], [], known.hooks)
+    return Registry([*known, *components], [], known.hooks)
 
 
 def metrics_for(experiment: Experiment) -> MetricSet:
@@ -154,13 +154,14 @@ def same_frames(processes, folder):
 
 
 def evaluated(processes, folder):
-    """With batches for both processes, and with one batch for both."""
+    """Evaluates in several batches, so that both processes get some, and in one."""
     experiment = experiment_of(processes, schedule="scratch")
     model, view = experiment.models["student"], experiment.evaluation_views["student"]
     found = []
     for size in (4, 64):
-        metrics, told = metrics_for(experiment), []
-        done = evaluate(
+        metrics = metrics_for(experiment)
+        warnings = []
+        evaluation = evaluate(
             model,
             experiment.splits.test,
             view,
@@ -168,33 +169,41 @@ def evaluated(processes, folder):
             CPU,
             metrics,
             metrics.names,
-            warn=told.append,
+            warn=warnings.append,
             processes=processes,
         )
-        assert told == []
+        assert warnings == []
         arrays = {
-            name: value for name, value in vars(done.predictions).items() if hasattr(value, "dtype")
+            name: value
+            for name, value in vars(evaluation.predictions).items()
+            if hasattr(value, "dtype")
         }
-        kept = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
-        found.append({"metrics": done.metrics, "kept": kept, "frames": done.frames_read})
+        predictions = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        found.append(
+            {
+                "metrics": evaluation.metrics,
+                "predictions": predictions,
+                "frames": evaluation.frames_read,
+            }
+        )
     return found
 
 
-def signals(processes, folder):
+def cached_outputs(processes, folder):
     experiment = experiment_of(processes)
     every = torch.arange(len(experiment.splits.train))
     stores = [OutputCache(folder / str(shard), shard=shard) for shard in (16, 1000)]
-    asked = [teacher_outputs(experiment, "teacher", None, store, Observer()) for store in stores]
-    return [each.output(every, None, CPU).encoding.summary for each in asked]
+    cached = [teacher_outputs(experiment, "teacher", None, store, Observer()) for store in stores]
+    return [each.output(every, None, CPU).encoding.summary for each in cached]
 
 
 def uncached(processes, folder):
-    """Asks the teacher at every step, as without any budget."""
+    """Computes the teacher's outputs at every step."""
     return trained(processes, folder, loss="rep,ce,pred", cache_budget=0)
 
 
 def resumed(processes, folder):
-    """Goes on from a checkpoint that one process left."""
+    """Resumes from a checkpoint that one process saved."""
     return trained(processes, folder.parent / "left", loss="rep,ce")
 
 
@@ -217,7 +226,7 @@ SCENARIOS: dict[str, Callable[[Processes, Path], Any]] = {
         shuffled_states,
         same_frames,
         evaluated,
-        signals,
+        cached_outputs,
         uncached,
         resumed,
         finished,

@@ -1,4 +1,4 @@
-"""Dropout of a batch that several processes share."""
+"""Dropout on a batch that several processes share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distillbench.distributed.processes import SINGLE, Processes
 
 
 def dropped(values: torch.Tensor, rank: int, count: int, twice: bool = False) -> torch.Tensor:
-    """What a process makes of its share of a batch's rows."""
+    """Applies dropout to a process's share of a batch's rows."""
     processes = Processes(rank, count)
     share = processes.share(len(values))
     torch.manual_seed(3)
@@ -24,7 +24,7 @@ def dropped(values: torch.Tensor, rank: int, count: int, twice: bool = False) ->
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 3, 4), (1, 6), (7,)])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_processes_together_drop_what_one_would_drop(shape, count):
+def test_several_processes_drop_what_one_process_drops(shape, count):
     values = torch.randn(shape)
     torch.manual_seed(3)
     expected = dropout(dropout(values, 0.4, training=True), 0.2, training=True)
@@ -33,7 +33,7 @@ def test_the_processes_together_drop_what_one_would_drop(shape, count):
     )
 
 
-def test_rows_that_are_no_videos_are_dropped_as_often_and_by_each_process_for_itself():
+def test_rows_that_are_not_videos_are_dropped_by_each_process_independently():
     packed = torch.ones(4000, 5)
     drawn = []
     for rank in (0, 1):
@@ -45,11 +45,11 @@ def test_rows_that_are_no_videos_are_dropped_as_often_and_by_each_process_for_it
         assert float((drawn[-1] == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
         assert float(drawn[-1].max()) == pytest.approx(1 / 0.7)
         torch.manual_seed(3)
-        assert torch.equal(after, torch.rand(1)), "what all processes draw alike stays alike"
+        assert torch.equal(after, torch.rand(1)), "the default generator is not used"
     assert not torch.equal(*drawn)
 
 
-def test_a_gradient_passes_through_what_was_kept():
+def test_the_gradient_is_masked_like_the_values():
     values = torch.ones(4, 3, requires_grad=True)
     processes = Processes(1, 2)
     with shared_dropout(processes, processes.share(8)):
@@ -58,7 +58,7 @@ def test_a_gradient_passes_through_what_was_kept():
     assert torch.equal(values.grad, kept.detach())
 
 
-def test_nothing_is_dropped_in_evaluation_and_everything_where_all_is_to_be():
+def test_nothing_is_dropped_in_evaluation_and_everything_with_probability_one():
     values = torch.ones(4, 3)
     with shared_dropout(Processes(0, 2), Processes(0, 2).share(8)):
         assert torch.equal(dropout(values, 0.5, training=False), values)

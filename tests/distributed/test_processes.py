@@ -1,4 +1,4 @@
-"""How rows are shared out, and what becomes of processes that fail."""
+"""How rows are shared and exchanged, and what happens when a process fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 @given(rows=st.integers(1, 300), count=st.integers(1, 9), unit=st.integers(1, 40))
-def test_shares_follow_one_another_and_differ_by_at_most_one_unit(rows, count, unit):
+def test_shares_are_contiguous_and_differ_by_at_most_one_unit(rows, count, unit):
     shares = [Processes(rank, count).share(rows, unit) for rank in range(count)]
     order = torch.arange(rows)
     assert torch.equal(torch.cat([order[share.own] for share in shares]), order)
@@ -26,7 +26,7 @@ def test_shares_follow_one_another_and_differ_by_at_most_one_unit(rows, count, u
     assert all(len(order[share.computed]) == max(share.size, 1) for share in shares)
 
 
-def test_one_process_alone_does_nothing_to_what_it_has():
+def test_a_single_process_returns_its_arguments():
     values = torch.randn(3, 2)
     assert SINGLE.gather(values, SINGLE.share(3)) is values
     assert SINGLE.gather_uneven(values) is values
@@ -36,7 +36,7 @@ def test_one_process_alone_does_nothing_to_what_it_has():
         assert processes is SINGLE
 
 
-def test_what_torchrun_would_have_set_is_named_where_it_is_missing(monkeypatch):
+def test_missing_variables_of_torchrun_are_named(monkeypatch):
     for name, value in {
         "RANK": "0",
         "WORLD_SIZE": "2",
@@ -85,23 +85,23 @@ with joined(torch.device("cpu")) as processes:
 """
 
 
-def test_rows_of_every_type_are_gathered_and_gradients_are_added_up():
+def test_rows_of_every_dtype_are_gathered_and_gradients_are_summed():
     results = ended(launch(2, ["-c", TYPES]))
     assert [code for code, _ in results] == [0, 0], results
 
 
-def test_a_process_that_fails_ends_the_others_and_is_the_one_that_tells_why():
-    (first, silence), (second, told) = ended(launch(2, ["-c", ONE_FAILS]))
+def test_a_process_that_fails_ends_the_others_and_reports_the_reason():
+    (first, other_output), (second, reported) = ended(launch(2, ["-c", ONE_FAILS]))
     assert first != 0
     assert second != 0
-    assert "only the second process has this problem" in told
-    assert "Traceback" not in silence or "another process of this run ended" in silence
+    assert "only the second process has this problem" in reported
+    assert "Traceback" not in other_output or "another process of this run ended" in other_output
 
 
-def test_a_problem_that_all_processes_have_is_told_once():
-    (first, told), (second, silence) = ended(
+def test_a_problem_of_all_processes_is_reported_once():
+    (first, reported), (second, other_output) = ended(
         launch(2, ["-m", "distillbench", "run", "--data", "nowhere"])
     )
     assert (first, second) == (2, 1)
-    assert told.count("nowhere") == 1
-    assert "nowhere" not in silence
+    assert reported.count("nowhere") == 1
+    assert "nowhere" not in other_output

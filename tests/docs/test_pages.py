@@ -105,7 +105,7 @@ def test_every_hook_is_documented():
     assert all(f"`{name}`" in page for name in hooks)
 
 
-def test_every_question_that_is_named_anywhere_is_installed():
+def test_every_sweep_file_that_is_named_anywhere_is_installed():
     files = [
         path
         for folder in ("distillbench", "plugins", "docs", "benchmarks", ".")
@@ -128,7 +128,7 @@ def test_every_question_that_is_named_anywhere_is_installed():
         "figure3",
         "controls",
     }
-    assert all(discover().question(name.rstrip(".")).is_file() for _, name in named)
+    assert all(discover().sweep_file(name.rstrip(".")).is_file() for _, name in named)
     assert not [path for path in files if "benchmarks/paper" in path.read_text(encoding="utf-8")]
 
 

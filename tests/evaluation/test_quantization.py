@@ -13,7 +13,7 @@ from distillbench.networks import Model
 
 
 class Recurrent(Encoder):
-    """An encoder that knows nothing of quantisation."""
+    """An encoder that knows nothing of quantization."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -205,13 +205,21 @@ GOOD_LABELS = "VideoId,Labels\na,0\nb,1\n"
             GOOD_LABELS,
             "line 2: 'a' has a class without a score",
         ),
-        ("VideoId,LabelConfidencePairs\na,x 1\n", GOOD_LABELS, "video 'a': 'x' is no class number"),
+        (
+            "VideoId,LabelConfidencePairs\na,x 1\n",
+            GOOD_LABELS,
+            "video 'a': 'x' is not a class number",
+        ),
         (
             "VideoId,LabelConfidencePairs\na,1.5 1\n",
             GOOD_LABELS,
-            "video 'a': '1.5' is no class number",
+            "video 'a': '1.5' is not a class number",
         ),
-        ("VideoId,LabelConfidencePairs\na,0 high\n", GOOD_LABELS, "video 'a': 'high' is no score"),
+        (
+            "VideoId,LabelConfidencePairs\na,0 high\n",
+            GOOD_LABELS,
+            "video 'a': 'high' is not a score",
+        ),
         (
             "VideoId,LabelConfidencePairs\na,0 nan\nb,0 1\n",
             GOOD_LABELS,

@@ -15,7 +15,7 @@ import torch
 from running import run_experiment
 
 from distillbench.config.run_spec import RunSpec
-from distillbench.experiments.run import RunContext
+from distillbench.experiments.context import RunContext
 from distillbench.networks import has_bf16, precision_on
 from distillbench.results.store import Result
 from distillbench.storage import load_tensors
@@ -137,6 +137,6 @@ def test_the_plan_tells_what_a_step_takes_in_each_precision_and_decides_nothing(
         "run", *tiny, "--schedule", "scratch", "--plan", "--results", tmp_path / "none"
     )
     assert code == 0
-    assert "precision fp32 on this cpu, as auto has it" in err
+    assert "precision fp32 on this cpu, chosen by auto" in err
     assert (" ms in bf16" in err) is bf16
     assert not (tmp_path / "none").exists()

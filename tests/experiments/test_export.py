@@ -13,9 +13,9 @@ from running import installed, run_experiment
 
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import DistillbenchError, PluginError, ResultError
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.export import export
 from distillbench.experiments.quantize import quantize
-from distillbench.experiments.run import RunContext
 from distillbench.interfaces import Exporter
 from distillbench.registry.discovery import Component, Registry
 from distillbench.results.store import Result

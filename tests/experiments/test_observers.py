@@ -80,7 +80,8 @@ def test_an_observer_that_raises_is_reported_once_and_the_run_goes_on(
     )
     assert code == 0
     assert (
-        err.count("the observer 'fragile' failed and hears no more: RuntimeError: no network") == 1
+        err.count("the observer 'fragile' failed and gets no more events: RuntimeError: no network")
+        == 1
     )
     assert list(tmp_path.glob("*.json"))
 
@@ -159,7 +160,7 @@ def test_hostile_metrics_and_observers_cost_nobody_a_run(command, tiny, tmp_path
         "run", *tiny, "--schedule", "scratch", "--observe", "hostile", "--results", tmp_path
     )
     assert code == 0, err
-    assert "the observer 'hostile' failed and hears no more: SystemExit: 0" in err
+    assert "the observer 'hostile' failed and gets no more events: SystemExit: 0" in err
     assert "the metric 'odd' of somebody 1 failed: Odd" in err
     assert "the metric 'ends' of somebody 1 failed: SystemExit: 0" in err
     assert "the metric 'text' of somebody 1 failed: ValueError" in err

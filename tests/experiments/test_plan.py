@@ -16,10 +16,10 @@ from distillbench.cli.render.watching import Board
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError, PluginError
 from distillbench.evaluation.cost import count_macs
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import packed
 from distillbench.experiments.plan import Plan, plan
-from distillbench.experiments.run import RunContext
 from distillbench.experiments.sweep import Sweep, Watcher
 from distillbench.interfaces import (
     Executor,
@@ -286,7 +286,7 @@ def test_an_executor_whose_room_is_no_number_is_refused(
         free = property(lambda self: free)  # type: ignore[assignment]
 
     planned = plan([make_spec(schedule="scratch")], RunContext(tmp_path, "cpu"))
-    with pytest.raises(PluginError, match=r"free is .*; it is a whole number"):
+    with pytest.raises(PluginError, match=r"free is .*; it is an integer"):
         Sweep(
             planned,
             RunContext(tmp_path, "cpu"),

@@ -12,8 +12,8 @@ from running import installed, run_experiment
 from distillbench.analysis.leaderboard import load
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.quantize import quantize
-from distillbench.experiments.run import RunContext
 from distillbench.registry.discovery import Registry
 from distillbench.reports.runs import StoredRuns, networks_with
 from distillbench.results.store import Result

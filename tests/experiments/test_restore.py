@@ -11,9 +11,9 @@ from running import metrics_for, run_experiment
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.evaluate import evaluate
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.reproduce import reproduce
 from distillbench.experiments.restore import restore, spec_of
-from distillbench.experiments.run import RunContext
 from distillbench.interfaces import INTERFACE_VERSION
 from distillbench.metrics.ranking import counts_of
 from distillbench.registry.discovery import Registry
@@ -30,7 +30,7 @@ from distillbench.results.store import Result
         ("teacher", "ce"),
     ],
 )
-def test_a_result_leads_back_to_the_question_it_answers(
+def test_a_result_leads_back_to_its_spec(
     make_result: Callable[..., Result], registry: Registry, schedule: str, loss: str
 ) -> None:
     result = make_result(
@@ -39,7 +39,7 @@ def test_a_result_leads_back_to_the_question_it_answers(
     assert spec_of(result, registry).key == result.id
 
 
-def test_a_question_that_means_something_else_now_is_refused(
+def test_a_result_whose_settings_mean_something_else_now_is_refused(
     make_result: Callable[..., Result], registry: Registry
 ) -> None:
     result = make_result(schedule="serial")
@@ -61,12 +61,12 @@ def test_a_result_of_another_release_leads_back_and_one_of_another_interface_doe
         choice["version"] = "0.0.1"
     result = Result(Path("older.json"), older)
     assert spec_of(result, registry).k == 4
-    older["interface"] = 99
+    other = Result(Path("other.json"), older | {"interface": 99})
     with pytest.raises(
         ResultError,
         match=rf"the interface \(version 99 then, {INTERFACE_VERSION} now\) would differ",
     ):
-        spec_of(result, registry)
+        spec_of(other, registry)
 
 
 def test_a_stored_run_is_rebuilt_with_its_weights_and_agrees_when_run_again(

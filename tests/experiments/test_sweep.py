@@ -126,7 +126,7 @@ def test_ctrl_c_ends_every_process_and_says_that_the_same_command_goes_on(tmp_pa
     os.killpg(sweep.pid, signal.SIGINT)
     _, told = sweep.communicate(timeout=60)
     assert sweep.returncode == 130
-    assert b"the same command goes on" in told
+    assert b"the same command continues" in told
     assert not any(alive(pid) for pid in workers)
 
 

@@ -33,11 +33,11 @@ def test_auto_never_has_more_workers_than_runs_nor_than_cores_and_one_on_a_gpu(r
     [
         (
             ["--workers", "0"],
-            "executor local: workers takes auto or a whole number of at least 1; found 0",
+            "executor local: workers takes auto or an integer of at least 1; found 0",
         ),
         (
             ["--workers", "-1"],
-            "executor local: workers takes auto or a whole number of at least 1; found -1",
+            "executor local: workers takes auto or an integer of at least 1; found -1",
         ),
         (["--workers", "many"], "executor local: knob 'workers' takes auto | int, found 'many'"),
         (

@@ -18,7 +18,7 @@ def test_a_run_is_in_the_sqlite_store(command, tiny, tmp_path, monkeypatch):
         "run", *tiny, "--schedule", "serial", "--observe", "mlflow", "--results", tmp_path
     )
     assert code == 0, err
-    assert "failed and hears no more" not in err
+    assert "failed and gets no more events" not in err
     client = mlflow.MlflowClient(store)
     (run,) = client.search_runs([client.get_experiment_by_name("distillbench").experiment_id])
     assert run.info.status == "FINISHED"
@@ -36,4 +36,4 @@ def test_without_mlflow_the_run_goes_on_and_says_so(command, tiny, tmp_path, mon
         "run", *tiny, "--schedule", "scratch", "--observe", "mlflow", "--results", tmp_path
     )
     assert code == 0
-    assert err.count("the observer 'mlflow' failed and hears no more") == 1
+    assert err.count("the observer 'mlflow' failed and gets no more events") == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import re
@@ -144,7 +145,7 @@ def test_a_report_of_nothing_says_what_is_there_instead(
     said = {
         "nothing": f"no results in '{folder}' yet; distillbench run makes the first",
         "damaged": f"no results in '{folder}' yet, but 1 damaged file; distillbench run makes the first",
-        "failures": f"no results in '{folder}' yet, but 1 run without an answer; distillbench run makes the first",
+        "failures": f"no results in '{folder}' yet, but 1 run without a result; distillbench run makes the first",
         "int8": "there are 1 of networks in 8 bits alone; distillbench run makes the first",
         "another condition": "none of 1 results meets k=4",
     }
@@ -245,9 +246,12 @@ def test_latex_escapes_and_balances() -> None:
 
 def test_cells_of_runs_that_were_still_improving_are_marked(main_results: list[Result]) -> None:
     assert "still improving" not in tables.render(table("table1", main_results), "markdown", False)
-    improving = next(r for r in main_results if r.content["setup"]["schedule"]["name"] == "serial")
-    improving.content["history"][-1]["networks"]["student"]["best"] = 2
-    made = table("table1", main_results)
+    serial = next(r for r in main_results if r.record.setup.schedule.name == "serial")
+    content = copy.deepcopy(dict(serial.content))
+    content["history"][-1]["networks"]["student"]["best"] = 2
+    improving = Result(serial.path, content, serial.metrics)
+    others = [result for result in main_results if result is not serial]
+    made = table("table1", [*others, improving])
     written = tables.render(made, "markdown", False)
     assert sum(cell.improving for _, row in made.rows for cell in row) == 2  # of GAP and mAP
     assert written.count("*") == 4 + 2 + 1  # the bold title, two cells and the note
@@ -389,7 +393,7 @@ def test_the_stored_tables_say_how_many_seeds_their_cells_have(name: str) -> Non
     assert f"\n{counted(stored / f'{name}.csv')}\n" in section
 
 
-def test_a_report_without_its_runs_names_an_installed_question_that_trains_them(
+def test_a_report_without_its_runs_names_an_installed_sweep_file_that_trains_them(
     make_result: Make,
 ) -> None:
     runs = stored([make_result(schedule="scratch", selector="first")])
@@ -408,7 +412,7 @@ def test_a_report_without_its_runs_names_an_installed_question_that_trains_them(
         found = re.search(r"distillbench sweep (\w+) trains", str(told.value))
         assert found is not None, told.value
         named.append(found[1])
-        assert installed().question(found[1]).is_file()
+        assert installed().sweep_file(found[1]).is_file()
     assert named == ["table2", "table3", "controls", "figure2", "figure3", "table1"]
 
 

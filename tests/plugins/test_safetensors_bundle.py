@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from distillbench.errors import DataError, DistillbenchError
 from distillbench.evaluation.scores import logits_of
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.export import export
 from distillbench.experiments.restore import restore
-from distillbench.experiments.run import RunContext
 from distillbench_plugins.exporters.safetensors_bundle import SafetensorsBundle
 
 
@@ -62,7 +62,7 @@ def test_everybody_can_read_what_it_says(bundle):
 def test_a_damaged_bundle_is_refused(cut, bundle, tmp_path):
     path = tmp_path / "cut.safetensors"
     path.write_bytes(bundle[0].read_bytes()[:cut])
-    with pytest.raises(DataError, match="is no exported network, or a damaged one"):
+    with pytest.raises(DataError, match="is not an exported network, or a damaged one"):
         SafetensorsBundle().load(path)
 
 

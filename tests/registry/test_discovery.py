@@ -150,7 +150,7 @@ CLASSES = {
         {"body": "def __init__(self, *given, knob: int = 'one'): ..."},
         "a knob 'knob' that takes int, and its default is 'one'",
     ),
-    "a default that is no number": (
+    "a default that is not a number": (
         {"body": "def __init__(self, *given, knob: float = float('nan')): ..."},
         "takes float, and its default is nan",
     ),
@@ -178,7 +178,7 @@ CLASSES = {
             "before": GROUP.replace("(frozen=True)", ""),
             "body": "def __init__(self, *given, group: Group = Group()): ...",
         },
-        "a group of knobs 'group' that is no frozen dataclass: Group",
+        "a group of knobs 'group' that is not a frozen dataclass: Group",
     ),
     "a group of knobs with one of another type": (
         {"before": GROUP, "body": "def __init__(self, *given, group: Group = Group('one')): ..."},
@@ -255,7 +255,7 @@ ATTRIBUTES = [
     (
         "selector",
         "scan_stride = -1",
-        "a scan_stride that is -1; it must be a whole number of at least 0",
+        "a scan_stride that is -1; it must be an integer of at least 0",
     ),
     ("selector", "scan_stride = True", "a scan_stride that is True"),
     ("selector", "select = 7", "a select that is 7; it must be a method"),
@@ -263,7 +263,7 @@ ATTRIBUTES = [
     ("data", "recipe = BadMapping()", "cannot be looked at: Odd"),
     ("data", "recipe = {1: 2}", "a recipe that sets 1; a setting's name is text"),
     ("data", "recipe = {'k': [1]}", "a recipe that sets 'k' to [1]"),
-    ("report", "needs = None", "has needs that are None; they must be the name of a question"),
+    ("report", "needs = None", "has needs that are None; they must be the name of a sweep file"),
     ("report", "needs = 'two words'", "has needs that are 'two words'"),
     ("report", "needs = Raising()", "cannot be looked at: Odd"),
     ("report", "check_rows = 7", "has check_rows that are 7; they must be a tuple of mappings"),
@@ -337,7 +337,7 @@ ATTRIBUTES = [
         "they must be a frozenset of: multi-label, single-label",
     ),
     ("metric", "label_kinds = Raising()", "cannot be looked at: Odd"),
-    ("metric", "default_place = {'multi-label': 'first'}", "it must be a dict to whole numbers"),
+    ("metric", "default_place = {'multi-label': 'first'}", "it must be a dict to integers"),
     ("metric", "default_place = {'none': 1}", "a default_place for ['none']"),
     ("metric", "needs = 'more'", "a needs that is 'more'; there are: best, all"),
     ("metric", "each_epoch = 1", "a each_epoch that is 1; there are: True, False"),
@@ -467,7 +467,7 @@ def test_a_stop_says_which_plugin_was_being_imported(found: Discovered) -> None:
 def test_a_stop_says_which_plugin_was_being_asked(found: Discovered) -> None:
     with pytest.raises(
         Interrupted,
-        match=r"stopped while asking the plugin .* of hostile-methods 6.6 what it offers",
+        match=r"stopped while calling the hooks of the plugin .* of hostile-methods 6.6",
     ):
         found(hostile.module("head", hook="raise KeyboardInterrupt"))
 
@@ -498,16 +498,16 @@ def test_ctrl_c_during_an_import_names_the_plugin_and_exits_with_130(tmp_path: P
 
 USED = [
     ("preset", "def settings(self, k): raise SystemExit(0)", "failed: SystemExit: 0"),
-    ("preset", "def settings(self, k): return 7", ": its answer is 7; it must be a mapping"),
+    ("preset", "def settings(self, k): return 7", ": its return value is 7; it must be a mapping"),
     (
         "preset",
         "def settings(self, k): return {'k': object}",
-        ": its answer sets 'k' to <class 'object'>",
+        ": its return value sets 'k' to <class 'object'>",
     ),
     ("preset", "def settings(self, k): return BadMapping()", "failed: Odd"),
     ("preset", "def __init__(self): raise Odd", "failed: Odd"),
     ("schedule", "def phases(self, epochs): raise GeneratorExit", "failed: GeneratorExit"),
-    ("schedule", "def phases(self, epochs): return [7]", "7 is no phase"),
+    ("schedule", "def phases(self, epochs): return [7]", "7 is not a phase"),
     (
         "schedule",
         "def phases(self, epochs): return 7",

@@ -298,7 +298,7 @@ TUNER: Any = Tuner()
         ({"tuner": (Tuner, Loose())}, "whose default is Loose(station='one'); it must be a Tuner"),
         (
             {"loose": (Loose, Loose())},
-            "has a group of knobs 'loose' that is no frozen dataclass: Loose",
+            "has a group of knobs 'loose' that is not a frozen dataclass: Loose",
         ),
         ({"tuner": (Tuner, TUNER), "gain": (float, 1.0)}, "has two knobs of one name: gain"),
         (

@@ -57,7 +57,7 @@ def test_weights_are_named_where_they_differ(make_result: Make) -> None:
     assert methods(results) == ["serial uniform rep,ce", "serial uniform rep,ce, loss=rep:0.5,ce"]
 
 
-def test_runs_of_one_method_and_one_k_are_one_question(make_result: Make) -> None:
+def test_runs_of_one_method_and_one_k_have_one_configuration(make_result: Make) -> None:
     results = [
         make_result(*assignments, schedule=schedule, train_selector=selector, k=k)
         for k in (3, 6)
@@ -70,7 +70,7 @@ def test_runs_of_one_method_and_one_k_are_one_question(make_result: Make) -> Non
         for selector in ("uniform", "random")
     ]
     rows = stored(results).rows
-    assert (rows.groupby(["method", "k"])["question"].nunique() == 1).all()
+    assert (rows.groupby(["method", "k"])["configuration"].nunique() == 1).all()
     assert rows["method"].nunique() == 8
 
 

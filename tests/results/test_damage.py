@@ -28,8 +28,8 @@ from safetensors.numpy import load_file, save_file
 from distillbench.analysis.leaderboard import load
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import DistillbenchError, ResultError
+from distillbench.experiments.context import RunContext
 from distillbench.experiments.plan import plan
-from distillbench.experiments.run import RunContext
 from distillbench.metrics import predictions
 from distillbench.reports.runs import StoredRuns, networks_with
 from distillbench.results import failures, test_labels
@@ -149,8 +149,8 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
         lambda file: file.write_bytes(file.read_bytes()[:999]) and None,
         "not a readable result",
     ),
-    "a pipe": (pipe, "no regular file"),
-    "a folder": (a_folder, "no regular file"),
+    "a pipe": (pipe, "not a regular file"),
+    "a folder": (a_folder, "not a regular file"),
     "a loop of links": (loop, "is not a readable result"),
     "a link to nowhere": (dangling, "No such file or directory"),
     "a time that is none": (changed("finished", "soon"), "finished"),

@@ -14,7 +14,7 @@ from running import run_experiment
 from distillbench.analysis.leaderboard import frame, load, over_seeds, ranked, row, select
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ResultError
-from distillbench.experiments.run import RunContext
+from distillbench.experiments.context import RunContext
 from distillbench.results import store
 from distillbench.storage import load_tensors
 from measuring import measured
@@ -50,7 +50,7 @@ def test_a_result_holds_everything_and_can_be_read_again(done: store.Result) -> 
     assert len(done.predictions().ids) == 32
 
 
-def test_a_question_is_answered_once(make_spec: Callable[..., RunSpec], tmp_path: Path) -> None:
+def test_a_run_is_made_once(make_spec: Callable[..., RunSpec], tmp_path: Path) -> None:
     spec, place = make_spec(schedule="scratch"), RunContext(tmp_path)
     first, second = run_experiment(spec, place), run_experiment(spec, place)
     assert first.content["finished"] == second.content["finished"]

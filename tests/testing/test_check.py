@@ -26,10 +26,12 @@ def test_every_promise_is_printed_with_its_checks_name(command):
 
 
 def test_a_cross_says_what_was_received_and_exits_with_1(command, monkeypatch):
-    liar = dict(selectors.LIARS)["ascends"]
-    installed = Registry([Component("selector", "liar", liar, "liars", "1")], [], discover().hooks)
+    violation = dict(selectors.VIOLATIONS)["ascends"]
+    installed = Registry(
+        [Component("selector", "violation", violation, "violations", "1")], [], discover().hooks
+    )
     monkeypatch.setattr("distillbench.registry.discovery.discover", lambda: installed)
-    code, out, _ = command("check", "liar")
+    code, out, _ = command("check", "violation")
     assert code == 1
     assert out.count("✗") == 1
     assert "received: [" in out
@@ -42,7 +44,7 @@ def test_a_cross_says_what_was_received_and_exits_with_1(command, monkeypatch):
         (["unifrom"], "no component is called 'unifrom', did you mean 'uniform'?"),
         (
             ["--from", "distilbench"],
-            "no installed distribution called 'distilbench' offers anything, did you mean",
+            "no plugin comes from a distribution 'distilbench', did you mean",
         ),
     ],
 )
@@ -72,13 +74,13 @@ def test_a_component_that_changes_everything_leaves_the_process_as_it_was():
     [
         (
             ["digits", "--data-dir", "."],
-            "the data set 'digits' has no knob 'dir'; it is checked without --data-dir",
+            "the data set 'digits' has no knob 'dir'; leave out --data-dir",
         ),
         (
             ["uniform", "--data-dir", "."],
-            "--data-dir is for a data set; chosen is: selector uniform",
+            "--data-dir needs a data set; found: selector uniform",
         ),
-        (["--data-dir", "."], "--data-dir is for one data set; name one of: "),
+        (["--data-dir", "."], "--data-dir needs one data set; name one of: "),
         (["yt8m", "--data-dir", "nowhere"], "--data-dir: there is no folder 'nowhere'"),
     ],
 )

@@ -14,8 +14,8 @@ import pytest
             "My_Selector",
             "lower-case words joined by hyphens, such as my-selector; found 'My_Selector'",
         ),
-        ("selector", "uniform", "'uniform' is the name of a component that is installed"),
-        ("loss", "statistics", "a module 'statistics' would hide one that is installed"),
+        ("selector", "uniform", "a component called 'uniform' is installed"),
+        ("loss", "statistics", "a module 'statistics' would hide an installed one"),
     ],
 )
 def test_a_name_or_kind_that_cannot_be_is_refused(kind, name, said, command, tmp_path):
@@ -29,7 +29,7 @@ def test_a_folder_that_is_there_is_left_alone(command, tmp_path):
     (tmp_path / "mine").mkdir()
     code, _, err = command("new", "loss", "mine", "--to", tmp_path)
     assert code == 2
-    assert "is there already" in err
+    assert "exists already" in err
     assert not list((tmp_path / "mine").iterdir())
 
 

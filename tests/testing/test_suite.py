@@ -11,8 +11,8 @@ from distillbench.errors import DataError
 from distillbench.registry.discovery import Component, Failure, Registry, discover
 from distillbench.testing import contract_tests
 
-LIAR = dict(selectors.LIARS)["ascends"]
-HONEST = selectors.HONEST
+LIAR = dict(selectors.VIOLATIONS)["ascends"]
+CORRECT = selectors.CORRECT
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_an_expected_failure_does_not_fail_the_suite(install, key):
 
 
 def test_an_expected_failure_that_passes_fails(install):
-    install(Component("selector", "mine", HONEST, "my-dist", "1"))
+    install(Component("selector", "mine", CORRECT, "my-dist", "1"))
     found = outcomes(contract_tests("my-dist", expected_failures={"ascends": "it used to fall"}))
     assert found["mine.ascends"] == (
         "failed",
@@ -71,7 +71,7 @@ def test_an_expected_failure_that_passes_fails(install):
 
 
 def test_an_expected_failure_of_no_check_fails(install):
-    install(Component("selector", "mine", HONEST, "my-dist", "1"))
+    install(Component("selector", "mine", CORRECT, "my-dist", "1"))
     found = outcomes(contract_tests("my-dist", expected_failures={"asscends": "misspelt"}))
     assert [text for outcome, text in found.values() if outcome == "failed"] == [
         "expected_failures names 'asscends', and no check is called so"
@@ -103,7 +103,7 @@ def own_format():
             raise DataError(f"no file 'mine' in {self.dir}")
         return datasets.splits(self)
 
-    doc = "Lies about one thing.\n\nKnobs:\n    dir: where it lies.\n"
+    doc = "Violates one promise.\n\nKnobs:\n    dir: where it lies.\n"
     return datasets.violating(
         datasets.DataSet, datasets.PARTS, __init__=build, splits=splits, __doc__=doc
     )

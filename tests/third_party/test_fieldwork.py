@@ -161,7 +161,7 @@ def test_it_runs_to_a_row_and_a_killed_run_ends_with_the_same_bits(
     assert not list(killed[name].glob("*.json"))
     code, _, err = command("run", *words, "--results", killed[name])
     assert code == 0, err
-    assert "going on in phase" in err
+    assert "resuming phase" in err
     assert numbers(killed[name]) == numbers(tmp_path)
     code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
     assert code == 0

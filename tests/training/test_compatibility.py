@@ -1,4 +1,4 @@
-"""A pairing that cannot work is refused before training, with the reason."""
+"""Networks and losses that do not fit together are refused before training, with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def refused(spec) -> str:
     return str(caught.value)
 
 
-def test_a_loss_of_equal_widths_is_refused_for_other_widths(make_spec):
+def test_a_loss_that_needs_equal_widths_is_refused_for_unequal_ones(make_spec):
     spec = make_spec("student.cell_size=9", "schedule.head=separate", loss="rep")
     assert (
         "needs encodings of equal width; the student's has 36 numbers, the teacher's 32"
@@ -24,27 +24,27 @@ def test_a_loss_of_equal_widths_is_refused_for_other_widths(make_spec):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "head", "said"),
+    ("schedule", "head", "verb"),
     [("serial", "copy", "copied"), ("serial", "frozen", "frozen"), ("parallel", "tied", "tied")],
 )
-def test_a_head_that_reads_other_encodings_is_refused_before_the_teacher_is_trained(
-    make_spec, schedule, head, said
+def test_a_head_for_encodings_of_another_width_is_refused_before_training(
+    make_spec, schedule, head, verb
 ):
     spec = make_spec(
         "student.cell_size=9", f"schedule.head={head}", schedule=schedule, loss="ce,pred"
     )
     assert (
-        f"gives the student the teacher's head ({said}), which reads encodings of 32 numbers"
+        f"gives the student the teacher's head ({verb}), which reads encodings of 32 numbers"
         in refused(spec)
     )
 
 
-def test_networks_with_heads_of_their_own_may_differ_in_width(make_spec):
+def test_networks_with_separate_heads_may_differ_in_width(make_spec):
     spec = make_spec("student.cell_size=9", "schedule.head=separate", loss="ce,pred")
     assert assemble(spec, open_data(spec), torch.device("cpu")).models
 
 
-def test_a_sweep_makes_a_row_of_a_pairing_that_cannot_work(command, tiny, tmp_path):
+def test_a_sweep_reports_an_incompatible_pair_as_a_row(command, tiny, tmp_path):
     flags = [
         "--loss",
         "ce;rep",

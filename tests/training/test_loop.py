@@ -58,7 +58,7 @@ def without_time(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class Modes(Observer):
-    """Notes in which mode every network is at each step."""
+    """Records the mode of every network at each step."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.phase, self.seen = experiment, "", []
@@ -82,7 +82,7 @@ class Modes(Observer):
 
 
 @pytest.mark.parametrize("schedule", ["serial", "parallel"])
-def test_a_network_that_learns_is_in_training_mode_and_one_that_does_not_is_still(
+def test_learners_are_in_training_mode_and_other_networks_are_frozen(
     make_spec: Callable[..., RunSpec], tmp_path: Path, schedule: str
 ) -> None:
     experiment = build(make_spec(schedule=schedule))
@@ -95,7 +95,7 @@ def test_a_network_that_learns_is_in_training_mode_and_one_that_does_not_is_stil
         assert training == {expected}
 
 
-def test_the_students_losses_never_move_a_teacher_with_a_head_of_its_own(
+def test_the_students_losses_do_not_train_a_teacher_with_a_separate_head(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     spec = make_spec("schedule.head=separate", schedule="parallel")
@@ -107,7 +107,7 @@ def test_the_students_losses_never_move_a_teacher_with_a_head_of_its_own(
     assert not same(one.models["student"].state_dict(), two.models["student"].state_dict())
 
 
-def test_the_students_losses_move_a_teacher_by_way_of_the_tied_head(
+def test_the_students_losses_train_the_teacher_through_a_tied_head(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     fp32 = "training.precision=fp32"
@@ -117,12 +117,12 @@ def test_the_students_losses_move_a_teacher_by_way_of_the_tied_head(
     train(one, tmp_path / "one")
     train(two, tmp_path / "two")
     teachers = [weights(experiment) for experiment in (one, two)]
-    for part in ("teacher.head.", "teacher.encoder."):
-        experiment = [{n: t for n, t in w.items() if n.startswith(part)} for w in teachers]
-        assert not same(*experiment)
+    for prefix in ("teacher.head.", "teacher.encoder."):
+        selected = [{n: t for n, t in w.items() if n.startswith(prefix)} for w in teachers]
+        assert not same(*selected)
 
 
-def test_the_same_seed_gives_the_same_numbers_to_the_last_digit(
+def test_the_same_seed_gives_bit_identical_results(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     one, two = build(make_spec()), build(make_spec())
@@ -131,7 +131,7 @@ def test_the_same_seed_gives_the_same_numbers_to_the_last_digit(
     assert same(weights(one), weights(two))
 
 
-def test_a_stored_teacher_is_the_one_that_was_trained(
+def test_a_stored_teacher_has_the_weights_that_were_trained(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     first, second = build(make_spec()), build(make_spec(loss="ce,pred"))
@@ -154,7 +154,7 @@ def test_a_stored_teacher_is_the_one_that_was_trained(
         "training.l2=1",
     ],
 )
-def test_another_teacher_has_another_key(
+def test_a_teacher_trained_with_other_settings_has_another_key(
     make_spec: Callable[..., RunSpec], tmp_path: Path, change: str
 ) -> None:
     train(build(make_spec()), tmp_path)
@@ -163,7 +163,7 @@ def test_another_teacher_has_another_key(
     assert len(list((tmp_path / "teachers").glob("*.safetensors"))) == 2
 
 
-class Killed(Exception):  # noqa: N818 - it stands for a signal, not for an error
+class Killed(Exception):  # noqa: N818 - it stands for a signal, not an error
     """Stands for kill -9: nothing is cleaned up."""
 
 
@@ -184,12 +184,12 @@ class KillAfter(Observer):
         *(("parallel", steps) for steps in (1, 3, 7)),
     ],
 )
-def test_a_killed_run_goes_on_to_bit_identical_weights_and_numbers(
+def test_a_killed_run_resumes_to_bit_identical_results(
     make_spec: Callable[..., RunSpec], tmp_path: Path, steps: int, schedule: str
 ) -> None:
     whole = build(make_spec(schedule=schedule))
     history = train(whole, tmp_path / "whole")
-    for minutes in (0.0, 5.0):  # a checkpoint at every step, or at every epoch
+    for minutes in (0.0, 5.0):  # a checkpoint after every step, or after every epoch
         folder = tmp_path / f"broken{minutes}"
         with pytest.raises(Killed):
             train(build(make_spec(schedule=schedule)), folder, KillAfter(steps), minutes)
@@ -199,7 +199,7 @@ def test_a_killed_run_goes_on_to_bit_identical_weights_and_numbers(
         assert same(weights(whole), weights(broken))
 
 
-def test_a_checkpoint_of_another_run_is_not_taken_up(
+def test_the_checkpoint_of_another_run_is_not_resumed(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     with pytest.raises(Killed):
@@ -222,7 +222,7 @@ def test_a_term_that_becomes_nan_stops_the_run_and_is_named(
     monkeypatch.setattr(experiment.losses[LossKey("student", "ce")], "forward", broken)
     with pytest.raises(
         TrainingError,
-        match=r"phase 'student', epoch 2: the student's 'ce' became NaN.*epoch 1 is kept in .*safetensors",
+        match=r"phase 'student', epoch 2: the student's 'ce' became NaN.*epoch 1 is saved in .*safetensors",
     ):
         train(experiment, tmp_path)
     assert (tmp_path / "checkpoint.safetensors").is_file()
@@ -246,12 +246,12 @@ def test_each_learner_ends_a_phase_with_its_best_epoch(
     assert history[-1]["networks"]["student"]["best"] == gaps.index(max(gaps)) + 1
 
 
-def test_the_student_alone_does_not_depend_on_what_else_the_run_has(
+def test_a_students_initial_weights_do_not_depend_on_other_networks(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
-    alone, taught = build(make_spec(schedule="scratch")), build(make_spec(schedule="serial"))
-    assert same(alone.models["student"].state_dict(), taught.models["student"].state_dict())
-    assert "teacher" not in alone.models
+    scratch, serial = build(make_spec(schedule="scratch")), build(make_spec(schedule="serial"))
+    assert same(scratch.models["student"].state_dict(), serial.models["student"].state_dict())
+    assert "teacher" not in scratch.models
 
 
 def test_a_serial_student_starts_with_the_teachers_head(
@@ -265,7 +265,7 @@ def test_a_serial_student_starts_with_the_teachers_head(
     )
 
 
-def test_a_tied_head_is_moved_by_both_and_given_to_each(
+def test_a_tied_head_is_trained_by_both_networks_and_then_copied_to_each(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     experiment = build(make_spec("training.epochs=1", schedule="parallel"))
@@ -279,7 +279,7 @@ def test_a_tied_head_is_moved_by_both_and_given_to_each(
     assert experiment.models["student"].head is not experiment.models["teacher"].head
 
 
-def test_rep_alone_matches_first_with_a_still_head_and_then_finetunes(
+def test_rep_alone_first_matches_with_a_frozen_head_and_then_finetunes(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     history = train(build(make_spec("schedule.finetune_epochs=1", loss="rep")), tmp_path)
@@ -288,7 +288,7 @@ def test_rep_alone_matches_first_with_a_still_head_and_then_finetunes(
     assert set(history[4]["networks"]["student"]["terms"]) == {"ce"}
 
 
-def test_intermediate_matching_runs_with_a_live_teacher(
+def test_intermediate_matching_runs_with_an_uncached_teacher(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     history = train(build(make_spec(loss="rep-intermediate,ce")), tmp_path)
@@ -296,19 +296,21 @@ def test_intermediate_matching_runs_with_a_live_teacher(
     assert terms["rep-intermediate"] > 0
 
 
-def test_keeping_the_teachers_answers_changes_nothing_but_half_precision_rounding(
+def test_caching_the_teachers_outputs_changes_results_only_by_half_precision_rounding(
     make_spec: Callable[..., RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, live = build(make_spec()), build(make_spec())
-    one = train(kept, tmp_path / "kept")
+    cached_history = train(build(make_spec()), tmp_path / "cached")
     monkeypatch.setattr("distillbench.training.objective.needs_states", lambda spec, phase: True)
-    two = train(live, tmp_path / "live")
+    live_history = train(build(make_spec()), tmp_path / "live")
     for term in ("rep", "ce", "pred"):
-        ours, theirs = (rows[-1]["networks"]["student"]["terms"][term] for rows in (one, two))
-        assert ours == pytest.approx(theirs, rel=2e-3)
+        cached, live = (
+            rows[-1]["networks"]["student"]["terms"][term]
+            for rows in (cached_history, live_history)
+        )
+        assert cached == pytest.approx(live, rel=2e-3)
 
 
-def test_a_teacher_shown_the_same_frames_says_nothing_of_the_others(
+def test_a_teacher_with_the_students_view_sees_only_the_students_frames(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     seen: list[tuple[int, bool]] = []

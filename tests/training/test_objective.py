@@ -1,4 +1,4 @@
-"""What a phase minimises, against computations written out by hand."""
+"""The loss of a step, against computations written out by hand; and the optimizer."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def number(value: torch.Tensor) -> float:
     return float(value.detach())
 
 
-def alike(ours, theirs) -> None:
-    assert ours.keys() == theirs.keys()
-    assert ours
-    for name, gradient in ours.items():
-        torch.testing.assert_close(gradient, theirs[name], rtol=1e-4, atol=1e-6, msg=name)
+def assert_equal_gradients(computed, expected) -> None:
+    assert computed.keys() == expected.keys()
+    assert computed
+    for name, gradient in computed.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_two_peers_that_match_each_other_get_the_gradient_of_both_losses_and_of_no_teacher(
+def test_peers_that_match_each_other_get_the_gradients_of_their_own_losses_alone(
     tmp_path,
 ) -> None:
     def learner(other: str) -> Learner:
@@ -113,18 +113,18 @@ def test_two_peers_that_match_each_other_get_the_gradient_of_both_losses_and_of_
         Phase("peers", 1, {"student": learner("peer"), "peer": learner("student")}), tmp_path
     )
     step.loss().backward()
-    ours = step.gradients("student", "peer")
+    computed = step.gradients("student", "peer")
     one, other = step.output("student").logits, step.output("peer").logits
     labels = step.batch.labels
     by_hand = cross_entropy(one, labels) + 0.5 * divergence(one, other.detach())
     by_hand = by_hand + cross_entropy(other, labels) + 0.5 * divergence(other, one.detach())
     by_hand.backward()
-    alike(ours, step.gradients("student", "peer"))
+    assert_equal_gradients(computed, step.gradients("student", "peer"))
     assert number(step.loss()) == pytest.approx(number(by_hand), rel=1e-5)
     assert set(step.sums) == {"student/ce", "student/pred", "peer/ce", "peer/pred"}
 
 
-def test_the_sums_are_of_losses_without_their_weights_times_the_videos(tmp_path) -> None:
+def test_the_running_sums_hold_unweighted_losses_times_the_number_of_videos(tmp_path) -> None:
     step = Step(Phase("p", 1, {"student": Learner((Term("ce", 0.25),))}), tmp_path)
     value = number(step.loss())
     assert float(step.sums["student/ce"]) == pytest.approx(4 * value * 16, rel=1e-6)
@@ -133,7 +133,7 @@ def test_the_sums_are_of_losses_without_their_weights_times_the_videos(tmp_path)
 @pytest.mark.parametrize(
     ("progress", "share"), [(0.0, 0.0), (0.125, 0.25), (0.25, 0.5), (0.5, 1.0), (0.9, 1.0)]
 )
-def test_a_ramp_weighs_by_the_progress_of_the_phase_and_then_stays(
+def test_a_ramp_follows_the_progress_of_the_phase_and_then_stays_constant(
     tmp_path, progress, share
 ) -> None:
     step = Step(Phase("p", 1, {"student": Learner((Term("ce", Ramp(1.0, 3.0, 0.5)),))}), tmp_path)
@@ -141,11 +141,11 @@ def test_a_ramp_weighs_by_the_progress_of_the_phase_and_then_stays(
     assert value == pytest.approx((1 + 2 * share) * float(step.sums["student/ce"]) / 16, rel=1e-5)
 
 
-def test_a_ramp_over_nothing_is_at_its_end() -> None:
+def test_a_ramp_of_length_zero_is_at_its_end() -> None:
     assert Ramp(0.0, 2.0, over=0.0).at(0.0) == 2.0
 
 
-def test_a_teacher_with_the_learners_view_sees_the_very_frames_of_the_learner(tmp_path) -> None:
+def test_a_teacher_with_the_learners_view_sees_the_same_frames(tmp_path) -> None:
     term = Term("pred", 1.0, Teacher("teacher", view="learner"))
     step = Step(Phase("p", 1, {"student": Learner((term,))}), tmp_path, train_selector="random")
     seen: dict[str, list[torch.Tensor]] = {"teacher": [], "student": []}
@@ -155,19 +155,19 @@ def test_a_teacher_with_the_learners_view_sees_the_very_frames_of_the_learner(tm
         )
     value = step.loss()
     assert torch.equal(seen["teacher"][0], seen["student"][0])
-    assert "teacher" not in step.objective.views, "nothing is read for the teacher"
+    assert "teacher" not in step.objective.views, "no frames are read for the teacher"
     by_hand = divergence(step.output("student").logits, step.output("teacher", "student").logits)
     assert number(value) == pytest.approx(number(by_hand), rel=1e-5)
 
 
-def test_shuffled_videos_compare_each_with_its_neighbour_in_the_batch(tmp_path) -> None:
+def test_shuffled_videos_compare_each_video_with_the_one_before_it_in_the_batch(tmp_path) -> None:
     def value(videos: str) -> tuple[float, float, float]:
         term = Term("rep", 1.0, Teacher("peer", view="learner", videos=videos))
         step = Step(Phase("p", 1, {"student": Learner((term,))}), tmp_path / videos)
-        ours, theirs = (
+        student, peer = (
             step.output(name, "student").encoding.summary for name in ("student", "peer")
         )
-        distances = [(ours - other).square().sum(1).mean() for other in (theirs, theirs.roll(1, 0))]
+        distances = [(student - other).square().sum(1).mean() for other in (peer, peer.roll(1, 0))]
         return number(step.loss()), *map(number, distances)
 
     matched, same_video, _ = value("matched")
@@ -189,7 +189,7 @@ def test_a_term_may_have_a_view_of_its_own(tmp_path) -> None:
     assert number(step.loss()) == pytest.approx(number(by_hand), rel=1e-5)
 
 
-def test_a_learner_may_have_a_view_of_its_own_which_its_peers_see_as_its_teachers_view(
+def test_a_peer_with_a_view_of_its_own_is_a_teacher_with_that_view(
     tmp_path,
 ) -> None:
     learners = {
@@ -204,27 +204,29 @@ def test_a_learner_may_have_a_view_of_its_own_which_its_peers_see_as_its_teacher
     assert number(step.loss()) == pytest.approx(number(by_hand), rel=1e-5)
 
 
-def test_a_frozen_teacher_is_asked_once_and_read_no_more(tmp_path) -> None:
+def test_a_frozen_teachers_outputs_are_cached_and_its_frames_not_read_again(tmp_path) -> None:
     step = Step(Phase("p", 1, {"student": Learner((Term("pred", 1.0, "teacher"),))}), tmp_path)
     assert set(step.objective.views) == {"student"}
     assert list(tmp_path.rglob("*.safetensors"))
 
 
-def test_an_average_is_asked_at_every_step_for_it_moves(tmp_path) -> None:
+def test_the_outputs_of_an_average_are_computed_at_every_step(tmp_path) -> None:
     learners = {"student": Learner((Term("pred", 1.0, "peer"),))}
     step = Step(Phase("p", 1, learners, averages={"peer": Average("student", 0.9)}), tmp_path)
     assert set(step.objective.views) == {"student", "peer in evaluation"}
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_a_frozen_teacher_whose_number_of_frames_is_drawn_is_asked_at_every_step(tmp_path) -> None:
+def test_a_frozen_teacher_with_a_random_number_of_frames_is_computed_at_every_step(
+    tmp_path,
+) -> None:
     term = Term("pred", 1.0, Teacher("teacher", view=ViewSpec(k=(2, 6))))
     step = Step(Phase("p", 1, {"student": Learner((term,))}), tmp_path)
     assert len(step.objective.views) == 2
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_an_ensemble_is_the_mean_of_its_members_probabilities(tmp_path) -> None:
+def test_an_ensemble_gives_the_mean_probability_of_its_members(tmp_path) -> None:
     learners = {"student": Learner((Term("pred", 1.0, Teacher("both", view="learner")),))}
     step = Step(
         Phase("p", 1, learners, ensembles={"both": Ensemble(("teacher", "peer"))}), tmp_path
@@ -237,17 +239,17 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities(tmp_path) -> None:
     assert number(step.loss()) == pytest.approx(number(by_hand), rel=1e-4)
 
 
-def test_no_gradient_reaches_a_teacher_that_learns_at_the_same_time(tmp_path) -> None:
+def test_no_gradient_reaches_a_teacher_that_also_learns(tmp_path) -> None:
     learners = {"student": Learner((Term("rep", 1.0, "peer"),)), "peer": Learner((Term("ce"),))}
     step = Step(Phase("p", 1, learners), tmp_path)
     step.loss().backward()
-    ours, student = step.gradients("peer"), step.gradients("student")
+    computed, student = step.gradients("peer"), step.gradients("student")
     cross_entropy(step.output("peer").logits, step.batch.labels).backward()
-    alike(ours, step.gradients("peer"))
+    assert_equal_gradients(computed, step.gradients("peer"))
     assert any(bool(gradient.any()) for gradient in student.values())
 
 
-# ------------------------------------------------------------------------------------------ the optimizer
+# ---------------------------------------------------------------------------- the optimizer
 
 
 def parameter(value: float = 1.0) -> nn.Parameter:
@@ -255,13 +257,13 @@ def parameter(value: float = 1.0) -> nn.Parameter:
 
 
 def moved(parameters, matrices=(), *, own=None, groups=(), **settings: float) -> dict[str, float]:
-    """How far each parameter of ones moves in a step whose loss pulls at none: by the penalty alone."""
-    optimizer = Optimizer(parameters, matrices, Training(**settings), own=own, groups=groups)  # type: ignore[arg-type]
+    """Returns how far a step without gradients moves each parameter of ones: by the penalty alone."""
+    optimizer = Optimizer(parameters, matrices, Training(**settings), overrides=own, groups=groups)  # type: ignore[arg-type]
     optimizer.step(sum(0 * p.sum() for p in parameters.values()), 0)
     return {name: float(1 - p.detach()[0, 0]) for name, p in parameters.items()}
 
 
-def test_a_loss_has_the_rate_and_the_decay_of_its_own_group() -> None:
+def test_a_loss_has_the_learning_rate_and_weight_decay_of_its_own_group() -> None:
     weight, bank, plain = parameter(), parameter(), parameter()
     named = {"student.head": weight, "student.loss.bank": bank, "student.loss.plain": plain}
     groups = [
@@ -273,10 +275,10 @@ def test_a_loss_has_the_rate_and_the_decay_of_its_own_group() -> None:
         {"student.head": 0.01, "student.loss.bank": 0.25, "student.loss.plain": 0.01}
     )
     found = moved({"student.loss.bank": parameter()}, learning_rate=0.01, l2=0.1)
-    assert found == {"student.loss.bank": 0.0}, "without a decay of its own there is none"
+    assert found == {"student.loss.bank": 0.0}, "by default a loss has no weight decay"
 
 
-def test_a_learner_has_a_rate_and_a_penalty_of_its_own() -> None:
+def test_a_learner_may_have_its_own_learning_rate_and_penalty() -> None:
     one, other = parameter(), parameter()
     own = {"student.head": {"learning_rate": 0.25}, "peer.head": {"l2": 0.0}}
     found = moved(
@@ -285,30 +287,30 @@ def test_a_learner_has_a_rate_and_a_penalty_of_its_own() -> None:
     assert found == pytest.approx({"student.head": 0.25, "peer.head": 0.0})
 
 
-def test_every_rate_decays_by_the_runs_staircase() -> None:
+def test_every_learning_rate_decays_by_the_runs_staircase() -> None:
     one, other = parameter(), parameter()
     named = {"a.w": one, "b.w": other}
     optimizer = Optimizer(
         named,
         [],
         Training(learning_rate=0.01, decay=0.5, decay_examples=10),
-        own={"b.w": {"learning_rate": 0.1}},
+        overrides={"b.w": {"learning_rate": 0.1}},
     )
     optimizer.step(one.sum() + other.sum(), 25)
     assert float(1 - one.detach()[0, 0]) == pytest.approx(0.01 / 4, rel=1e-3)
     assert float(1 - other.detach()[0, 0]) == pytest.approx(0.1 / 4, rel=1e-3)
 
 
-def test_a_learner_has_a_clip_of_its_own() -> None:
+def test_a_learner_may_have_its_own_clip_norm() -> None:
     one, other = parameter(), parameter()
     named = {"a.w": one, "b.w": other}
-    optimizer = Optimizer(named, [], Training(clip=1.0), own={"b.w": {"clip": 0.0}})
+    optimizer = Optimizer(named, [], Training(clip=1.0), overrides={"b.w": {"clip": 0.0}})
     optimizer.step(100 * one.sum() + 100 * other.sum(), 0)
     assert float(one.grad.norm()) == pytest.approx(1.0)
     assert float(other.grad.norm()) == pytest.approx(200.0)
 
 
-def test_in_a_run_only_the_learner_without_a_rate_stands_still(tmp_path) -> None:
+def test_only_the_learner_with_a_learning_rate_of_zero_stays_unchanged(tmp_path) -> None:
     learners = {
         "student": Learner((Term("ce"),)),
         "peer": Learner((Term("ce"),), optimizer={"learning_rate": 0.0}),
@@ -325,7 +327,7 @@ def test_in_a_run_only_the_learner_without_a_rate_stands_still(tmp_path) -> None
 
 
 class Counting(LabelLoss):
-    """Cross-entropy on a scale that is learnt at a rate of its own, with a count of steps and one of calls."""
+    """Cross-entropy on a learned scale, which counts steps and how often it sees each video."""
 
     requirements = Requirements(frozenset({"labels", "logits"}))
 
@@ -348,7 +350,7 @@ class Counting(LabelLoss):
         self.steps += 1
 
 
-def test_a_loss_learns_remembers_and_is_told_of_every_step(tmp_path) -> None:
+def test_a_loss_has_trained_weights_buffers_and_a_call_after_every_step(tmp_path) -> None:
     component = Component("label-loss", "counting", Counting, "tests", "1")
     phase = Phase("p", 2, {"student": Learner((Term("counting"),))})
     spec = declared(NETWORKS, [phase], "student", SETTINGS, [component], loss="counting")

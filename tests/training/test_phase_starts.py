@@ -1,4 +1,4 @@
-"""What a phase makes of the networks when it begins, while it lasts and when it ends."""
+"""What a phase does to the networks when it begins, while it runs and when it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LABELS = (Term("ce"),)
 
 @pytest.fixture
 def models() -> dict[str, Model]:
-    """Three networks with a buffer that counts and a head each, all different."""
+    """Three different networks, each with a head and a counting buffer."""
     torch.manual_seed(0)
     made = {}
     for number, name in enumerate(NAMES):
@@ -54,7 +54,7 @@ def same(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def drawn_anew(name: str) -> Model:
+def fresh_network(name: str) -> Model:
     torch.manual_seed(NAMES.index(name) + 100)
     encoder = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
     return Model(encoder, nn.Linear(4, 2), Codec())  # type: ignore[arg-type]
@@ -62,18 +62,18 @@ def drawn_anew(name: str) -> Model:
 
 def begun(models, **learners: Init) -> Phase:
     phase = Phase("p", 1, {name: Learner(LABELS, init) for name, init in learners.items()})
-    phase_starts.begin(phase, models, drawn_anew)
+    phase_starts.begin(phase, models, fresh_network)
     phase_starts.set_modes(phase, models)
     return phase
 
 
-def test_weights_are_kept_where_nothing_else_is_said(models) -> None:
+def test_weights_are_kept_by_default(models) -> None:
     before = {name: state(model) for name, model in models.items()}
     begun(models, student=Init())
     assert all(same(before[name], state(model)) for name, model in models.items())
 
 
-def test_a_copy_of_encoder_and_head_is_the_others_and_then_a_network_of_its_own(models) -> None:
+def test_copied_encoders_and_heads_have_equal_weights_but_are_separate_modules(models) -> None:
     begun(models, student=Init(Copy("teacher"), Copy("peer")))
     assert same(state(models["student"].encoder), state(models["teacher"].encoder))
     assert same(state(models["student"].head), state(models["peer"].head))
@@ -86,29 +86,29 @@ def test_a_copy_of_a_copy_is_made_in_order(models) -> None:
     assert same(state(models["student"].head), state(models["teacher"].head))
 
 
-def test_a_copy_is_of_the_weights_that_were_drawn_afresh(models) -> None:
+def test_a_copy_of_a_fresh_network_has_the_newly_drawn_weights(models) -> None:
     begun(models, student=Init(Copy("peer")), peer=Init("fresh"))
-    assert same(state(models["student"].encoder), state(drawn_anew("peer").encoder))
+    assert same(state(models["student"].encoder), state(fresh_network("peer").encoder))
 
 
-def test_fresh_weights_are_those_that_are_drawn_and_no_others(models) -> None:
+def test_a_fresh_encoder_leaves_the_head_unchanged(models) -> None:
     before = state(models["student"].head)
     begun(models, student=Init("fresh"))
-    assert same(state(models["student"].encoder), state(drawn_anew("student").encoder))
+    assert same(state(models["student"].encoder), state(fresh_network("student").encoder))
     assert same(state(models["student"].head), before)
 
 
-def test_starts_come_before_what_is_drawn_afresh(models) -> None:
+def test_starts_are_copied_before_weights_are_drawn(models) -> None:
     before = state(models["student"])
     phase = Phase(
         "p", 1, {"student": Learner(LABELS, Init("fresh", "fresh"))}, starts={"peer": "student"}
     )
-    phase_starts.begin(phase, models, drawn_anew)
+    phase_starts.begin(phase, models, fresh_network)
     assert same(state(models["peer"]), before)
-    assert same(state(models["student"]), state(drawn_anew("student")))
+    assert same(state(models["student"]), state(fresh_network("student")))
 
 
-def test_a_tied_head_is_one_head_for_as_long_as_the_phase_lasts_and_two_equal_ones_after_it(
+def test_a_tied_head_is_shared_during_the_phase_and_copied_at_its_end(
     models,
 ) -> None:
     phase = begun(models, student=Init(head=Tie("teacher")))
@@ -122,7 +122,7 @@ def test_a_tied_head_is_one_head_for_as_long_as_the_phase_lasts_and_two_equal_on
     assert same(state(models["student"].head), state(models["teacher"].head))
 
 
-def test_a_frozen_head_is_a_copy_that_does_not_learn(models) -> None:
+def test_a_frozen_head_is_a_copy_that_is_not_trained(models) -> None:
     phase = begun(models, student=Init(head=Freeze("teacher")))
     assert same(state(models["student"].head), state(models["teacher"].head))
     assert models["student"].head is not models["teacher"].head
@@ -132,7 +132,7 @@ def test_a_frozen_head_is_a_copy_that_does_not_learn(models) -> None:
     }
 
 
-def test_who_learns_is_in_training_mode_and_who_does_not_is_in_evaluation_mode_without_gradient(
+def test_learners_are_in_training_mode_and_others_in_evaluation_mode_without_gradient(
     models,
 ) -> None:
     begun(models, student=Init())
@@ -142,18 +142,18 @@ def test_who_learns_is_in_training_mode_and_who_does_not_is_in_evaluation_mode_w
         assert {p.requires_grad for p in model.parameters()} == {learns}
 
 
-def test_a_head_that_was_frozen_learns_again_in_the_next_phase(models) -> None:
+def test_a_frozen_head_is_trained_again_in_the_next_phase(models) -> None:
     begun(models, student=Init(head=Freeze("teacher")))
     begun(models, student=Init())
     assert models["student"].head.training
     assert all(p.requires_grad for p in models["student"].parameters())
 
 
-def test_an_average_begins_as_its_source_and_follows_it_by_its_decay(models) -> None:
+def test_an_average_begins_as_a_copy_and_follows_its_source_by_its_decay(models) -> None:
     phase = Phase(
         "p", 1, {"student": Learner(LABELS)}, averages={"teacher": Average("student", 0.75)}
     )
-    phase_starts.begin(phase, models, drawn_anew)
+    phase_starts.begin(phase, models, fresh_network)
     start = state(models["student"])
     assert same(state(models["teacher"]), start)
     with torch.no_grad():
@@ -171,7 +171,7 @@ def test_an_average_begins_as_its_source_and_follows_it_by_its_decay(models) -> 
 def test_an_average_of_an_average_follows_in_order(models) -> None:
     averages = {"teacher": Average("peer", 0.5), "peer": Average("student", 0.5)}
     phase = Phase("p", 1, {"student": Learner(LABELS)}, averages=averages)
-    phase_starts.begin(phase, models, drawn_anew)
+    phase_starts.begin(phase, models, fresh_network)
     start = state(models["student"])
     assert same(state(models["teacher"]), start)
     with torch.no_grad():
@@ -181,7 +181,7 @@ def test_an_average_of_an_average_follows_in_order(models) -> None:
     torch.testing.assert_close(models["teacher"].head.bias, start["head.bias"] + 1)
 
 
-def born_again(learning_rate: str):
+def born_again_spec(learning_rate: str):
     fresh = Init("fresh", "fresh")
     phases = [
         Phase("first", 1, {"student": Learner(LABELS, fresh)}),
@@ -196,8 +196,8 @@ def born_again(learning_rate: str):
     return declared(networks, phases, "student", [*TINY, f"training.learning_rate={learning_rate}"])
 
 
-def test_fresh_weights_differ_in_each_phase_and_are_the_same_when_drawn_again() -> None:
-    spec = born_again("0")
+def test_fresh_weights_differ_between_phases_and_are_reproducible() -> None:
+    spec = born_again_spec("0")
     splits = open_data(spec)
     first, again, second, initial = (
         state(build_network(spec, splits, "student", *purpose)[0])
@@ -208,18 +208,19 @@ def test_fresh_weights_differ_in_each_phase_and_are_the_same_when_drawn_again() 
     assert not same(first, initial)
 
 
-def test_a_run_begins_each_phase_with_the_weights_of_that_phase_alone(tmp_path) -> None:
-    spec = born_again("0")
-    parts = assemble(spec, open_data(spec), CPU)
-    fit(parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, spec.key))
+def test_a_run_draws_the_fresh_weights_of_each_phase(tmp_path) -> None:
+    spec = born_again_spec("0")
+    experiment = assemble(spec, open_data(spec), CPU)
+    fit(experiment, metrics_for(experiment), TeacherStore(tmp_path), Checkpoints(None, spec.key))
     first, second = (
-        state(build_network(spec, parts.splits, "student", name)[0]) for name in ("first", "second")
+        state(build_network(spec, experiment.splits, "student", name)[0])
+        for name in ("first", "second")
     )
-    assert same(state(parts.models["peer"]), first)
-    assert same(state(parts.models["student"]), second)
+    assert same(state(experiment.models["peer"]), first)
+    assert same(state(experiment.models["student"]), second)
 
 
-def test_an_average_that_a_run_reports_follows_the_student_to_the_end(tmp_path) -> None:
+def test_a_reported_average_is_validated_and_differs_from_the_student(tmp_path) -> None:
     phases = [
         Phase(
             "all",
@@ -230,10 +231,10 @@ def test_an_average_that_a_run_reports_follows_the_student_to_the_end(tmp_path) 
     ]
     networks = {name: NetworkSpec("student") for name in ("student", "mean")}
     spec = declared(networks, phases, "mean", TINY)
-    parts = assemble(spec, open_data(spec), CPU)
+    experiment = assemble(spec, open_data(spec), CPU)
     history = fit(
-        parts, metrics_for(parts), TeacherStore(tmp_path), Checkpoints(None, spec.key)
+        experiment, metrics_for(experiment), TeacherStore(tmp_path), Checkpoints(None, spec.key)
     ).history
     assert set(history[-1]["networks"]) == {"student", "mean"}
     assert history[-1]["networks"]["mean"]["terms"] == {}
-    assert not same(state(parts.models["mean"]), state(parts.models["student"]))
+    assert not same(state(experiment.models["mean"]), state(experiment.models["student"]))

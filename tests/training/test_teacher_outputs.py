@@ -1,4 +1,4 @@
-"""What a standing teacher said of the training videos: kept in shards, trusted only where it is what it should be."""
+"""Cached outputs of a frozen teacher: shards on disk, each checked before it is used."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ from distillbench.training.teacher_outputs import (
 from distillbench.training.teacher_store import TeacherStore
 
 CPU = torch.device("cpu")
-SHARD = 10  # of 64 videos: six shards and a short one
+SHARD = 10  # of 64 videos: six shards and a shorter one
 WIDTH = 32  # of an encoding: cell and hidden state of two layers of eight
 
 
-class Heard(Observer):
+class Recorder(Observer):
     def __init__(self) -> None:
         self.messages: list[str] = []
 
     def message(self, message: str) -> None:
         self.messages.append(message)
 
-    def tells(self, part: str) -> bool:
+    def contains(self, part: str) -> bool:
         return any(part in message for message in self.messages)
 
 
-class Killed(Exception):  # noqa: N818 - it stands for a signal, not for an error
+class Killed(Exception):  # noqa: N818 - it stands for a signal, not an error
     """Stands for kill -9: nothing is cleaned up."""
 
 
 @pytest.fixture
 def experiment(make_spec: Callable[..., RunSpec]) -> Experiment:
-    """A run whose teacher was never trained, and is frozen."""
+    """A run with an untrained, frozen teacher."""
     spec = make_spec()
     made = assemble(spec, open_data(spec), CPU)
     made.models["teacher"].eval()
@@ -65,8 +65,11 @@ def experiment(make_spec: Callable[..., RunSpec]) -> Experiment:
 
 
 @pytest.fixture
-def shown(experiment: Experiment) -> Iterator[list[int]]:
-    """How many videos the teacher was shown at each of its passes, after the first, which finds its width."""
+def pass_sizes(experiment: Experiment) -> Iterator[list[int]]:
+    """Records the number of videos in each of the teacher's forward passes.
+
+    The first pass of `open_outputs` has one video, to find the width.
+    """
     counts: list[int] = []
     hook = experiment.models["teacher"].encoder.register_forward_pre_hook(
         lambda _, given: counts.append(len(given[0].times))
@@ -75,7 +78,7 @@ def shown(experiment: Experiment) -> Iterator[list[int]]:
     hook.remove()
 
 
-def asked(
+def open_outputs(
     experiment: Experiment, folder: Path, budget: int = 10**9, observer: Observer | None = None
 ) -> TeacherOutputs:
     return teacher_outputs(
@@ -83,16 +86,16 @@ def asked(
     )
 
 
-def outputs(experiment: Experiment, signals: TeacherOutputs) -> Iterator[Output]:
+def epoch_outputs(experiment: Experiment, outputs: TeacherOutputs) -> Iterator[Output]:
     """Yields the teacher's output of every batch of a shuffled epoch."""
     order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
-    views = {"teacher": signals.view} if signals.view else {}
+    views = {"teacher": outputs.view} if outputs.view else {}
     for batch in batches(experiment.splits.train, order, 16, views):
-        yield signals.output(batch.videos, batch.clips.get("teacher"), CPU)
+        yield outputs.output(batch.videos, batch.clips.get("teacher"), CPU)
 
 
-def summaries(experiment: Experiment, signals: TeacherOutputs) -> Tensor:
-    return torch.cat([output.encoding.summary for output in outputs(experiment, signals)])
+def summaries(experiment: Experiment, outputs: TeacherOutputs) -> Tensor:
+    return torch.cat([output.encoding.summary for output in epoch_outputs(experiment, outputs)])
 
 
 def shards(folder: Path) -> list[Path]:
@@ -106,22 +109,22 @@ def shards(folder: Path) -> list[Path]:
 def test_any_budget_gives_the_same_output(
     experiment: Experiment, tmp_path: Path, budget: int
 ) -> None:
-    whole, part = (
-        outputs(experiment, asked(experiment, tmp_path / str(size), size))
+    all_outputs, some_outputs = (
+        epoch_outputs(experiment, open_outputs(experiment, tmp_path / str(size), size))
         for size in (10**9, budget)
     )
-    for all_kept, some_kept in zip(whole, part, strict=True):
+    for all_cached, some_cached in zip(all_outputs, some_outputs, strict=True):
         assert torch.allclose(
-            all_kept.encoding.summary, some_kept.encoding.summary, rtol=2e-3, atol=1e-6
+            all_cached.encoding.summary, some_cached.encoding.summary, rtol=2e-3, atol=1e-6
         )
-        assert torch.allclose(all_kept.logits, some_kept.logits, rtol=2e-3, atol=1e-4)
+        assert torch.allclose(all_cached.logits, some_cached.logits, rtol=2e-3, atol=1e-4)
     assert (
         sum(load_tensors(path)[0]["summaries"].nbytes for path in shards(tmp_path / str(budget)))
         <= budget
     )
 
 
-def test_the_budget_changes_nothing_of_a_run_but_rounding(
+def test_the_budget_changes_a_run_only_by_rounding(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     ends = []
@@ -135,47 +138,49 @@ def test_the_budget_changes_nothing_of_a_run_but_rounding(
         assert ends[1][term] == pytest.approx(live, rel=1e-3)
 
 
-def test_a_teacher_that_was_asked_is_not_asked_again(
-    experiment: Experiment, tmp_path: Path, shown: list[int]
+def test_cached_outputs_are_not_computed_again(
+    experiment: Experiment, tmp_path: Path, pass_sizes: list[int]
 ) -> None:
-    first = summaries(experiment, asked(experiment, tmp_path))
-    assert sum(shown) == 1 + 64
-    del shown[:]
-    heard = Heard()
-    assert torch.equal(summaries(experiment, asked(experiment, tmp_path, observer=heard)), first)
-    assert shown == [1]
-    assert not heard.messages
+    first = summaries(experiment, open_outputs(experiment, tmp_path))
+    assert sum(pass_sizes) == 1 + 64
+    del pass_sizes[:]
+    recorder = Recorder()
+    assert torch.equal(
+        summaries(experiment, open_outputs(experiment, tmp_path, observer=recorder)), first
+    )
+    assert pass_sizes == [1]
+    assert not recorder.messages
 
 
-def test_a_student_with_other_frames_finds_what_the_teacher_said(
+def test_students_with_other_frames_share_the_cached_outputs(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
-    heard = [Heard(), Heard()]
-    for k, observer in zip((4, 6), heard, strict=True):
+    recorders = [Recorder(), Recorder()]
+    for k, observer in zip((4, 6), recorders, strict=True):
         spec = make_spec("training.epochs=1", k=k)
         built = assemble(spec, open_data(spec), CPU)
         fit(
             built, metrics_for(built), TeacherStore(tmp_path), Checkpoints(None, spec.key), observer
         )
-    assert heard[0].tells("asking the teacher once about 64 training videos")
-    assert not heard[1].tells("asking")
+    assert recorders[0].contains("computing the teacher's outputs once for 64 training videos")
+    assert not recorders[1].contains("computing")
     assert len(shards(tmp_path / "signals")) == 1
 
 
-def test_only_the_videos_that_are_not_kept_are_shown_and_read(
-    experiment: Experiment, tmp_path: Path, shown: list[int]
+def test_only_videos_that_are_not_cached_are_read_and_encoded(
+    experiment: Experiment, tmp_path: Path, pass_sizes: list[int]
 ) -> None:
-    signals = asked(experiment, tmp_path, 2 * SHARD * WIDTH * 2)
-    del shown[:]
-    summaries(experiment, signals)
-    assert sum(shown) == 64 - 2 * SHARD
-    assert signals.view is not None
+    outputs = open_outputs(experiment, tmp_path, 2 * SHARD * WIDTH * 2)
+    del pass_sizes[:]
+    summaries(experiment, outputs)
+    assert sum(pass_sizes) == 64 - 2 * SHARD
+    assert outputs.view is not None
     train, view = experiment.splits.train, experiment.evaluation_views["teacher"]
-    chosen = signals.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, SINGLE.share(4))
+    chosen = outputs.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, SINGLE.share(4))
     videos, frames = chosen.videos, chosen.index
     assert videos.tolist() == [50, 20]
     assert torch.equal(frames, view.chosen(train, videos, 0, SINGLE.share(2)).index)
-    assert not len(signals.view.chosen(train, torch.tensor([3, 19]), 0, SINGLE.share(2)).videos)
+    assert not len(outputs.view.chosen(train, torch.tensor([3, 19]), 0, SINGLE.share(2)).videos)
 
 
 @pytest.mark.parametrize(
@@ -188,24 +193,24 @@ def test_only_the_videos_that_are_not_kept_are_shown_and_read(
         ([], {"seed": 1}),
     ],
 )
-def test_whatever_shapes_an_encoding_makes_another_question(
+def test_whatever_changes_an_encoding_changes_the_cache_entry(
     experiment: Experiment,
     make_spec: Callable[..., RunSpec],
     tmp_path: Path,
     assignments: list[str],
     choices: dict[str, Any],
 ) -> None:
-    asked(experiment, tmp_path)
+    open_outputs(experiment, tmp_path)
     spec = make_spec(*assignments, **choices)
     other = assemble(spec, open_data(spec), CPU)
     other.models["teacher"].load_state_dict(experiment.models["teacher"].state_dict())
-    heard = Heard()
-    asked(other, tmp_path, observer=heard)
-    assert heard.tells("asking the teacher once about 64")
+    recorder = Recorder()
+    open_outputs(other, tmp_path, observer=recorder)
+    assert recorder.contains("computing the teacher's outputs once for 64")
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_other_weights_or_another_precision_make_another_question(experiment: Experiment) -> None:
+def test_the_cache_key_depends_on_weights_and_precision(experiment: Experiment) -> None:
     before = cache_key(experiment, "teacher")
     assert cache_key(dataclasses.replace(experiment, precision="bf16"), "teacher") != before
     with torch.no_grad():
@@ -224,22 +229,22 @@ def test_a_digest_depends_on_names_and_shapes_too() -> None:
 
 
 @pytest.mark.parametrize("stop", [0, 1, 4])
-def test_a_run_killed_while_it_asks_goes_on_with_the_shards_that_are_whole(
+def test_a_run_killed_while_it_fills_the_cache_reuses_the_finished_shards(
     experiment: Experiment,
     tmp_path: Path,
-    shown: list[int],
+    pass_sizes: list[int],
     monkeypatch: pytest.MonkeyPatch,
     stop: int,
 ) -> None:
-    whole = summaries(experiment, asked(experiment, tmp_path / "whole"))
+    whole = summaries(experiment, open_outputs(experiment, tmp_path / "whole"))
     with monkeypatch.context() as patch:
         patch.setattr(output_cache, "save_tensors", _failing_after(stop, Killed()))
         with pytest.raises(Killed):
-            asked(experiment, tmp_path / "broken")
+            open_outputs(experiment, tmp_path / "broken")
     assert len(shards(tmp_path / "broken")) == stop
-    del shown[:]
-    assert torch.equal(summaries(experiment, asked(experiment, tmp_path / "broken")), whole)
-    assert sum(shown) == 1 + 64 - stop * SHARD
+    del pass_sizes[:]
+    assert torch.equal(summaries(experiment, open_outputs(experiment, tmp_path / "broken")), whole)
+    assert sum(pass_sizes) == 1 + 64 - stop * SHARD
 
 
 def _truncated(path: Path) -> None:
@@ -252,7 +257,7 @@ def _of_other_videos(path: Path) -> None:
 
 def _of_another_teacher(path: Path) -> None:
     tensors, about = load_tensors(path)
-    about["question"]["weights"] = "0" * 32
+    about["key"]["weights"] = "0" * 32
     save_tensors(path, {"summaries": tensors["summaries"] * 2}, about)
 
 
@@ -268,57 +273,61 @@ def _no_tensors(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [_truncated, _of_other_videos, _of_another_teacher, _of_another_shape, _no_tensors]
 )
-def test_a_shard_that_is_not_what_it_should_be_is_made_again_and_told(
-    experiment: Experiment, tmp_path: Path, shown: list[int], damage: Callable[[Path], None]
+def test_a_shard_with_wrong_content_is_reported_and_computed_again(
+    experiment: Experiment, tmp_path: Path, pass_sizes: list[int], damage: Callable[[Path], None]
 ) -> None:
-    whole = summaries(experiment, asked(experiment, tmp_path))
+    whole = summaries(experiment, open_outputs(experiment, tmp_path))
     damage(shards(tmp_path)[2])
-    del shown[:]
-    heard = Heard()
-    assert torch.equal(summaries(experiment, asked(experiment, tmp_path, observer=heard)), whole)
-    assert heard.tells("00002.safetensors")
-    assert heard.tells("the guide is asked again about its videos")
-    assert sum(shown) == 1 + SHARD
+    del pass_sizes[:]
+    recorder = Recorder()
+    assert torch.equal(
+        summaries(experiment, open_outputs(experiment, tmp_path, observer=recorder)), whole
+    )
+    assert recorder.contains("00002.safetensors")
+    assert recorder.contains("the teacher's outputs are computed again")
+    assert sum(pass_sizes) == 1 + SHARD
 
 
-def test_a_full_disk_costs_time_and_not_the_run(
+def test_a_full_disk_does_not_fail_the_run(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = summaries(experiment, asked(experiment, tmp_path / "whole"))
-    heard = Heard()
+    whole = summaries(experiment, open_outputs(experiment, tmp_path / "whole"))
+    recorder = Recorder()
     error = ResultError(
         "'a shard' cannot be written: No space left on device; nothing there was changed"
     )
     monkeypatch.setattr(output_cache, "save_tensors", _failing_after(3, error))
-    signals = asked(experiment, tmp_path / "full", observer=heard)
-    assert heard.tells("No space left on device")
-    assert heard.tells("asked at every step")
-    assert torch.allclose(summaries(experiment, signals), whole, rtol=2e-3, atol=1e-6)
+    outputs = open_outputs(experiment, tmp_path / "full", observer=recorder)
+    assert recorder.contains("No space left on device")
+    assert recorder.contains("computed at every step")
+    assert torch.allclose(summaries(experiment, outputs), whole, rtol=2e-3, atol=1e-6)
     assert len(shards(tmp_path / "full")) == 3
 
 
-def test_two_runs_may_ask_the_same_teacher_at_the_same_time(
+def test_two_runs_may_fill_the_same_cache_entry_at_the_same_time(
     experiment: Experiment, tmp_path: Path
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = list(
-            pool.map(lambda _: summaries(experiment, asked(experiment, tmp_path)), range(2))
+            pool.map(lambda _: summaries(experiment, open_outputs(experiment, tmp_path)), range(2))
         )
     assert torch.equal(*both)
-    assert torch.equal(both[0], summaries(experiment, asked(experiment, tmp_path / "alone")))
+    assert torch.equal(
+        both[0], summaries(experiment, open_outputs(experiment, tmp_path / "single"))
+    )
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_what_is_mapped_stays_usable_while_another_run_replaces_it(
+def test_a_mapped_shard_stays_usable_while_another_run_replaces_it(
     experiment: Experiment, tmp_path: Path
 ) -> None:
-    signals = asked(experiment, tmp_path)
-    before = summaries(experiment, signals)
+    outputs = open_outputs(experiment, tmp_path)
+    before = summaries(experiment, outputs)
     for path in shards(tmp_path):
         tensors, about = load_tensors(path)
         save_tensors(path, {"summaries": tensors["summaries"] * 0}, about)
         path.unlink()
-    assert torch.equal(summaries(experiment, signals), before)
+    assert torch.equal(summaries(experiment, outputs), before)
 
 
 def test_encodings_too_large_for_half_precision_are_refused(
@@ -329,19 +338,19 @@ def test_encodings_too_large_for_half_precision_are_refused(
     monkeypatch.setattr(
         encoder, "forward", lambda clips, *, with_states=False: Encoding(real(clips).summary * 1e9)
     )
-    with pytest.raises(TrainingError, match="no finite number in half precision"):
-        asked(experiment, tmp_path)
+    with pytest.raises(TrainingError, match="is not finite in half precision"):
+        open_outputs(experiment, tmp_path)
 
 
-def test_a_run_killed_with_a_part_of_the_signals_ends_bit_identical(
+def test_a_run_killed_with_a_partly_filled_cache_resumes_bit_identically(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     class Kill(Observer):
-        left = 11  # in the student's first epoch: the teacher had two of four steps
+        steps_left = 11  # in the student's first epoch: the teacher had two of four steps
 
         def step_ended(self) -> None:
-            self.left -= 1
-            if not self.left:
+            self.steps_left -= 1
+            if not self.steps_left:
                 raise Killed
 
     spec = make_spec()
@@ -349,7 +358,7 @@ def test_a_run_killed_with_a_part_of_the_signals_ends_bit_identical(
     def train(folder: Path, observer: Observer) -> dict[str, Tensor]:
         built = assemble(spec, open_data(spec), CPU)
         store = TeacherStore(folder)
-        store.signals = OutputCache(folder / "signals", 3 * SHARD * WIDTH * 2, SHARD)
+        store.output_cache = OutputCache(folder / "signals", 3 * SHARD * WIDTH * 2, SHARD)
         fit(
             built,
             metrics_for(built),
@@ -365,7 +374,7 @@ def test_a_run_killed_with_a_part_of_the_signals_ends_bit_identical(
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
-def test_reading_takes_no_memory_that_grows_with_the_data(tmp_path: Path) -> None:
+def test_reading_needs_no_memory_that_grows_with_the_data(tmp_path: Path) -> None:
     def anonymous() -> int:
         status = Path("/proc/self/status")
         if not status.is_file():
@@ -386,9 +395,9 @@ def test_reading_takes_no_memory_that_grows_with_the_data(tmp_path: Path) -> Non
     found = {
         n: shard for n, videos in enumerate(entry) if (shard := entry.find(videos)) is not None
     }
-    kept = CachedOutputs(found, 12 * output_cache.SHARD, 1024, output_cache.SHARD)
+    cached = CachedOutputs(found, 12 * output_cache.SHARD, 1024, output_cache.SHARD)
     for videos in torch.randperm(12 * output_cache.SHARD).split(256):
-        assert kept.rows(videos).shape == (len(videos), 1024)
+        assert cached.rows(videos).shape == (len(videos), 1024)
     assert len(found) == 12
     assert anonymous() - before < 40_000
 

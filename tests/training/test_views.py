@@ -1,4 +1,4 @@
-"""What a network is shown: its own view, what it inherits, and a number of frames that is drawn."""
+"""Views: what a network inherits, and numbers of frames that are drawn."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ INHERITED = [
 
 
 @pytest.mark.parametrize(("network", "view", "seen"), INHERITED)
-def test_a_view_inherits_what_it_does_not_say(experiment, network, view, seen) -> None:
+def test_a_view_inherits_what_is_not_declared(experiment, network, view, seen) -> None:
     assert experiment.spec.view(network, view) == ViewSpec(*seen)
 
 
-def test_in_training_a_student_sees_what_the_training_selector_chooses(experiment) -> None:
+def test_a_student_has_the_training_selector_in_training(experiment) -> None:
     names = {
         (network, training): type(experiment.view(network, training=training).selector).__name__
         for network in ("teacher", "student")
@@ -64,14 +64,14 @@ def test_in_training_a_student_sees_what_the_training_selector_chooses(experimen
     assert experiment.view("teacher").slots == longest_of(experiment.splits)
 
 
-def test_training_frames_are_new_in_every_epoch_and_those_of_evaluation_are_not(experiment) -> None:
+def test_frames_change_with_the_epoch_in_training_but_not_in_evaluation(experiment) -> None:
     which, train = torch.arange(20), experiment.splits.train
     training, evaluation = experiment.view("student", training=True), experiment.view("student")
     assert not torch.equal(training.index(train, which, 0), training.index(train, which, 1))
     assert torch.equal(evaluation.index(train, which, 0), evaluation.index(train, which, 1))
 
 
-def test_a_range_is_drawn_once_for_a_batch_alike_in_every_process(experiment) -> None:
+def test_all_processes_draw_the_same_number_of_frames_for_a_batch(experiment) -> None:
     view, train = (
         experiment.view("student", ViewSpec(k=(2, 6)), training=True),
         experiment.splits.train,
@@ -86,7 +86,7 @@ def test_a_range_is_drawn_once_for_a_batch_alike_in_every_process(experiment) ->
         assert torch.equal(torch.cat([chosen.index for chosen in shares]), whole.index)
 
 
-def test_both_ends_of_a_range_occur_and_nothing_beyond_them(experiment) -> None:
+def test_every_number_of_a_range_occurs_and_no_other(experiment) -> None:
     view, train = (
         experiment.view("student", ViewSpec(k=(2, 5)), training=True),
         experiment.splits.train,

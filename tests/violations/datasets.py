@@ -1,4 +1,4 @@
-"""An honest data set, and for each promise one that breaks it alone."""
+"""An correct data set, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def splits(self) -> Splits:
 
 
 PARTS = {"__init__": build, "splits": splits}
-HONEST = violating(DataSet, PARTS)
+CORRECT = violating(DataSet, PARTS)
 
 
 def tests_on_training_videos(self) -> Splits:
@@ -82,7 +82,7 @@ def draws_its_ids(self) -> Splits:
     return Splits(*(TinyVideos(f"{name}{salt}-") for name in "abc"))
 
 
-LIARS = [
+VIOLATIONS = [
     ("splits_are_disjoint", violating(DataSet, PARTS, splits=tests_on_training_videos)),
     ("splits_fit_together", violating(DataSet, PARTS, splits=has_more_classes_in_the_test)),
     ("lengths_are_true", violating(DataSet, PARTS, splits=says_one_frame_too_many)),

@@ -1,4 +1,4 @@
-"""An honest encoder, and for each promise one that breaks it alone."""
+"""An correct encoder, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PARTS = {
     "summary": summary,
     "forward": forward,
 }
-HONEST = violating(Encoder, PARTS)
+CORRECT = violating(Encoder, PARTS)
 
 
 def squeezes_a_single_clip(self, clips, *, with_states=False):
@@ -151,7 +151,7 @@ def forgets_the_rest(self, clips, frames):
     return Encoding(summary(self, clips) / 2)
 
 
-LIARS = [
+VIOLATIONS = [
     ("a_row_for_each_clip", violating(Encoder, PARTS, forward=squeezes_a_single_clip)),
     ("states_come_when_asked", violating(Encoder, PARTS, forward=always_gives_states)),
     ("states_come_when_asked", violating(Encoder, PARTS, forward=numbers_states_beyond_the_clip)),

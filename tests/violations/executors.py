@@ -1,4 +1,4 @@
-"""An honest executor, which makes runs in this process, and for each promise one that breaks it alone."""
+"""An correct executor, which makes runs in this process, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PARTS = {
     "events": events,
     "shutdown": shutdown,
 }
-HONEST = violating(Executor, PARTS)
+CORRECT = violating(Executor, PARTS)
 
 
 def has_somebody_elses_run_at_first(self):
@@ -94,7 +94,7 @@ def begins_later(self) -> None:
         threading.Timer(0.4, lambda: left[0].run(lambda event: None)).start()
 
 
-LIARS = [
+VIOLATIONS = [
     (
         "begins_with_room",
         violating(Executor, PARTS, running=property(has_somebody_elses_run_at_first)),

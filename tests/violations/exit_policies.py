@@ -1,4 +1,4 @@
-"""An honest exit policy, and for each promise one that breaks it alone."""
+"""An correct exit policy, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stop(self, logits):
 
 
 PARTS = {"__init__": build, "tune": tune, "stop": stop}
-HONEST = violating(ExitPolicy, PARTS)
+CORRECT = violating(ExitPolicy, PARTS)
 
 
 def compares_with_the_batch(self, logits):
@@ -40,7 +40,7 @@ def clips_in_place(self, logits):
     return logits[-1].clamp_(-3.0, 3.0).sigmoid().amax(1) >= self.threshold
 
 
-LIARS = [
+VIOLATIONS = [
     (
         "decides_for_every_video",
         violating(ExitPolicy, PARTS, stop=lambda self, logits: stop(self, logits).float()),

@@ -1,4 +1,4 @@
-"""An honest exporter, and for each promise one that breaks it alone."""
+"""An correct exporter, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load(self, path):
 
 
 PARTS = {"__init__": build, "suffix": ".pt", "export": export, "load": load}
-HONEST = violating(Exporter, PARTS)
+CORRECT = violating(Exporter, PARTS)
 
 
 def writes_a_note_too(self, network, example, about, path) -> None:
@@ -77,7 +77,7 @@ def reads_anything(self, path):
     )
 
 
-LIARS = [
+VIOLATIONS = [
     ("writes_one_file", violating(Exporter, PARTS, export=writes_a_note_too)),
     ("loads_what_it_wrote", violating(Exporter, PARTS, load=is_off_for_what_it_was_shown)),
     ("serves_for_other_clips", violating(Exporter, PARTS, load=takes_no_more_videos)),

@@ -1,4 +1,4 @@
-"""An honest head, and for each promise one that breaks it alone."""
+"""An correct head, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def forward(self, summary):
 
 
 PARTS = {"__init__": build, "forward": forward}
-HONEST = violating(Head, PARTS)
+CORRECT = violating(Head, PARTS)
 
 
 def one_logit_too_many(self, summary):
@@ -81,7 +81,7 @@ def ignores_the_seed(self, width: int, classes: int) -> None:
     nn.init.uniform_(self.linear.bias, -1, 1, generator=chance)
 
 
-LIARS = [
+VIOLATIONS = [
     ("a_logit_for_each_class", violating(Head, PARTS, forward=one_logit_too_many)),
     ("clips_do_not_see_each_other", violating(Head, PARTS, forward=centres_over_the_batch)),
     ("logits_are_finite_for_large_inputs", violating(Head, PARTS, forward=overflows)),

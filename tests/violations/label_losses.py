@@ -1,4 +1,4 @@
-"""An honest loss on the labels, and for each promise that only such a loss makes one that breaks it alone."""
+"""An correct loss on the labels, and for each promise that only such a loss makes one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PARTS = {
         frozenset({"labels", "logits"}), claims=frozenset({"batch-mean", "any-width"})
     ),
 }
-HONEST = violating(LabelLoss, PARTS)
+CORRECT = violating(LabelLoss, PARTS)
 
 
 def wants_small_logits_whatever_the_labels(self, output, batch):
     return output.logits.float().square().sum(1).mean()
 
 
-LIARS = [
+VIOLATIONS = [
     (
         "reads_the_labels",
         violating(LabelLoss, PARTS, forward=wants_small_logits_whatever_the_labels),

@@ -1,4 +1,4 @@
-"""An honest selector that is a part of the network, and for each promise one that breaks it alone."""
+"""An correct selector that is a part of the network, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PARTS = {
     "best": best,
     "forward": forward,
 }
-HONEST = violating(LearnedSelector, PARTS)
+CORRECT = violating(LearnedSelector, PARTS)
 
 
 def reads_backwards(self, lengths):
@@ -101,7 +101,7 @@ def draws_from_torch(self, clips):
     return scores(self, clips) + 10 * noise
 
 
-LIARS = [
+VIOLATIONS = [
     ("reads_frames_that_there_are", violating(LearnedSelector, PARTS, candidates=reads_backwards)),
     ("keeps_at_most_k", violating(LearnedSelector, PARTS, best=keeps_one_more)),
     (

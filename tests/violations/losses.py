@@ -1,4 +1,4 @@
-"""An honest loss that matches a teacher, and for each promise one that breaks it alone."""
+"""An correct loss that matches a teacher, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARTS = {
     "forward": forward,
     "requirements": Requirements(SUMMARY, claims=frozenset({"batch-mean", "least-at-match"})),
 }
-HONEST = violating(MatchingLoss, PARTS)
+CORRECT = violating(MatchingLoss, PARTS)
 CLAIMS_NOTHING = Requirements(SUMMARY)
 
 
@@ -134,7 +134,7 @@ ANY_WIDTH = Requirements(
 )
 OF_LOGITS = Requirements(LOGITS, claims=frozenset({"batch-mean", "any-width"}))
 SCALED = {"__init__": has_a_scale, "rows": scaled, "requirements": CLAIMS_NOTHING}
-LIARS = [
+VIOLATIONS = [
     ("one_finite_scalar", violating(MatchingLoss, PARTS, forward=with_a_dimension)),
     ("pulls_the_student_alone", violating(MatchingLoss, PARTS, rows=without_detaching)),
     (

@@ -1,4 +1,4 @@
-"""An honest metric, and for each promise one that breaks it alone."""
+"""An correct metric, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def influence(self, predictions):
     return (hits - hits.mean()) / len(hits)
 
 
-PARTS = {"__init__": build, "compute": compute, "influence": influence, "title": "honest"}
-HONEST = violating(Metric, PARTS)
+PARTS = {"__init__": build, "compute": compute, "influence": influence, "title": "correct"}
+CORRECT = violating(Metric, PARTS)
 
 
 def nothing(self, predictions):
@@ -70,7 +70,7 @@ def adds_noise(self, predictions):
     return compute(self, predictions) + self.noise
 
 
-LIARS = [
+VIOLATIONS = [
     ("is_a_finite_number", violating(Metric, PARTS, compute=writes_words)),
     ("is_pure", violating(Metric, PARTS, compute=counts_its_calls)),
     ("leaves_its_input_alone", violating(Metric, PARTS, compute=sorts_in_place)),

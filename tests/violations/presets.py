@@ -1,4 +1,4 @@
-"""An honest preset, and for each promise one that breaks it alone."""
+"""An correct preset, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def settings(self, k: int):
 
 
 PARTS = {"__init__": build, "settings": settings}
-HONEST = violating(Preset, PARTS)
+CORRECT = violating(Preset, PARTS)
 
 
 def names_no_section(self, k: int):
@@ -28,7 +28,7 @@ def counts_its_calls(self, k: int):
     return {"training.epochs": self.asked}
 
 
-LIARS = [
+VIOLATIONS = [
     ("its_settings_are_understood", violating(Preset, PARTS, settings=names_no_section)),
     ("is_pure", violating(Preset, PARTS, settings=counts_its_calls)),
 ]

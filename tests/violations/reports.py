@@ -1,4 +1,4 @@
-"""An honest report, and for each promise one that breaks it alone."""
+"""An correct report, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def drawing(self, runs, title=plain_words, width=INCHES, shift=lambda: 0.0) -> F
 
 PARTS = {"__init__": build, "make": make, "needs": "list"}
 DRAWN = {**PARTS, "make": drawing}
-HONEST = violating(Report, PARTS)
-HONEST_FIGURE = violating(Report, DRAWN)
+CORRECT = violating(Report, PARTS)
+CORRECT_FIGURE = violating(Report, DRAWN)
 
 
 def makes_text(self, runs):
@@ -109,7 +109,7 @@ def sets_names_as_mathematics(self, runs):
     return drawing(self, runs, title=str)
 
 
-LIARS = [
+VIOLATIONS = [
     ("makes_a_table_or_a_figure", violating(Report, PARTS, make=makes_text)),
     ("its_tables_are_whole", violating(Report, PARTS, make=lacks_a_cell)),
     ("its_tables_are_whole", violating(Report, PARTS, make=has_a_number_that_is_none)),

@@ -1,4 +1,4 @@
-"""An honest schedule, and for each promise one that breaks it alone."""
+"""An correct schedule, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def phases(self, epochs: int):
 
 
 PARTS = {"__init__": build, "phases": phases}
-HONEST = violating(TrainingSchedule, PARTS)
+CORRECT = violating(TrainingSchedule, PARTS)
 
 
 def repeats_a_name(self, epochs):
@@ -100,7 +100,7 @@ def adds_to_the_objective(self, epochs):
     return phases(self, epochs)
 
 
-LIARS = [
+VIOLATIONS = [
     ("declares_what_can_be_run", violating(TrainingSchedule, PARTS, phases=repeats_a_name)),
     (
         "declares_what_can_be_run",

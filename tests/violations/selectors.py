@@ -1,4 +1,4 @@
-"""An honest selector, and for each promise one that breaks it alone."""
+"""An correct selector, and for each promise one that breaks it alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def build(self, k: int) -> None:
 
 
 def starts(self, lengths, scanned, generator):
-    """Where each video's k neighbouring frames begin, as a share of what is left."""
+    """Where each video's k neighboring frames begin, as a share of what is left."""
     return generator.rand(1)[:, 0]
 
 
@@ -26,7 +26,7 @@ def select(self, lengths, scanned, generator, training):
 
 
 PARTS = {"__init__": build, "starts": starts, "select": select}
-HONEST = violating(FrameSelector, PARTS)
+CORRECT = violating(FrameSelector, PARTS)
 
 
 def in_32_bits(self, *given):
@@ -92,8 +92,8 @@ def with_a_default_that_fails(self, k: int, *, spread: int = 0) -> None:
     self.k = k
 
 
-TOLD = "Lies about one thing.\n\nKnobs:\n    spread: how far.\n"
-LIARS = [
+TOLD = "Violates one promise.\n\nKnobs:\n    spread: how far.\n"
+VIOLATIONS = [
     ("returns_frame_numbers", violating(FrameSelector, PARTS, select=in_32_bits)),
     ("ascends", violating(FrameSelector, PARTS, select=backwards)),
     ("stays_within_the_video", violating(FrameSelector, PARTS, select=one_too_far)),

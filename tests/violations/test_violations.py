@@ -25,7 +25,7 @@ from distillbench.registry.kinds import KINDS
 from distillbench.testing.promises import Subject
 from distillbench.testing.runner import CHECKS, import_effects, verdicts
 
-LIARS = {
+VIOLATIONS = {
     "data": datasets,
     "student": encoders,
     "head": heads,
@@ -52,35 +52,37 @@ EFFECTS = {
 }
 CASES = [
     pytest.param(kind, check, cls, id=f"{kind}-{check}-{number}")
-    for kind, module in LIARS.items()
-    for number, (check, cls) in enumerate(module.LIARS)
+    for kind, module in VIOLATIONS.items()
+    for number, (check, cls) in enumerate(module.VIOLATIONS)
 ]
 
 
 def broken(kind: str, cls: type, *effects: str) -> dict[str, str]:
-    subject = Subject(Component(kind, "liar", cls, "liars", "1"), effects)
+    subject = Subject(Component(kind, "violation", cls, "violations", "1"), effects)
     return {v.check.name: v.received for v in verdicts(subject) if v.status == "broken"}
 
 
-@pytest.mark.parametrize("kind", LIARS)
-def test_an_honest_component_passes_every_check(kind):
-    assert broken(kind, LIARS[kind].HONEST) == {}
+@pytest.mark.parametrize("kind", VIOLATIONS)
+def test_a_correct_component_passes_every_check(kind):
+    assert broken(kind, VIOLATIONS[kind].CORRECT) == {}
 
 
-def test_an_honest_figure_passes_every_check():
-    assert broken("report", reports.HONEST_FIGURE) == {}
+def test_a_correct_figure_passes_every_check():
+    assert broken("report", reports.CORRECT_FIGURE) == {}
 
 
 @pytest.mark.parametrize(("kind", "check", "cls"), CASES)
-def test_a_check_bites_the_liar_and_only_that_check_does(kind, check, cls):
+def test_its_own_check_alone_finds_a_violation(kind, check, cls):
     found = broken(kind, cls)
     assert set(found) == {check}, found
     assert found[check], "a cross says what was received"
 
 
-def test_every_check_has_a_liar():
+def test_every_check_has_a_violation():
     common = set.intersection(*({check.name for check in checks} for checks in CHECKS.values()))
-    lied_about = {kind: {check for check, _ in module.LIARS} for kind, module in LIARS.items()}
+    lied_about = {
+        kind: {check for check, _ in module.VIOLATIONS} for kind, module in VIOLATIONS.items()
+    }
     anywhere = set().union(*lied_about.values()) | {"importing_changes_nothing"}
     assert common <= anywhere
     of_losses = {check.name for check in CHECKS["label-loss"]} & {
@@ -92,7 +94,7 @@ def test_every_check_has_a_liar():
 
 
 def test_every_kind_has_its_liars():
-    assert {*LIARS, "teacher"} == {*KINDS}
+    assert {*VIOLATIONS, "teacher"} == {*KINDS}
 
 
 def test_importing_is_watched_in_a_fresh_process():
@@ -102,6 +104,6 @@ def test_importing_is_watched_in_a_fresh_process():
 
 
 def test_what_importing_changed_breaks_that_promise_alone():
-    assert broken("preset", presets.HONEST, "it printed 'hello'") == {
+    assert broken("preset", presets.CORRECT, "it printed 'hello'") == {
         "importing_changes_nothing": "it printed 'hello'"
     }

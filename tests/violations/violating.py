@@ -1,4 +1,4 @@
-"""Turns an honest component into one that lies about a single thing."""
+"""Turns a correct component into one that breaks a single promise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def violating(base: type, honest: Mapping[str, Any], **lies: Any) -> type:
-    """Makes a class that is honest in all but what is given."""
-    doc = "Lies about one thing."
-    return type(base)("Liar", (base,), {"__module__": __name__, "__doc__": doc, **honest, **lies})
+def violating(base: type, correct: Mapping[str, Any], **changes: Any) -> type:
+    """Makes a class that is correct in all but the given attributes."""
+    doc = "Violates one promise."
+    return type(base)(
+        "Violation", (base,), {"__module__": __name__, "__doc__": doc, **correct, **changes}
+    )

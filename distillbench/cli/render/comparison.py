@@ -1,64 +1,89 @@
-"""Writes a comparison."""
+"""Writes the comparison of two methods as text."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
+from collections.abc import Callable, Sequence
 
+import pandas as pd
 from tabulate import tabulate
 
-from distillbench.analysis.comparison import Comparison
+from distillbench.analysis.comparison import Comparison, Side
 from distillbench.cli.render.escaping import markdown, one_line
 
 _HEADS = ("metric", "A", "B", "A - B", "95 % interval", "p")
 
+Escape = Callable[[str], str]
+
 
 def render(found: Comparison, form: str) -> str:
-    """Writes a comparison in one of the forms table, markdown, csv, json."""
+    """Writes a comparison in one of the formats table, markdown, csv, json."""
     if form == "json":
         return json.dumps(_plain(found), indent=1) + "\n"
     if form == "csv":
         return _csv(found)
-    style, cell = ("github", markdown) if form == "markdown" else ("simple", one_line)
-    settings = [tuple(map(cell, row)) for row in found.settings]
-    rows = [
-        (
-            cell(found.titles[name]),
-            f"{d.a:.4f}",
-            f"{d.b:.4f}",
-            f"{d.value:+.4f}",
-            f"[{d.low:+.4f}, {d.high:+.4f}]",
-            _p(d.p),
-        )
-        for name, d in found.differences.items()
-    ]
-    seeds = [
-        f"{side.name}, seeds {', '.join(map(str, sorted(side.by_seed)))}"
-        for side in (found.a, found.b)
-    ]
-    written = [
-        f"A: {cell(seeds[0])}",
-        f"B: {cell(seeds[1])}",
-        f"{found.videos:,} test videos, paired by video" + _pairs(found),
+    if form == "markdown":
+        return _text(found, "github", markdown)
+    return _text(found, "simple", one_line)
+
+
+def _text(found: Comparison, style: str, escape: Escape) -> str:
+    """Writes the two methods, their differences, the notes and the settings that differ.
+
+    style: the table format of `tabulate`.
+    escape: makes a name safe for that format.
+    """
+    lines = [
+        f"A: {escape(_seeds(found.a))}",
+        f"B: {escape(_seeds(found.b))}",
+        f"{found.videos:,} test videos, paired by video" + _paired_seeds(found),
         "",
-        tabulate(rows, headers=_HEADS, tablefmt=style, disable_numparse=True),
+        _table(_HEADS, _difference_rows(found, escape), style),
         "",
-        *(f"note: {cell(note)}" for note in found.notes),
-        tabulate(settings, headers=("differs in", "A", "B"), tablefmt=style, disable_numparse=True)
-        if found.settings
-        else "no setting differs",
     ]
-    return "\n".join(written) + "\n"
+    lines += [f"note: {escape(note)}" for note in found.notes]
+    if found.settings:
+        rows = [[escape(text) for text in row] for row in found.settings]
+        lines.append(_table(("differs in", "A", "B"), rows, style))
+    else:
+        lines.append("no setting differs")
+    return "\n".join(lines) + "\n"
 
 
-def _pairs(found: Comparison) -> str:
-    paired = next(iter(found.differences.values())).paired_seeds
-    return f" and by {paired} seed{'s' if paired != 1 else ''}" if paired else ""
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
+    # Without disable_numparse, tabulate would write the numbers again with digits of its own.
+    return tabulate(rows, headers=heads, tablefmt=style, disable_numparse=True)
 
 
-def _p(value: float) -> str:
+def _difference_rows(found: Comparison, escape: Escape) -> list[list[str]]:
+    return [
+        [
+            escape(found.titles[name]),
+            f"{difference.a:.4f}",
+            f"{difference.b:.4f}",
+            f"{difference.value:+.4f}",
+            f"[{difference.low:+.4f}, {difference.high:+.4f}]",
+            _p_value(difference.p),
+        ]
+        for name, difference in found.differences.items()
+    ]
+
+
+def _seeds(side: Side) -> str:
+    seeds = ", ".join(str(seed) for seed in sorted(side.by_seed))
+    return f"{side.name}, seeds {seeds}"
+
+
+def _paired_seeds(found: Comparison) -> str:
+    count = next(iter(found.differences.values())).paired_seeds
+    if not count:
+        return ""
+    return f" and by {count} seed{'s' if count != 1 else ''}"
+
+
+def _p_value(value: float) -> str:
+    # Two significant digits of 0.0995 and more would show fewer than three decimals.
     return f"{value:.3f}" if value >= 0.0995 else f"{value:.2g}"
 
 
@@ -74,9 +99,8 @@ def _plain(found: Comparison) -> dict[str, object]:
 
 
 def _csv(found: Comparison) -> str:
-    text = io.StringIO()
-    rows = [{"metric": name} | dataclasses.asdict(d) for name, d in found.differences.items()]
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    rows = [
+        {"metric": name} | dataclasses.asdict(difference)
+        for name, difference in found.differences.items()
+    ]
+    return pd.DataFrame(rows).to_csv(index=False)

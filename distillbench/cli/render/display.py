@@ -1,4 +1,4 @@
-"""What a run shows before and after: its plan, and what it found."""
+"""Prints the plan of a run before it starts, and its result afterwards."""
 
 from __future__ import annotations
 
@@ -23,31 +23,21 @@ notes = console(stderr=True)
 
 
 def plan(spec: RunSpec) -> None:
-    """Prints what will be run and where each setting that is not a default came from."""
-    table = Table(
-        title=f"plan {spec.key}", title_justify="left", box=None, show_header=False, pad_edge=False
-    )
+    """Prints what will be run, and the source of each setting that is not a default."""
+    title = f"plan {spec.key}"
+    table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    shown: dict[str, Choice] = {"data": spec.data}
-    for network in spec.networks:
-        shown[network] = spec.encoder(network)
-    shown |= {"head": spec.head}
-    if spec.sees_k:
-        shown[f"frames (k = {spec.k})"] = spec.selector
-        if spec.train_selector != spec.selector:
-            shown["frames in training"] = spec.train_selector
-    shown |= {"schedule": spec.schedule}
-    for name, choice in shown.items():
+    for name, choice in _components(spec).items():
         table.add_row(name, styled("{}  [dim]{}[/]", choice.name, _knobs(choice.knobs)))
     for phase in spec.phases:
-        learns = "; ".join(_learner(name, learner) for name, learner in phase.learners.items())
-        table.add_row(f"phase {phase.name}", f"{phase.epochs} epochs: {learns}")
+        learners = "; ".join(_learner(name, learner) for name, learner in phase.learners.items())
+        table.add_row(f"phase {phase.name}", f"{phase.epochs} epochs: {learners}")
+    # The default losses are more than most schedules use; only losses that were requested matter.
     if spec.unused_losses and spec.sources["loss"] != "default":
         unused = ", ".join(spec.unused_losses)
-        table.add_row(
-            "not used", f"{unused}: the schedule {spec.schedule.name} gives them to nobody"
-        )
+        reason = f"the schedule {spec.schedule.name} gives these losses to no network"
+        table.add_row("not used", f"{unused}: {reason}")
     table.add_row("training", styled("[dim]{}[/]", _knobs(vars(spec.training))))
     table.add_row("seed", str(spec.seed))
     for source in dict.fromkeys(spec.sources.values()):
@@ -59,39 +49,54 @@ def plan(spec: RunSpec) -> None:
         notes.print(styled("[yellow]warning:[/] {}", warning))
 
 
+def _components(spec: RunSpec) -> dict[str, Choice]:
+    """Lists the components of a run that a plan shows, by their title."""
+    shown: dict[str, Choice] = {"data": spec.data}
+    for network in spec.networks:
+        shown[network] = spec.encoder(network)
+    shown |= {"head": spec.head}
+    if spec.sees_k:
+        shown[f"frames (k = {spec.k})"] = spec.selector
+        if spec.train_selector != spec.selector:
+            shown["frames in training"] = spec.train_selector
+    shown |= {"schedule": spec.schedule}
+    return shown
+
+
 def advice(experiment: Experiment) -> None:
-    """Prints in which precision the run computes, and how fast a step is in each where both are to be had."""
-    asked = experiment.spec.training.precision
-    told = f"{experiment.precision} on this {experiment.device.type}" + (
-        ", as auto has it" if asked == "auto" else ""
-    )
+    """Prints the precision of a run, and the time of a step in each precision of the device.
+
+    Times are measured only if the device has more than one precision.
+    """
+    text = f"{experiment.precision} on this {experiment.device.type}"
+    if experiment.spec.training.precision == "auto":
+        text += ", chosen by auto"
     if has_bf16(experiment.device):
         seconds = seconds_a_step(experiment)
-        each = ", ".join(f"{1e3 * taken:.3g} ms in {name}" for name, taken in seconds.items())
-        told += f"; a training step takes {each} (measured now; --precision chooses)"
-    notes.print(styled("[bold]precision[/] {}", told), soft_wrap=True)
+        times = ", ".join(f"{1e3 * taken:.3g} ms in {name}" for name, taken in seconds.items())
+        text += f"; a training step takes {times} (measured now; --precision chooses)"
+    notes.print(styled("[bold]precision[/] {}", text), soft_wrap=True)
 
 
-def result(answer: Result) -> None:
-    """Prints what a run found, and what limits it."""
-    found = row(answer)
-    shown_metrics = [metric for metric in found["metrics"] if metric.is_judge or metric.each_epoch]
-    told = [
-        *((metric.title, _quality(found[metric.name])) for metric in shown_metrics),
-        ("frames a video", f"{found['frames']:.1f}"),
+def result(stored: Result) -> None:
+    """Prints the quality and cost that a run found, its warnings and its file."""
+    found, record = row(stored), stored.record
+    metrics = [metric for metric in found["metrics"] if metric.is_judge or metric.each_epoch]
+    values = [
+        *((metric.title, _quality(found[metric.name])) for metric in metrics),
+        ("frames per video", f"{found['frames']:.1f}"),
         ("MACs", count(found["macs"])),
         ("parameters", count(found["parameters"])),
         ("latency", latency(found)),
     ]
-    out, c = console(), answer.content
-    shown = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in told)
-    videos = f"{c['data']['videos']['test']:,}"
-    out.print(
-        styled("[bold]{}[/] on {} test videos: ", c["network"], videos) + shown, soft_wrap=True
-    )
+    videos = f"{record.data.videos.test:,}"
+    head = styled("[bold]{}[/] on {} test videos: ", record.network, videos)
+    line = Text(", ").join(styled("{} [bold]{}[/]", name, value) for name, value in values)
+    out = console()
+    out.print(head + line, soft_wrap=True)
     for warning in found["warnings"].splitlines():
         notes.print(styled("[yellow]warning:[/] {}", warning), soft_wrap=True)
-    out.print(str(answer.path), style="dim", soft_wrap=True)
+    out.print(str(stored.path), style="dim", soft_wrap=True)
 
 
 def _quality(value: float | None) -> str:
@@ -99,14 +104,18 @@ def _quality(value: float | None) -> str:
 
 
 def latency(found: Mapping[str, Any]) -> str:
-    """Writes the latency of a leaderboard's row; `~` where something else may have slowed it down."""
+    """Writes the latency of a row of the leaderboard, in milliseconds.
+
+    It begins with `~` if something else may have slowed the machine down.
+    """
     if math.isnan(found["latency"]):
         return "-"
-    return ("~" if found["latency_doubtful"] is True else "") + f"{1e3 * found['latency']:.2f} ms"
+    mark = "~" if found["latency_doubtful"] is True else ""
+    return f"{mark}{1e3 * found['latency']:.2f} ms"
 
 
 def count(value: float | None) -> str:
-    """Writes a large count with three digits: 1.33 M, 16.8 G."""
+    """Writes a large count with three significant digits: 1.33 M, 16.8 G."""
     if value is None:
         return "-"
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -115,29 +124,46 @@ def count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def duration(seconds: float) -> str:
+    """Writes a time with the precision of an estimate: 45 s, 12 min, 1.7 h; `-` for NaN."""
+    if math.isnan(seconds):
+        return "-"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def _knobs(knobs: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in knobs.items() if value != "")
 
 
 def _learner(name: str, learner: Learner) -> str:
-    """Says what a learner minimises, against whom, and what it begins with."""
-    terms = " + ".join(map(_term, learner.terms))
-    experiment = (("encoder", learner.init.encoder), ("head", learner.init.head))
-    begins = [
-        f", {part} {how}"
-        if isinstance(how, str)
-        else f", {part} {_VERBS[type(how)]} {how.network}'s"
-        for part, how in experiment
-        if how != "keep"
-    ]
-    return f"{name} on {terms}{''.join(begins)}"
+    """Writes the losses that a network minimizes, their teachers, and its initial weights."""
+    terms = " + ".join(_term(term) for term in learner.terms)
+    encoder = _start("encoder", learner.init.encoder)
+    head = _start("head", learner.init.head)
+    return f"{name} on {terms}{encoder}{head}"
 
 
-def _term(term: Term) -> str:
-    weight, teacher = term.weight, teacher_of(term)
-    ramp = f"{weight.start:g} to {weight.end:g} " if isinstance(weight, Ramp) else f"{weight:g} "
-    against = f" ({teacher.network})" if teacher else ""
-    return ("" if weight == 1 else ramp) + term.loss + against
+def _start(part: str, start: str | Copy | Tie | Freeze) -> str:
+    """Writes where the weights of an encoder or a head come from; nothing if they are kept."""
+    if start == "keep":
+        return ""
+    if isinstance(start, str):
+        return f", {part} {start}"
+    return f", {part} {_VERBS[type(start)]} {start.network}'s"
 
 
 _VERBS: Mapping[type, str] = {Copy: "copied from the", Tie: "tied to the", Freeze: "frozen, the"}
+
+
+def _term(term: Term) -> str:
+    teacher = teacher_of(term)
+    against = f" ({teacher.network})" if teacher else ""
+    return _weight(term.weight) + term.loss + against
+
+
+def _weight(weight: float | Ramp) -> str:
+    if isinstance(weight, Ramp):
+        return f"{weight.start:g} to {weight.end:g} "
+    return "" if weight == 1 else f"{weight:g} "

@@ -1,12 +1,13 @@
-"""Names from data, files, plugins and results, written so that no reader takes them for anything but text."""
+"""Escapes names from data, files, plugins and results, so that every reader takes them as text."""
 
 from __future__ import annotations
 
 import unicodedata
 
+# These marks reorder the text around them, so that a name could look like another one.
 _BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_KEPT = "\n\t"
-_FORMULA = ("=", "+", "-", "@")
+_ALLOWED_CONTROLS = "\n\t"
+_FORMULA_STARTS = ("=", "+", "-", "@")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
@@ -16,36 +17,47 @@ _LATEX = {
 
 
 def printable(text: str) -> str:
-    """Returns a text without control characters; line ends and tabs stay, half a surrogate pair becomes `�`."""
+    """Removes control characters from a text, except line ends and tabs.
+
+    Characters that change the direction of writing are removed too. Half a surrogate pair, which
+    cannot be encoded, becomes U+FFFD.
+    """
     if text.isascii() and text.isprintable():
         return text
-    return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text if _is_shown(c))
+    return "".join(_encodable(character) for character in text if _is_allowed(character))
 
 
 def one_line(text: str) -> str:
-    """Returns a text that is `printable` and has no line ends, for a name within a sentence or a cell."""
+    """Returns a `printable` text without line ends, for a sentence or a cell of a table."""
     return " ".join(printable(text).split())
 
 
-def _is_shown(character: str) -> bool:
-    if character in _KEPT:
+def _is_allowed(character: str) -> bool:
+    if character in _ALLOWED_CONTROLS:
         return True
     return unicodedata.category(character) != "Cc" and character not in _BIDIRECTIONAL
 
 
+def _encodable(character: str) -> str:
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else character
+
+
 def markdown(text: str) -> str:
-    """Writes one cell of a GitHub table: no `|` of its own, no HTML, no line end."""
+    """Escapes the text of one cell of a GitHub table: no column separator, no HTML, no line end."""
     return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def latex(text: str) -> str:
-    """Writes one cell of a LaTeX table: every character that LaTeX would act on stands for itself."""
+    """Escapes the text of one cell of a LaTeX table: every character stands for itself."""
     return "".join(_LATEX.get(character, character) for character in one_line(text))
 
 
 def spreadsheet(cell: object) -> object:
-    """Returns a cell of a CSV file that no spreadsheet takes for a formula; numbers stay numbers."""
+    """Escapes a cell of a CSV file that a spreadsheet would read as a formula.
+
+    Anything but text is returned as it is.
+    """
     if not isinstance(cell, str):
         return cell
     text = one_line(cell)
-    return "'" + text if text.startswith(_FORMULA) else text
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text

@@ -1,4 +1,4 @@
-"""Prints what files hold."""
+"""Prints what the files of a data set hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from distillbench.cli.render.terminal import console, styled
@@ -18,53 +19,58 @@ _MOST_WIDTHS = 5
 
 
 def show(inspection: Inspection) -> None:
-    """Prints a line a shard, the totals, what else there is, and why records cannot be used.
+    """Prints one line per shard, the totals, the other files, and why records cannot be used.
 
-    Of many shards or reasons the first are printed, and how many more there are; shards with bad records come first.
+    Long lists are cut, and the number of entries left out is printed. Shards with bad records are
+    never left out for shards without.
     """
-    out, root = console(), inspection.total.path
+    out = console()
     shards = [report for report in inspection.files if report.kind != "not a shard"]
     others = [report for report in inspection.files if report.kind == "not a shard"]
-    listed = set(
-        sorted(range(len(shards)), key=lambda number: not shards[number].bad)[:_MOST_FILES]
-    )
     if shards:
-        out.print(
-            _table([shards[number] for number in sorted(listed)], len(shards), inspection.total)
-        )
+        out.print(_table(_listed(shards), len(shards), inspection.total))
     if others:
         out.print(f"{_files(len(others))} of another kind ({_endings(others)})")
     if not shards:
-        out.print(
-            "no shard: of a folder only *.tfrecord are looked into; name a file to have it looked into"
-        )
+        out.print("no shard found: in a folder only *.tfrecord are read; name a file to read it")
+    _print_damage(out, shards, inspection.total.path)
+
+
+def _listed(shards: Sequence[FileReport]) -> list[FileReport]:
+    """Chooses the shards that are printed, those with bad records first; keeps their order."""
+    damaged_first = sorted(range(len(shards)), key=lambda number: not shards[number].bad)
+    return [shards[number] for number in sorted(damaged_first[:_MOST_FILES])]
+
+
+def _print_damage(out: Console, shards: Sequence[FileReport], root: Path) -> None:
     damaged = [report for report in shards if report.bad]
     for report in damaged[:_MOST_FILES]:
-        for line in _reasons(report):
-            told = styled("[yellow]{}[/]: {}", _name(report.path, root), line)
-            out.print(told, soft_wrap=True)
+        for reason in _reasons(report):
+            line = styled("[yellow]{}[/]: {}", _name(report.path, root), reason)
+            out.print(line, soft_wrap=True)
     if len(damaged) > _MOST_FILES:
         out.print(f"and {_files(len(damaged) - _MOST_FILES, 'more ')} with bad records")
 
 
+_COLUMNS = (
+    "file",
+    "kind",
+    "videos",
+    "frames min/median/max",
+    "features",
+    "classes",
+    "labels per video",
+    "bytes",
+    "bad",
+)
+_TEXT_COLUMNS = ("file", "kind", "features")
+
+
 def _table(listed: Sequence[FileReport], shards: int, total: FileReport) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in (
-        "file",
-        "kind",
-        "videos",
-        "frames min/median/max",
-        "features",
-        "classes",
-        "labels a video",
-        "bytes",
-        "bad",
-    ):
-        table.add_column(
-            title,
-            justify="left" if title in ("file", "kind", "features") else "right",
-            overflow="fold",
-        )
+    for title in _COLUMNS:
+        side: JustifyMethod = "left" if title in _TEXT_COLUMNS else "right"
+        table.add_column(title, justify=side, overflow="fold")
     for report in listed:
         table.add_row(*_cells(report, _name(report.path, total.path)))
     if len(listed) < shards:
@@ -80,7 +86,10 @@ def _files(count: int, which: str = "") -> str:
 
 
 def _endings(reports: Sequence[FileReport]) -> str:
-    """Counts files by how their names end, the most frequent first; `.npy` alone where all end alike."""
+    """Counts files by the ending of their name, the most frequent first.
+
+    If all names end alike, that ending is returned without a number.
+    """
     found = Counter(report.path.suffix.lower() or "without an ending" for report in reports)
     if len(found) == 1:
         return next(iter(found))
@@ -88,17 +97,18 @@ def _endings(reports: Sequence[FileReport]) -> str:
 
 
 def _reasons(report: FileReport) -> Iterator[str]:
-    told = list(report.bad.items())
-    for reason, count in told[:_MOST_REASONS]:
+    reasons = list(report.bad.items())
+    for reason, count in reasons[:_MOST_REASONS]:
         yield f"{count:,} x {reason}"
-    if len(told) > _MOST_REASONS:
-        records = sum(count for _, count in told[_MOST_REASONS:])
-        yield f"and {len(told) - _MOST_REASONS:,} more reasons, of {records:,} records"
+    others = reasons[_MOST_REASONS:]
+    if others:
+        records = sum(count for _, count in others)
+        yield f"and {len(others):,} more reasons, of {records:,} records"
 
 
 def _cells(report: FileReport, name: str) -> list[str]:
     if report.frames is None or report.labels is None:
-        return [name, report.kind, "-", "-", "-", "-", "-", f"{report.bytes:,}", _total(report)]
+        return [name, report.kind, "-", "-", "-", "-", "-", f"{report.bytes:,}", _bad(report)]
     features = enumerated(
         [f"{shortened(name)} {_widths(widths)}" for name, widths in report.features.items()]
     )
@@ -112,19 +122,20 @@ def _cells(report: FileReport, name: str) -> list[str]:
         f"{report.classes:,}",
         labels,
         f"{report.bytes:,}",
-        _total(report),
+        _bad(report),
     ]
 
 
 def _widths(widths: Sequence[int]) -> str:
-    return "/".join(map(str, widths[:_MOST_WIDTHS])) + ("/…" if len(widths) > _MOST_WIDTHS else "")
+    shown = "/".join(str(width) for width in widths[:_MOST_WIDTHS])
+    return shown + "/…" if len(widths) > _MOST_WIDTHS else shown
 
 
 def _labels(spread: Spread) -> str:
     return f"{spread.least}/{spread.mean:.2f}/{spread.most}"
 
 
-def _total(report: FileReport) -> str:
+def _bad(report: FileReport) -> str:
     return f"{sum(report.bad.values()):,}"
 
 

@@ -1,4 +1,4 @@
-"""Prints components and their knobs."""
+"""Prints the installed components and their knobs."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from rich.table import Table
 
 from distillbench.cli.render.terminal import console, styled
 from distillbench.errors import ConfigError
-from distillbench.registry.discovery import Component, Registry
+from distillbench.registry.discovery import Component, Failure, Plugin, Registry
 from distillbench.registry.kinds import KINDS
 from distillbench.registry.knobs import Knob, knobs_of, nearest
 
 
 def all_components(registry: Registry) -> None:
-    """Prints a table of every component, and the failures below it."""
+    """Prints a table of every component, and below it the plugins that cannot be used."""
     out = console()
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("kind", "name", "what it is", "distribution"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold")  # rich would cut long cells by default
     for kind in KINDS:
-        for number, component in enumerate(c for c in registry if c.kind == kind):
-            table.add_row(
-                "" if number else kind, component.name, component.summary, _origin(component)
-            )
-    for number, plugin in enumerate(registry.observers().values()):
-        origin = f"{plugin.distribution} {plugin.version}"
-        table.add_row("" if number else "observer", plugin.name, plugin.summary, origin)
+        _add_rows(table, kind, [component for component in registry if component.kind == kind])
+    _add_rows(table, "observer", list(registry.observers().values()))
     out.print(table)
     if registry.failures:
         out.print("\nnot usable", style="bold red")
     for failure in registry.failures:
-        origin = f"{failure.distribution} {failure.version}"
-        out.print(f"  {failure.plugin} ({origin}): {failure.reason}", soft_wrap=True)
+        out.print(f"  {failure.plugin} ({_origin(failure)}): {failure.reason}", soft_wrap=True)
+
+
+def _add_rows(table: Table, kind: str, listed: Sequence[Component | Plugin]) -> None:
+    """Adds one row for each component or observer; only the first row names the kind."""
+    for number, each in enumerate(listed):
+        table.add_row("" if number else kind, each.name, each.summary, _origin(each))
 
 
 def of_kind(registry: Registry, kind: str) -> None:
-    """Prints the name, the first line and the distribution of every component of a kind."""
+    """Prints the name, the summary and the distribution of every component of a kind."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in (kind, "what it is", "distribution"):
         table.add_column(title, overflow="fold")
@@ -47,31 +47,36 @@ def of_kind(registry: Registry, kind: str) -> None:
 
 
 def one_component(registry: Registry, name: str) -> None:
-    """Prints the documentation and knobs of every component of that name; raises `ConfigError` where there is none."""
+    """Prints the documentation and knobs of every component of a name.
+
+    Raises `ConfigError` if no component has that name.
+    """
     found = [component for component in registry if component.name == name]
     observer = registry.observers().get(name)
     if observer is not None:
-        origin = f"{observer.distribution} {observer.version}"
-        console().print(styled("[bold]{}[/], observer, from {}", name, origin))
+        console().print(styled("[bold]{}[/], observer, from {}", name, _origin(observer)))
         console().print(inspect.getdoc(observer.module) or "")
     elif not found:
-        names = dict.fromkeys(component.name for component in registry)
-        broken = [
-            f" (the plugin '{f.plugin}' of {f.distribution} failed: {f.reason})"
-            for f in registry.failures
-            if f.concerns(name)
-        ]
-        raise ConfigError(
-            [
-                f"no component is called '{name}'{nearest(name, names)}; distillbench plugins lists them all"
-                + "".join(broken)
-            ]
-        )
+        raise ConfigError([_not_found(registry, name)])
+    # A class that is offered as several kinds, such as teacher and student, is described once.
     for cls in dict.fromkeys(component.cls for component in found):
         same = [component for component in found if component.cls is cls]
         with same[0].guarded():
             knobs = knobs_of(cls)
         _describe(same, knobs)
+
+
+def _not_found(registry: Registry, name: str) -> str:
+    names = dict.fromkeys(component.name for component in registry)
+    broken = "".join(
+        f" (the plugin '{failure.plugin}' of {failure.distribution} failed: {failure.reason})"
+        for failure in registry.failures
+        if failure.concerns(name)
+    )
+    suggestion = nearest(name, names)
+    return (
+        f"no component is called '{name}'{suggestion}; distillbench plugins lists all names{broken}"
+    )
 
 
 def _describe(components: list[Component], knobs: Sequence[Knob]) -> None:
@@ -89,5 +94,5 @@ def _describe(components: list[Component], knobs: Sequence[Knob]) -> None:
     out.print()
 
 
-def _origin(component: Component) -> str:
-    return f"{component.distribution} {component.version}"
+def _origin(source: Component | Plugin | Failure) -> str:
+    return f"{source.distribution} {source.version}"

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on."""
+"""Shows the progress of a run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ _MANY_SHARDS = 4
 
 @contextmanager
 def progress(metrics: Mapping[str, Metric]) -> Iterator[Observer]:
-    """Shows a bar for every phase while it is trained: what is learnt, and how long is left.
+    """Shows a progress bar for every phase of training, with losses and the time left.
 
-    metrics: those that are installed, by name.
+    metrics: the installed metrics by name.
     """
     titles = {name: metric.title for name, metric in metrics.items()}
     with (
-        _Lines(
+        _BarsWithLosses(
+            # The description holds the phase's name, which a plugin chose.
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -50,7 +51,7 @@ def progress(metrics: Mapping[str, Metric]) -> Iterator[Observer]:
 
 
 class _Indexing:
-    """A bar for the indexing of shards, where there are enough of them to wait for."""
+    """Shows a bar while shards are indexed, if there are enough to notice the time."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -58,26 +59,23 @@ class _Indexing:
 
     def __call__(self, done: int, total: int) -> None:
         if self._task is None and total >= _MANY_SHARDS:
-            self._task = self._bars.add_task("indexing shards", total=total, learnt="")
+            self._task = self._bars.add_task("indexing shards", total=total, losses="")
         if self._task is not None:
             self._bars.update(self._task, completed=done)
 
 
-class _Lines(Progress):
-    """Bars, each with a line below it that says what was learnt."""
+class _BarsWithLosses(Progress):
+    """Progress bars, each with a line below it for losses and validation metrics."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
         for task in self.tasks:
-            lines = [self.make_tasks_table([task])]
-            yield (
-                Group(*lines, Text("  " + task.fields["learnt"], style="dim"))
-                if task.fields["learnt"]
-                else lines[0]
-            )
+            bar = self.make_tasks_table([task])
+            losses = task.fields["losses"]
+            yield Group(bar, Text("  " + losses, style="dim")) if losses else bar
 
 
 class _Bars(Observer):
-    """Turns what the training loop tells into progress bars."""
+    """Turns the events of the training loop into progress bars."""
 
     def __init__(self, bars: Progress, titles: Mapping[str, str]) -> None:
         self._bars, self._titles = bars, titles
@@ -85,7 +83,7 @@ class _Bars(Observer):
 
     def phase_started(self, name: str, epochs: int, steps: int, done: int) -> None:
         self._task = self._bars.add_task(
-            f"phase {name}", total=epochs * steps, completed=done, learnt=""
+            f"phase {name}", total=epochs * steps, completed=done, losses=""
         )
 
     def step_ended(self) -> None:
@@ -94,22 +92,26 @@ class _Bars(Observer):
 
     def epoch_ended(self, row: Mapping[str, Any]) -> None:
         if self._task is not None:
-            self._bars.update(self._task, learnt=_learnt(row, self._titles))
+            self._bars.update(self._task, losses=_losses(row, self._titles))
 
     def message(self, message: str) -> None:
         self._bars.console.print(message, soft_wrap=True)
 
 
-def validated(learnt: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[str, str]:
-    """Writes the title and the value of the metric that chooses epochs, the first of an epoch."""
-    name, value = next(iter(learnt["validation"].items()))
+def validation_of(network: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[str, str]:
+    """Writes the title and the value of the metric that selects the best epoch.
+
+    network: what the history stores about one network and epoch.
+    titles: the titles of metrics by name.
+    """
+    name, value = next(iter(network["validation"].items()))  # the selecting metric is stored first
     return titles.get(name, name), "-" if value is None else f"{value:.3f}"
 
 
-def _learnt(row: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def _losses(row: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     parts = []
-    for network, told in row["networks"].items():
-        terms = " ".join(f"{name} {value:.3g}" for name, value in told["terms"].items())
-        title, value = validated(told, titles)
+    for network, numbers in row["networks"].items():
+        terms = " ".join(f"{name} {value:.3g}" for name, value in numbers["terms"].items())
+        title, value = validation_of(numbers, titles)
         parts.append(f"{network}: {terms}, validation {title} {value}")
     return f"epoch {row['epoch']} " + "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Finds one run and prints it in full, or beside itself run again."""
+"""Finds one stored run, and prints it in full or beside its reproduction."""
 
 from __future__ import annotations
 
@@ -24,109 +24,115 @@ _DIFFERENCES = 20
 
 
 def find(run: str, folders: Sequence[Path] | None, registry: Registry) -> Result:
-    """Finds a run by its file, its key or the beginning of it."""
+    """Finds a run by its file, its key or the beginning of its key."""
     return load(run, folders or "results", warn=complain).stored
 
 
 def show(result: Result) -> None:
     """Prints one run in full."""
-    c, out, found = result.content, console(), row(result)
-    out.print(styled("[bold]run {}[/], {}, finished {}", result.id, c["network"], c["finished"]))
+    content, out, found = result.content, console(), row(result)
+    network, finished = content["network"], content["finished"]
+    out.print(styled("[bold]run {}[/], {}, finished {}", result.id, network, finished))
     out.print(str(result.path), style="dim", soft_wrap=True)
+    # The settings repeat the version of distillbench for each of its components. It is printed
+    # once, in the section "versions"; the versions of third-party plugins stay.
     settings = {
-        n: v for n, v in settings_of(c["setup"]).items() if not v.startswith("distillbench ")
+        name: value
+        for name, value in settings_of(content["setup"]).items()
+        if not value.startswith("distillbench ")
     }
-    out.print(_two_columns("settings", settings, c["sources"]))
-    cost = {name: value for name, value in c["cost"].items() if not isinstance(value, Mapping)}
-    measured = {
-        "latency": c["cost"]["latency"],
-        "evaluation_seconds": c["cost"]["evaluation_seconds"],
-    }
-    before = {
-        "quality": settings_of(c["metrics"], _number),
-        "fidelity to the teacher": settings_of(c.get("fidelity") or {}, _number),
-        "cost": settings_of(cost, _amount),
-        "latency of one video": {"": latency(found)},
-        "measured": settings_of(measured, _number),
-        "budget": settings_of(c["budget"], _number),
-    }
-    for title, values in before.items():
+    out.print(_section("settings", settings, content["sources"]))
+    for title, values in _results_of(content, found).items():
         if values:
-            out.print(_two_columns(title, values))
-    if c["history"]:
-        out.print(history(c["history"]))
+            out.print(_section(title, values))
+    if content["history"]:
+        out.print(history(content["history"]))
     for title in ("data", "machine", "versions"):
-        if c[title]:
-            out.print(_two_columns(title, settings_of(c[title], _number)))
+        if content[title]:
+            out.print(_section(title, settings_of(content[title], _number)))
     for warning in found["warnings"].splitlines():
         out.print(styled("[yellow]warning:[/] {}", warning))
     if found["latency_doubtful"]:
-        out.print("~ the latency was taken while something else may have slowed the machine down")
+        out.print("~ something else may have slowed the machine down when latency was measured")
+
+
+def _results_of(
+    content: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict[str, Mapping[str, str]]:
+    """Lists the sections of a run's results: their titles, and the numbers in each by name."""
+    cost = content["cost"]
+    amounts = {name: value for name, value in cost.items() if not isinstance(value, Mapping)}
+    measured = {"latency": cost["latency"], "evaluation_seconds": cost["evaluation_seconds"]}
+    return {
+        "quality": settings_of(content["metrics"], _number),
+        "fidelity to the teacher": settings_of(content.get("fidelity") or {}, _number),
+        "cost": settings_of(amounts, _amount),
+        "latency of one video": {"": latency(found)},
+        "measured": settings_of(measured, _number),
+        "budget": settings_of(content["budget"], _number),
+    }
 
 
 def history(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Draws every curve of a history as a sparkline, one line a phase, network and number."""
+    """Draws a history as sparklines, one for each phase, network and number."""
     curves: dict[tuple[str, str, str], list[float]] = {}
     for epoch in rows:
-        for network, told in epoch["networks"].items():
-            for name, value in (
-                told["validation"] | {f"loss {n}": v for n, v in told["terms"].items()}
-            ).items():
-                curves.setdefault((epoch["phase"], network, name), []).append(
-                    math.nan if value is None else float(value)
-                )
+        for network, stored in epoch["networks"].items():
+            losses = {f"loss {name}": value for name, value in stored["terms"].items()}
+            for name, value in (stored["validation"] | losses).items():
+                curve = curves.setdefault((epoch["phase"], network, name), [])
+                # A metric that could not be computed is stored as null.
+                curve.append(math.nan if value is None else float(value))
     table = Table(
         title="history", title_justify="left", box=None, header_style="bold", pad_edge=False
     )
     for head in ("phase", "network", "", "first", "curve", "last"):
         table.add_column(head, justify="right" if head in ("first", "last") else "left")
     for (phase, network, name), values in curves.items():
-        table.add_row(
-            phase, network, name, _number(values[0]), sparkline(values), _number(values[-1])
-        )
+        first, last = _number(values[0]), _number(values[-1])
+        table.add_row(phase, network, name, first, sparkline(values), last)
     return table
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Draws values as bars of eight heights, the lowest value the lowest bar, NaN as a gap."""
+    """Draws values as bars of eight heights, from the lowest value to the highest; NaN is a gap."""
     known = [value for value in values if not math.isnan(value)]
     low, high = min(known, default=0.0), max(known, default=0.0)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    heights = (None if math.isnan(value) else round((value - low) * scale) for value in values)
-    return "".join(" " if height is None else _BARS[height] for height in heights)
+    bars = [" " if math.isnan(value) else _BARS[round((value - low) * scale)] for value in values]
+    return "".join(bars)
 
 
 def reproduced(result: Result, found: Reproduction) -> None:
-    """Prints, number by number, whether a run agrees with what it was."""
+    """Prints whether each number of a reproduction agrees with the stored one."""
     out = console()
     differing = [number for number in found.numbers if not number.agrees]
+    metrics = [number for number in found.numbers if number.name.startswith("metrics.")]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("number", "then", "now", ""):
+    for head in ("number", "stored", "now", ""):
         table.add_column(head)
-    for number in [n for n in found.numbers if n.name.startswith("metrics.")] + differing[
-        :_DIFFERENCES
-    ]:
+    for number in metrics + differing[:_DIFFERENCES]:
         verdict = Text("agrees", "green") if number.agrees else Text("differs", "red")
         table.add_row(number.name, _number(number.then), _number(number.now), verdict)
     out.print(table)
     if len(differing) > _DIFFERENCES:
         out.print(f"... and {len(differing) - _DIFFERENCES} more that differ")
     for number in found.surroundings:
-        told = "[yellow]around it:[/] {} was {}, is {}"
-        out.print(styled(told, number.name, number.then, number.now))
+        line = "[yellow]environment:[/] {} was {}, is {}"
+        out.print(styled(line, number.name, number.then, number.now))
+    if found.agrees:
+        summary = Text("every number agrees", "green")
+    else:
+        summary = Text(f"{len(differing)} numbers differ", "red")
     agreeing = len(found.numbers) - len(differing)
-    said = (
-        Text("every number agrees", "green")
-        if found.agrees
-        else Text(f"{len(differing)} numbers differ", "red")
-    )
-    count_told = f"; {agreeing} of {len(found.numbers)} are the same to the last bit"
-    out.print(Text.assemble(f"run {result.id}: ", said, count_told))
+    details = f"; {agreeing} of {len(found.numbers)} are equal to the last bit"
+    out.print(Text.assemble(f"run {result.id}: ", summary, details))
 
 
-def _two_columns(
+def _section(
     title: str, values: Mapping[str, str], sources: Mapping[str, str] | None = None
 ) -> Table:
+    """Makes a titled table of names, values and, if known, where each value comes from."""
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
     for style in ("", "bold", "dim"):
         table.add_column(style=style, overflow="fold")
@@ -141,8 +147,6 @@ def _number(value: object) -> str:
 
 
 def _amount(value: object) -> str:
-    return (
-        count(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-        else str(value or "-")
-    )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return count(value)
+    return str(value or "-")

@@ -1,11 +1,10 @@
-"""Writes the metrics of predictions."""
+"""Writes the metrics of predictions as text."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 
+import pandas as pd
 from tabulate import tabulate
 
 from distillbench.cli.render.escaping import markdown, one_line
@@ -13,7 +12,7 @@ from distillbench.evaluation.score_files import Scored
 
 
 def render(found: Scored, form: str) -> str:
-    """Writes metrics in one of the forms table, markdown, csv, json."""
+    """Writes metrics in one of the formats table, markdown, csv, json."""
     values: dict[str, float | int | None] = {
         name: value for name, (_, value) in found.metrics.items()
     }
@@ -21,29 +20,21 @@ def render(found: Scored, form: str) -> str:
     if form == "json":
         return json.dumps(values, indent=1) + "\n"
     if form == "csv":
-        return _csv(values)
+        return pd.DataFrame([values]).to_csv(index=False)
+    style, escape = ("github", markdown) if form == "markdown" else ("simple", one_line)
     titles = {name: title for name, (title, _) in found.metrics.items()}
-    style, cell = ("github", markdown) if form == "markdown" else ("simple", one_line)
     rows = [
-        (cell(titles.get(name, name.replace("_", " "))), _cell(value))
+        (escape(titles.get(name, name.replace("_", " "))), _cell(value))
         for name, value in values.items()
     ]
-    drawn = tabulate(
+    table = tabulate(
         rows,
         headers=("metric", "value"),
         tablefmt=style,
         colalign=("left", "right"),
-        disable_numparse=True,
+        disable_numparse=True,  # tabulate would write the numbers again
     )
-    return drawn + "\n"
-
-
-def _csv(values: dict[str, float | int | None]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(values)
-    writer.writerow("" if value is None else repr(value) for value in values.values())
-    return text.getvalue()
+    return table + "\n"
 
 
 def _cell(value: float | int | None) -> str:

@@ -1,4 +1,4 @@
-"""Sizes as a user writes them."""
+"""Reads sizes such as 20GB, as a user writes them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([kmgt])(i?)b|b)", re.IGNORECASE)
 
 
 def bytes_of(text: str, flag: str) -> int:
-    """Turns 500MB, 1.5GB, 20GiB or 0 into bytes; raises `ConfigError`, naming the flag, where it is no size."""
+    """Reads a size such as 500MB, 1.5GB, 20GiB or 0, and returns bytes.
+
+    flag: the option that the size was given for.
+
+    Raises `ConfigError`, naming the option, if the text is not a valid size.
+    """
     if text.strip() == "0":
         return 0
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ConfigError(
-            [f"{flag} takes a size with its unit, such as 500MB or 20GB, or 0; found '{text}'"]
-        )
+        problem = f"{flag} takes a size with its unit, such as 500MB or 20GB, or 0; found '{text}'"
+        raise ConfigError([problem])
     number, prefix, binary = found.groups()
+    # The position of the prefix is its power; position 0 is no prefix.
     power = " kmgt".index(prefix.lower()) if prefix else 0
-    return int(float(number) * (1024 if binary else 1000) ** power)
+    base = 1024 if binary else 1000
+    return int(float(number) * base**power)

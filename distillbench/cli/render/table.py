@@ -1,10 +1,14 @@
-"""Writes the leaderboard: for eyes (terminal, markdown) what is compared, for programs (csv, json) everything."""
+"""Prints the leaderboard.
+
+The formats for people (table, markdown) show the columns that people compare. The formats for
+programs (csv, json) hold every column.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +21,30 @@ from tabulate import tabulate
 
 from distillbench.analysis.leaderboard import INTERNAL
 from distillbench.analysis.metric_columns import MetricColumn, columns_in, ranking_column
-from distillbench.cli.render.display import count, latency
+from distillbench.cli.render.display import count, duration, latency
 from distillbench.cli.render.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.render.terminal import TextConsole, echo
 
-_UNSEEN = [*INTERNAL, "metrics"]
-_UNBOUNDED = 1000
+_HIDDEN = [*INTERNAL, "metrics"]
+_UNLIMITED_WIDTH = 1000
 _SHORTEST_KEY = 6
 _LIKE_BEST, _ONE_SEED = "≈", "†"
 _INTERVAL = " ± 95 %"
 
+Record = Mapping[str, Any]
+"""A row of the leaderboard, by column."""
+
+Notes = Sequence[tuple[str, str]]
+"""Lines below a table: the title of the column that each explains, and its text."""
+
 
 @dataclass(frozen=True)
 class Column:
-    """One column for eyes. rank: the higher, the sooner it is left out where the width is short; 0 never is."""
+    """One column of a table for people.
+
+    rank: if the table is too wide, columns of the highest rank are left out first; 0 never is.
+    is_text: whether cells are aligned to the left.
+    """
 
     title: str
     cells: tuple[str, ...]
@@ -39,262 +53,275 @@ class Column:
 
 
 def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | None = None) -> None:
-    """Prints rows, best first (in each group, if any), in one of the forms table, markdown, csv, json.
+    """Prints rows, best first, in one of the formats table, markdown, csv, json.
 
-    width: columns of the table; by default the terminal's, and as many as it takes where there is no terminal.
+    rows: the rows in order; with groups, the rows of a group follow each other.
+    group: the column whose values are the groups, if any.
+    width: the width of the table in characters; by default that of the terminal, and unlimited
+        without a terminal.
     """
     if form == "csv":
-        shown = rows.drop(columns=_UNSEEN, errors="ignore").assign(
-            warnings=rows["warnings"].str.replace("\n", "; ")
-        )
-        shown = shown.rename(columns=spreadsheet).map(spreadsheet)
-        echo(shown.to_csv(index=False), end="")
+        echo(_csv(rows), end="")
     elif form == "json":
-        records = rows.drop(columns=_UNSEEN, errors="ignore").to_dict("records")
-        echo(
-            json.dumps(
-                [{name: _json(value) for name, value in row.items()} for row in records], indent=1
-            )
-        )
+        echo(_json(rows))
     elif form == "markdown":
         columns, notes = columns_of(rows, group)
         echo(_markdown(columns, notes))
     else:
         short = dict(zip(rows["run"], short_keys(list(rows["run"])), strict=True))
         columns, notes = columns_of(rows.assign(run=rows["run"].map(short)), group)
-        _print(columns, notes, group, width)
+        _print_table(columns, notes, group, width)
 
 
-def _json(value: object) -> object:
-    """Returns a cell as JSON has it, every digit kept; what is missing is null."""
+def _csv(rows: pd.DataFrame) -> str:
+    warnings = rows["warnings"].str.replace("\n", "; ")
+    shown = rows.drop(columns=_HIDDEN, errors="ignore").assign(warnings=warnings)
+    text: str = shown.rename(columns=spreadsheet).map(spreadsheet).to_csv(index=False)
+    return text
+
+
+def _json(rows: pd.DataFrame) -> str:
+    # Not DataFrame.to_json, which cuts numbers to 15 digits.
+    records = rows.drop(columns=_HIDDEN, errors="ignore").to_dict("records")
+    plain = [{name: _plain(value) for name, value in row.items()} for row in records]
+    return json.dumps(plain, indent=1)
+
+
+def _plain(value: object) -> object:
+    """Returns a cell as a value of JSON; a missing value is None."""
     plain = value.item() if isinstance(value, np.generic) else value
-    return None if plain is pd.NA or (isinstance(plain, float) and math.isnan(plain)) else plain
+    is_missing = plain is pd.NA or (isinstance(plain, float) and math.isnan(plain))
+    return None if is_missing else plain
 
 
 def short_keys(keys: Sequence[str]) -> list[str]:
-    """Cuts keys to beginnings by which commands find them; one that begins another stays whole, as commands take it."""
+    """Cuts keys to the shortest common length at which commands can tell them apart.
+
+    A key that is the beginning of another stays whole, and so does the other: commands find the
+    shorter one only by its whole text.
+    """
     whole: set[str] = set()
     first = ""
-    for key in sorted(set(keys)):  # those that a key begins come right behind it
+    for key in sorted(set(keys)):  # a key is followed directly by all keys that begin with it
         if first and key.startswith(first):
             whole |= {first, key}
         else:
             first = key
     cut = set(keys) - whole
     length = _SHORTEST_KEY
+    # Whole keys are counted by their beginnings too: a cut key must not be one of these.
     while len({key[:length] for key in keys}) < len(cut) + len({key[:length] for key in whole}):
         length += 1
     return [key if key in whole else key[:length] for key in keys]
 
 
-Notes = Sequence[tuple[str, str]]
-"""What is said below a table: the title of the column that it explains, and the text."""
-
-
 def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Column], Notes]:
-    """Chooses what people compare, written with units, and the notes that belong below it."""
+    """Makes the columns that people compare, with units, and the notes below the table.
+
+    rows: the rows of the leaderboard.
+    group: a column that is put first, if any.
+    """
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    noted, notes = _noted(records)
-    judges = _judges(rows)
-    first = judges[0]
-
-    def column(title: str, cells: Iterable[object], rank: int, is_text: bool = False) -> Column:
-        return Column(
-            title, tuple(printable(str(cell)).replace("\n", " ") for cell in cells), rank, is_text
-        )
-
-    made = [
-        column("run", (row["run"] for row in records), 0, True),
-        column("data", (row["data"] for row in records), 2, True),
-        column("method", map(_method, records), 0, True),
-        column("frames", map(_frames, records), 2, True),
-        column("loss", (row["loss"] for row in records), 4, True),
-        column("seeds", map(_seeds, records), 7),
-        *(
-            column(
-                _title(metric),
-                (_quality(row, metric.name, metric is first) for row in records),
-                rank,
-            )
-            for metric, rank in zip(judges, _ranks(len(judges)), strict=True)
-        ),
-        column("MACs", (_or_dash(row["macs"]) for row in records), 3),
-        column("FLOPs", (_or_dash(row["flops"]) for row in records), 12),
-        column("paper's MACs", (_or_dash(row["published_macs"]) for row in records), 13),
-        column("latency", map(latency, records), 6),
-        column("trained", (_duration(row["train_seconds"]) for row in records), 10),
-        column("plugins", (row["plugins"] for row in records), 8, True),
-        column("note", noted, 1, True),
+    letters, warnings = _lettered(records)
+    metrics = _shown_metrics(rows)
+    columns = [
+        _column("run", (row["run"] for row in records), 0, True),
+        _column("data", (row["data"] for row in records), 2, True),
+        _column("method", map(_method, records), 0, True),
+        _column("frames", map(_frames, records), 2, True),
+        _column("loss", (row["loss"] for row in records), 4, True),
+        _column("seeds", map(_seeds, records), 7),
+        *_quality_columns(records, metrics),
+        _column("MACs", (_or_dash(row["macs"]) for row in records), 3),
+        _column("FLOPs", (_or_dash(row["flops"]) for row in records), 12),
+        _column("paper's MACs", (_or_dash(row["published_macs"]) for row in records), 13),
+        _column("latency", map(latency, records), 6),
+        _column("trained", (duration(row["train_seconds"]) for row in records), 10),
+        _column("plugins", (row["plugins"] for row in records), 8, True),
+        _column("note", letters, 1, True),
     ]
-    alike = {"data"} if len({row["data"] for row in records}) < 2 else set()
-    kept = [
-        c for c in made if c.title not in alike and any(cell not in ("", "-") for cell in c.cells)
-    ]
+    columns = [column for column in columns if any(cell not in ("", "-") for cell in column.cells)]
+    if len({row["data"] for row in records}) < 2:
+        columns = [column for column in columns if column.title != "data"]
     if group is not None:
-        kept = [
-            column(group, rows[group].map(str), 0, True),
-            *(c for c in kept if c.title != group),
-        ]
-    return kept, [*_explanations(records, judges), *notes]
+        others = [column for column in columns if column.title != group]
+        columns = [_column(group, rows[group].map(str), 0, True), *others]
+    return columns, [*_explanations(records, metrics), *warnings]
 
 
-def _noted(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Gives every warning, and every reason for which a row has no numbers, a letter: those of each row, and the list."""
+def _column(title: str, cells: Iterable[object], rank: int, is_text: bool = False) -> Column:
+    written = tuple(printable(str(cell)).replace("\n", " ") for cell in cells)
+    return Column(title, written, rank, is_text)
+
+
+def _quality_columns(
+    records: Sequence[Record], metrics: Sequence[MetricColumn]
+) -> Iterator[Column]:
+    for number, metric in enumerate(metrics):
+        # The metric that ranks the rows is always shown, the second one before all others.
+        rank = (0, 9)[number] if number < 2 else 11
+        cells = (_quality(row, metric.name, is_first=number == 0) for row in records)
+        yield _column(_title(metric), cells, rank)
+
+
+def _lettered(records: Sequence[Record]) -> tuple[list[str], Notes]:
+    """Gives a letter to every warning and to every reason why a row has no numbers.
+
+    Returns the letters of each row, separated by commas, and the notes that explain them.
+    """
     letters: dict[str, str] = {}
-    noted = []
+    of_rows = []
     for row in records:
-        told = row["warnings"].splitlines()
+        texts = row["warnings"].splitlines()
         if row["status"] != "finished":
-            told.append(f"{row['status']}: {row['reason']}")
-        noted.append(",".join(letters.setdefault(text, _letter(len(letters))) for text in told))
-    return noted, [("note", f"{letter}  {one_line(text)}") for text, letter in letters.items()]
+            texts.append(f"{row['status']}: {row['reason']}")
+        of_row = [letters.setdefault(text, _letter(len(letters))) for text in texts]
+        of_rows.append(",".join(of_row))
+    notes = [("note", f"{letter}  {one_line(text)}") for text, letter in letters.items()]
+    return of_rows, notes
 
 
 def _letter(number: int) -> str:
     return chr(ord("a") + number) if number < 26 else f"n{number + 1}"
 
 
-def _judges(rows: pd.DataFrame) -> list[MetricColumn]:
-    """Lists the metrics that the rows' data is judged by, the one that ranks them first."""
+def _shown_metrics(rows: pd.DataFrame) -> list[MetricColumn]:
+    """Lists the metrics that judge methods on this data; the one that ranks the rows is first."""
     found = columns_in(rows)
     if not found:  # no run has a result
         return [MetricColumn("", "quality")]
     first = ranking_column(rows)
-    judges = [column for column in found if column.is_judge]
-    return sorted(judges, key=lambda column: column.name != first)
-
-
-def _ranks(count: int) -> list[int]:
-    """Says how soon each metric is left out where the width is short: the first never is."""
-    return [0, 9, *(11 for _ in range(count))][:count]
+    metrics = [column for column in found if column.is_judge]
+    return sorted(metrics, key=lambda column: column.name != first)
 
 
 def _title(metric: MetricColumn) -> str:
     return printable(metric.title) + (_INTERVAL if metric.has_interval else "")
 
 
-def _explanations(
-    records: Sequence[Mapping[str, Any]], judges: Sequence[MetricColumn]
-) -> list[tuple[str, str]]:
-    told = []
-    title = _title(judges[0])
-    marks = {_mark(row, metric.name) for row in records for metric in judges}
+def _explanations(records: Sequence[Record], metrics: Sequence[MetricColumn]) -> Notes:
+    """Writes the notes that explain the marks in the cells of the rows."""
+    notes = []
+    title = _title(metrics[0])
+    marks = {_mark(row, metric.name) for row in records for metric in metrics}
     if _LIKE_BEST in marks:
         text = (
-            "may be as good as the best row: the 95 % interval of their difference includes 0 (uncorrected: the best of "
-            "many rows was picked after looking)"
+            "may be as good as the best row: the 95 % interval of their difference includes 0 "
+            "(not corrected for picking the best of many rows)"
         )
-        told.append((title, f"{_LIKE_BEST}  {text}"))
+        notes.append((title, f"{_LIKE_BEST}  {text}"))
     if _ONE_SEED in marks:
-        told.append(
-            (
-                title,
-                f"{_ONE_SEED}  of these networks: one seed, so the interval says nothing of other seeds",
-            )
-        )
+        text = "one seed: the interval is valid for these trained networks, not for other seeds"
+        notes.append((title, f"{_ONE_SEED}  {text}"))
     if any(latency(row).startswith("~") for row in records):
-        told.append(("latency", "~  taken while something else may have slowed the machine down"))
-    return told
+        text = "measured while something else may have slowed the machine down"
+        notes.append(("latency", f"~  {text}"))
+    return notes
 
 
-def _method(row: Mapping[str, Any]) -> str:
-    marks = [
-        mark
-        for mark in (row["preset"], "int8" if row["precision"] == "int8" else None)
-        if isinstance(mark, str)
-    ]
-    return f"{row['encoder']} {row['schedule']}" + (f" ({', '.join(marks)})" if marks else "")
+def _method(row: Record) -> str:
+    method = f"{row['encoder']} {row['schedule']}"
+    marks = []
+    if isinstance(row["preset"], str):  # NaN or None without a preset
+        marks.append(row["preset"])
+    if row["precision"] == "int8":
+        marks.append("int8")
+    return f"{method} ({', '.join(marks)})" if marks else method
 
 
-def _frames(row: Mapping[str, Any]) -> str:
-    if row["k"] == "all":
-        return "all" if row["selector"] == "all" else str(row["selector"])
-    trained = (
-        "" if row["train_selector"] == row["selector"] else f" (trained on {row['train_selector']})"
-    )
-    return f"{row['selector']}-{row['k']}{trained}"
+def _frames(row: Record) -> str:
+    selector, k = row["selector"], row["k"]
+    if k == "all":
+        return str(selector)
+    if row["train_selector"] == selector:
+        return f"{selector}-{k}"
+    return f"{selector}-{k} (trained on {row['train_selector']})"
 
 
-def _seeds(row: Mapping[str, Any]) -> str:
+def _seeds(row: Record) -> str:
     return str(row["seeds"]) if "seeds" in row else f"seed {row['seed']}"
 
 
-def _quality(row: Mapping[str, Any], name: str, is_first: bool) -> str:
-    """Writes a value with half its interval, and a mark that the notes explain; the first metric's, why there is none."""
+def _quality(row: Record, name: str, is_first: bool) -> str:
+    """Writes a value, half the width of its interval, and a mark that a note explains.
+
+    A run without a result shows its status in the column of the first metric.
+    """
     value, low, high = row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")
     if value is None or math.isnan(value):
         return str(row["status"]) if is_first and row["status"] != "finished" else "-"
     if not isinstance(low, float) or not isinstance(high, float) or math.isnan(low):
         return f"{value:.4f}"
+    # A space in the place of a mark keeps the digits of a column aligned.
     return f"{value:.4f} ± {(high - low) / 2:.3f}{_mark(row, name) or ' '}"
 
 
-def _mark(row: Mapping[str, Any], name: str) -> str:
-    """Marks an interval of one seed's network alone, and a row that is like the best; no row is both."""
+def _mark(row: Record, name: str) -> str:
+    """Returns the mark of a metric's interval: one seed, or as good as the best row, or none."""
     low = row.get(f"{name}_low")
     if not isinstance(low, float) or math.isnan(low):
         return ""
     if row.get("seeds", 1) == 1:
         return _ONE_SEED
-    return (
-        _LIKE_BEST
-        if name == row.get("like_best_by") and row["like_best_uncorrected"] is True
-        else ""
-    )
+    # Rows without a comparison hold NaN or pd.NA here, neither of which is usable as False.
+    is_like_best = name == row.get("like_best_by") and row["like_best_uncorrected"] is True
+    return _LIKE_BEST if is_like_best else ""
 
 
 def _or_dash(value: float) -> str:
     return "-" if value is None or math.isnan(value) else count(value)
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if math.isnan(seconds):
-        return "-"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
 def _markdown(columns: Sequence[Column], notes: Notes) -> str:
-    cells = {markdown(c.title): [markdown(cell) for cell in c.cells] for c in columns}
-    sides = ["left" if c.is_text else "right" for c in columns]
-    drawn = tabulate(
+    cells = {
+        markdown(column.title): [markdown(cell) for cell in column.cells] for column in columns
+    }
+    sides = ["left" if column.is_text else "right" for column in columns]
+    table = tabulate(
         cells, headers="keys", tablefmt="github", colalign=sides, disable_numparse=True
     )
-    return "\n".join([drawn, *(f"\n{markdown(text)}" for _, text in notes)])
+    return "\n".join([table, *(f"\n{markdown(text)}" for _, text in notes)])
 
 
-def _print(columns: Sequence[Column], notes: Notes, group: str | None, width: int | None) -> None:
-    """Draws the table as wide as it may be; columns that are compared least are left out, and named below."""
+def _print_table(
+    columns: Sequence[Column], notes: Notes, group: str | None, width: int | None
+) -> None:
+    """Prints the table, the notes on its columns, and the titles of columns that do not fit."""
     screen = TextConsole()
-    allowed = width or (screen.width if screen.is_terminal else _UNBOUNDED)
-    shown = [c for c in columns if c.rank == 0]
-    for candidate in sorted(columns, key=lambda c: c.rank):
-        more = [c for c in columns if c in shown or c is candidate]
-        if _width(more) <= allowed:
-            shown = more
-    folds = _width(shown) > allowed
-    TextConsole(width=allowed).print(_drawn(shown, group, folds))
+    available = screen.width if screen.is_terminal else _UNLIMITED_WIDTH
+    allowed = width or available
+    shown = _fitting(columns, allowed)
+    # Columns of rank 0 are shown even if they are too wide, and then break their lines.
+    is_too_wide = _width(shown) > allowed
+    TextConsole(width=allowed).print(_rich_table(shown, group, is_too_wide))
     titles = {column.title for column in shown}
     for title, text in notes:
         if title in titles:
             screen.print(text, style="dim", soft_wrap=True)
-    hidden = [c.title for c in columns if c not in shown]
-    if hidden:
-        told = (
-            f"left out for want of width: {', '.join(hidden)}; --width N or --format csv shows them"
-        )
-        screen.print(told, style="dim", soft_wrap=True)
+    left_out = ", ".join(column.title for column in columns if column not in shown)
+    if left_out:
+        text = f"left out for lack of width: {left_out}; --width N or --format csv shows them"
+        screen.print(text, style="dim", soft_wrap=True)
+
+
+def _fitting(columns: Sequence[Column], allowed: int) -> list[Column]:
+    """Chooses the columns that fit into a width, those of the lowest rank first."""
+    shown = [column for column in columns if column.rank == 0]
+    for candidate in sorted(columns, key=lambda column: column.rank):
+        more = [column for column in columns if column in shown or column is candidate]
+        if _width(more) <= allowed:
+            shown = more
+    return shown
 
 
 def _width(columns: Sequence[Column]) -> int:
-    """Adds up what columns take, two spaces apart."""
-    widths = [max(map(cell_len, (column.title, *column.cells))) for column in columns]
+    """Returns the width of a table of these columns, which are two spaces apart."""
+    widths = [max(cell_len(cell) for cell in (column.title, *column.cells)) for column in columns]
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def _drawn(columns: Sequence[Column], group: str | None, folds: bool = False) -> Table:
-    """Makes the table; `folds`: even what is never left out is too wide, so that words go on in the next line."""
+def _rich_table(columns: Sequence[Column], group: str | None, breaks_lines: bool) -> Table:
+    """Makes the table; the best row, of each group if there are groups, is highlighted."""
     table = Table(
         header_style="bold",
         box=box.SIMPLE_HEAD,
@@ -306,14 +333,15 @@ def _drawn(columns: Sequence[Column], group: str | None, folds: bool = False) ->
         table.add_column(
             column.title,
             justify="left" if column.is_text else "right",
-            no_wrap=not folds,
+            no_wrap=not breaks_lines,
             overflow="fold",
         )
-    before: object = None
+    previous: object = None
     for number, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
-        begins = group is not None and row[0] != before
-        if begins and number:
+        is_first_of_group = group is not None and row[0] != previous
+        if is_first_of_group and number:
             table.add_section()
-        before = row[0]
-        table.add_row(*row, style="bold green" if begins or number == 0 else None)
+        previous = row[0]
+        is_best = is_first_of_group or number == 0
+        table.add_row(*row, style="bold green" if is_best else None)
     return table

@@ -1,7 +1,8 @@
-"""The one place where text reaches a terminal: names from data, files, plugins and results are only ever text.
+"""The one place that prints to a terminal, and prints every name as plain text.
 
-Rich would read `[red]` in a class name as a colour and fail on `[/x]`, and a terminal obeys escape sequences. Here
-strings are never markup, and no control character is passed on. What is to be coloured is written with `styled`.
+Names come from data, files, plugins and results. Rich would read `[red]` in a class name as a
+color and fail on `[/x]`, and a terminal executes escape sequences. Here strings are never markup,
+and control characters are removed. Text with colors is made by `styled`.
 """
 
 from __future__ import annotations
@@ -16,50 +17,55 @@ from rich.text import Span, Text
 from distillbench.cli.render.escaping import printable
 
 _WIDE = 160
-_HOLE = "\ue000"
+_PLACEHOLDER = "\ue000"  # from the private use area, so no template contains it
 
 
 def styled(template: str, *values: object) -> Text:
-    """Fills the `{}` of a template with values as they are; only the template's own markup is markup."""
-    drawn = Text.from_markup(template.replace("{}", _HOLE), emoji=False)
-    plain, spans, end = drawn.plain, drawn.spans, len(drawn.plain)
+    """Fills the `{}` of a template with values; only the markup of the template is markup.
+
+    Values are inserted after the markup was parsed, because `rich.markup.escape` does not protect
+    every text: a backslash before a bracket is lost.
+    """
+    parsed = Text.from_markup(template.replace("{}", _PLACEHOLDER), emoji=False)
+    plain, spans = parsed.plain, parsed.spans
+    position = len(plain)
+    # From the last value to the first, so that positions before the current one stay valid.
     for value in reversed(values):
         text = printable(str(value))
-        end = plain.rindex(_HOLE, 0, end)
-        plain = plain[:end] + text + plain[end + 1 :]
-        longer = len(text) - 1
-        spans = [
-            Span(
-                span.start + longer * (span.start > end),
-                span.end + longer * (span.end > end),
-                span.style,
-            )
-            for span in spans
-        ]
+        position = plain.rindex(_PLACEHOLDER, 0, position)
+        plain = plain[:position] + text + plain[position + 1 :]
+        spans = [_widened(span, position, len(text) - 1) for span in spans]
     return Text(plain, spans=spans)
 
 
+def _widened(span: Span, position: int, added: int) -> Span:
+    """Moves the ends of a span that lie behind a position where characters were added."""
+    start = span.start + added if span.start > position else span.start
+    end = span.end + added if span.end > position else span.end
+    return Span(start, end, span.style)
+
+
 def echo(text: str, *, err: bool = False, end: str = "\n") -> None:
-    """Prints plain text, such as a table that was written as text already."""
+    """Prints plain text, such as a table that is text already."""
     typer.echo(printable(text) + end, nl=False, err=err)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Makes a console for what a command answers, or (`stderr`) for what it says on the way.
+    """Makes a console for the result of a command, or (`stderr`) for messages about its progress.
 
-    It is as wide as the terminal, and wide enough for a table where there is none.
+    It is as wide as the terminal. Without a terminal it is wide enough for a table.
     """
     made = TextConsole(stderr=stderr)
     return made if made.is_terminal else TextConsole(stderr=stderr, width=_WIDE)
 
 
 class TextConsole(Console):
-    """A console to which every string is text: no markup, no emoji codes, no control characters."""
+    """A console that prints strings as text: no markup, emoji codes or control characters."""
 
     def __init__(
         self, *, stderr: bool = False, width: int | None = None, plain: bool = False
     ) -> None:
-        """plain: without colours, for text that is kept or printed by `echo`."""
+        """plain: without colors, for text that is stored or printed by `echo`."""
         super().__init__(
             stderr=stderr,
             width=width,
@@ -70,16 +76,19 @@ class TextConsole(Console):
         )
 
     def on_broken_pipe(self) -> None:
-        """Lets the command line end quietly where nobody reads what it prints."""
+        """Raises `BrokenPipeError`, for which the command line exits without an error.
+
+        Rich would exit with 1 instead.
+        """
         raise BrokenPipeError
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Yields what is to be written; control codes are rich's own or none."""
+        """Yields the segments to print; the only control codes among them are rich's own."""
         for segment in super().render(renderable, options):
-            shown = segment.text if segment.control else printable(segment.text)
-            yield Segment(shown, segment.style, segment.control)
+            text = segment.text if segment.control else printable(segment.text)
+            yield Segment(text, segment.style, segment.control)
 
 
 def complain(text: str) -> None:

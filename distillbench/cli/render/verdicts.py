@@ -1,9 +1,9 @@
-"""Prints what the contract kit finds, promise by promise."""
+"""Prints the verdicts of the contract checks, one line per promise."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from distillbench.cli.render.terminal import console, styled
 from distillbench.errors import ConfigError
-from distillbench.registry.discovery import Component, Failure, Registry
+from distillbench.registry.discovery import Component, Failure, Plugin, Registry
 from distillbench.registry.knobs import knobs_of, nearest
 from distillbench.testing.runner import Verdict, subjects, verdicts
 from distillbench.testing.suite import same_distribution
@@ -24,63 +24,72 @@ _MARKS = {
 }
 
 
-def asked_for(
+def select(
     registry: Registry, name: str | None, distribution: str | None
 ) -> tuple[list[Component], list[Failure]]:
-    """Chooses the components and failures of a name, of a distribution, or all.
+    """Selects components and failures by name and by distribution; None selects all.
 
-    Raises `ConfigError` where nothing installed is called so.
+    Raises `ConfigError` if nothing installed matches.
     """
+
+    def from_distribution(installed: Component | Failure | Plugin) -> bool:
+        return distribution is None or same_distribution(installed.distribution, distribution)
+
     components = [
-        c
-        for c in registry
-        if (name is None or c.name == name)
-        and (distribution is None or same_distribution(c.distribution, distribution))
+        component
+        for component in registry
+        if (name is None or component.name == name) and from_distribution(component)
     ]
     failures = [
-        f
-        for f in registry.failures
-        if (name is None or f.concerns(name))
-        and (distribution is None or same_distribution(f.distribution, distribution))
+        failure
+        for failure in registry.failures
+        if (name is None or failure.concerns(name)) and from_distribution(failure)
     ]
+    # A plugin of observers or sweep files has no component to check, but its name is valid.
     plugins = [
-        p
-        for p in registry.plugins
-        if p.name == name
-        or (distribution is not None and same_distribution(p.distribution, distribution))
+        plugin
+        for plugin in registry.plugins
+        if plugin.name == name or (distribution is not None and from_distribution(plugin))
     ]
     if not components and not failures and not plugins:
-        raise ConfigError([_nothing(registry, name, distribution)])
+        raise ConfigError([_nothing_found(registry, name, distribution)])
     return components, failures
 
 
-def _nothing(registry: Registry, name: str | None, distribution: str | None) -> str:
-    names, owners = {c.name for c in registry}, {p.distribution for p in registry.plugins}
+def _nothing_found(registry: Registry, name: str | None, distribution: str | None) -> str:
+    names = {component.name for component in registry}
+    distributions = {plugin.distribution for plugin in registry.plugins}
     if distribution is not None and not any(
-        same_distribution(owner, distribution) for owner in owners
+        same_distribution(installed, distribution) for installed in distributions
     ):
+        suggestion = nearest(distribution, distributions)
+        known = ", ".join(sorted(distributions))
         return (
-            f"no installed distribution called '{distribution}' offers anything{nearest(distribution, owners)}; "
-            f"there are: {', '.join(sorted(owners))}"
+            f"no plugin comes from a distribution '{distribution}'{suggestion}; there are: {known}"
         )
     source = f" of {distribution}" if distribution else ""
-    return f"no component{source} is called '{name}'{nearest(str(name), names)}; distillbench plugins lists them all"
+    suggestion = nearest(str(name), names)
+    return (
+        f"no component{source} is called '{name}'{suggestion}; distillbench plugins lists all names"
+    )
 
 
 def check_data_dir(components: Sequence[Component], folder: str) -> None:
-    """Raises `ConfigError` where there is no such folder, or nothing chosen that could read it."""
-    datasets = [c for c in components if c.kind == "data"]
-    without = [c.name for c in datasets if all(knob.name != "dir" for knob in knobs_of(c.cls))]
+    """Raises `ConfigError` unless the folder exists and exactly one data set can read it.
+
+    components: those that were selected.
+    folder: the value of `--data-dir`.
+    """
+    datasets = [component for component in components if component.kind == "data"]
     if not datasets:
-        found = ", ".join(f"{c.kind} {c.name}" for c in components) or "nothing"
-        raise ConfigError([f"--data-dir is for a data set; chosen is: {found}"])
+        found = ", ".join(f"{component.kind} {component.name}" for component in components)
+        raise ConfigError([f"--data-dir needs a data set; found: {found or 'no component'}"])
     if len(datasets) > 1:
-        names = ", ".join(c.name for c in datasets)
-        raise ConfigError([f"--data-dir is for one data set; name one of: {names}"])
-    if without:
-        raise ConfigError(
-            [f"the data set '{without[0]}' has no knob 'dir'; it is checked without --data-dir"]
-        )
+        names = ", ".join(component.name for component in datasets)
+        raise ConfigError([f"--data-dir needs one data set; name one of: {names}"])
+    if all(knob.name != "dir" for knob in knobs_of(datasets[0].cls)):
+        name = datasets[0].name
+        raise ConfigError([f"the data set '{name}' has no knob 'dir'; leave out --data-dir"])
     if not Path(folder).is_dir():
         raise ConfigError([f"--data-dir: there is no folder '{folder}'"])
 
@@ -88,38 +97,51 @@ def check_data_dir(components: Sequence[Component], folder: str) -> None:
 def report(
     components: Sequence[Component], failures: Sequence[Failure], data_dir: str | None = None
 ) -> bool:
-    """Checks components and prints every promise as it is tested; tells whether none is broken and all was loaded."""
+    """Checks components, and prints the verdict on every promise of each component.
+
+    components: those to check.
+    failures: plugins that could not be loaded, which are printed too.
+    data_dir: the folder to check a data set with.
+
+    Returns True if no promise is broken and every plugin was loaded.
+    """
     began, out = time.perf_counter(), console()
     counts = {"kept": 0, "broken": 0, "not claimed": 0, "not checked": 0}
     for subject in subjects(components, data_dir):
-        c = subject.component
-        out.print(styled("[bold]{} {}[/] ({} {})", c.kind, c.name, c.distribution, c.version))
+        component = subject.component
+        origin = f"{component.distribution} {component.version}"
+        out.print(styled("[bold]{} {}[/] ({})", component.kind, component.name, origin))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
         for verdict in verdicts(subject):
             counts[verdict.status] += 1
-            table.add_row("", _MARKS[verdict.status], verdict.check.name, _told(verdict))
+            table.add_row("", _MARKS[verdict.status], verdict.check.name, _text(verdict))
         out.print(table)
     for failure in failures:
         origin = f"{failure.distribution} {failure.version}"
-        out.print(
-            _MARKS["broken"] + Text(f" {failure.plugin} ({origin}): {failure.reason}"),
-            soft_wrap=True,
-        )
-    unseen = f", {counts['not checked']} not checked" if counts["not checked"] else ""
-    loaded = f", {len(failures)} plugins cannot be used" if failures else ""
-    out.print(
-        f"{len(components)} component{'s' * (len(components) != 1)}: {counts['kept']} promises kept, {counts['broken']} broken, "
-        f"{counts['not claimed']} not claimed{unseen}{loaded} ({time.perf_counter() - began:.0f} s)"
-    )
+        line = Text(f" {failure.plugin} ({origin}): {failure.reason}")
+        out.print(_MARKS["broken"] + line, soft_wrap=True)
+    seconds = time.perf_counter() - began
+    out.print(_summary(len(components), counts, len(failures)) + f" ({seconds:.0f} s)")
     return not counts["broken"] and not failures
 
 
-def _told(verdict: Verdict) -> Text:
+def _summary(components: int, counts: Mapping[str, int], failures: int) -> str:
+    text = f"{components} component{'s' if components != 1 else ''}: "
+    text += f"{counts['kept']} promises kept, {counts['broken']} broken"
+    text += f", {counts['not claimed']} not claimed"
+    if counts["not checked"]:
+        text += f", {counts['not checked']} not checked"
+    if failures:
+        text += f", {failures} plugins cannot be used"
+    return text
+
+
+def _text(verdict: Verdict) -> Text:
     promise = verdict.check.promise
     if verdict.status == "broken":
         return styled("{}\n[red]received: {}[/]", promise, verdict.received)
     if verdict.status == "not checked":
         return styled("{}\n[yellow]not checked: {}[/]", promise, verdict.received)
-    return (
-        styled("{} [dim]({})[/]", promise, verdict.received) if verdict.received else Text(promise)
-    )
+    if verdict.received:
+        return styled("{} [dim]({})[/]", promise, verdict.received)
+    return Text(promise)

@@ -13,10 +13,12 @@ from torch import Tensor
 
 
 class BufferPool:
-    """Lends memory for tensors of about one size, and lends it again once the last view of such a tensor is gone.
+    """Lends memory for tensors of about one size.
 
-    Fresh memory costs a page fault every 4 KiB, several times what is copied into it. Who holds a tensor keeps it:
-    nothing is ever overwritten that can still be seen.
+    A buffer is lent again once the last view of its tensor is gone.
+
+    Fresh memory costs a page fault every 4 KiB, several times what is copied into it. Who holds a
+    tensor keeps it: nothing is ever overwritten that can still be seen.
     """
 
     def __init__(self, pinned: bool = False) -> None:
@@ -41,7 +43,10 @@ class BufferPool:
         return tensor.view(dtype).view(*shape)
 
     def _memory(self, size: int) -> NDArray[np.uint8]:
-        """Takes the first free piece if it is large enough; one that is too small is given up for a new one."""
+        """Takes the first free piece if it is large enough.
+
+        One that is too small is given up for a new one.
+        """
         memory = self._free.pop(0) if self._free else None
         if memory is None or len(memory) < size:
             memory = torch.empty(size, dtype=torch.uint8).numpy()

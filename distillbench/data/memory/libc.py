@@ -1,4 +1,7 @@
-"""The C library's calls for memory at an address, which Python offers for objects of its own alone."""
+"""The C library's calls that map files at a given address.
+
+Python's `mmap` chooses addresses of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ _WILLNEED = 3
 
 
 def reserve(size: int) -> int:
-    """Sets addresses aside that nothing is mapped to yet; returns the first. `size` is in whole pages.
+    """Sets addresses aside that nothing is mapped to yet; returns the first.
+
+    `size` is in whole pages.
 
     Raises `DataError` on a system that has no such call.
     """
@@ -39,7 +44,10 @@ def release(address: int, size: int) -> None:
 
 
 def will_need(address: int, size: int) -> None:
-    """Has the system read the pages of a stretch without waiting for them; a refusal costs time, nothing else."""
+    """Has the system read the pages of a stretch without waiting for them.
+
+    A refusal costs time, nothing else.
+    """
     library = _library()
     if library is not None:
         library.madvise(address, size, _WILLNEED)

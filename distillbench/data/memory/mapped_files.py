@@ -20,19 +20,25 @@ _CHECK_EVERY = 1.0  # seconds
 
 
 class MappedFiles:
-    """Files mapped read-only into one stretch of addresses, so that one index reaches every byte of all of them.
+    """Files mapped read-only into one range of addresses.
 
-    No file stays open, however many there are. Nothing is read before it is asked for, and the memory belongs to the
-    system's page cache.
+    One index then reaches every byte of all files.
 
-    bytes: (n,) uint8, the stretch; only what lies within a file may be read. starts: (files,) where each file begins.
+    No file stays open, however many there are. Nothing is read before it is needed, and the
+    memory belongs to the system's page cache.
+
+    bytes: (n,) uint8, the stretch; only what lies within a file may be read.
+    starts: (files,) where each file begins.
     """
 
     bytes: NDArray[np.uint8]
     starts: NDArray[np.int64]
 
     def __init__(self, paths: Sequence[Path], sizes: Sequence[int]) -> None:
-        """sizes: of the files when they were indexed; raises `DataError` where a file now differs."""
+        """sizes: of the files when they were indexed.
+
+        Raises `DataError` where a file now differs.
+        """
         self._paths, self._sizes = tuple(paths), tuple(sizes)
         pages = [-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes]
         self.starts = np.cumsum([0, *pages[:-1]], dtype=np.int64)
@@ -89,5 +95,6 @@ class MappedFiles:
 
 def _changed(path: Path, how: str) -> DataError:
     return DataError(
-        f"{path}: the shard changed after it was opened ({how}); start again with the shards left alone"
+        f"{path}: the shard changed after it was opened ({how}); start again with the shards left"
+        " alone"
     )

@@ -1,4 +1,4 @@
-"""Asks the system for a batch's bytes before they are touched, while the disk is what is waited for."""
+"""Reads a batch's bytes ahead of their use, while the disk is the bottleneck."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _AGAIN = 32  # cold batches of a kind after which the slower way is tried again
 
 @dataclass
 class _Seen:
-    """What was seen of one kind of batches on a cold disk. seconds: a video, the last time, by the way it was asked for."""
+    """What was seen of one kind of batches on a cold disk.
+
+    seconds: for each video, the last time, by the way it was read ahead.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     batches: int = 0
@@ -40,11 +43,11 @@ class _Seen:
 
 
 class Prefetcher:
-    """Watches whether reading waits for the disk, and while it does, asks for all of a batch at once.
+    """Reads a whole batch ahead while reading waits for the disk.
 
-    Touching mapped pages one after the other leaves the disk idle in between and reads far around each. Asking first
-    (`MADV_WILLNEED`) keeps it busy; what is best asked for depends on the disk and on how many frames are wanted, and
-    is measured while reading.
+    Touching mapped pages one after the other leaves the disk idle in between and reads far around
+    each. Reading ahead (`MADV_WILLNEED`) keeps it busy; what is best read ahead depends on the disk
+    and on how many frames are wanted, and is measured while reading.
     """
 
     def __init__(self, memory: NDArray[np.uint8]) -> None:
@@ -59,8 +62,9 @@ class Prefetcher:
     ) -> Iterator[None]:
         """Surrounds the reading of a batch.
 
-        kind: batches of one kind are alike in how many frames they want of each of their videos. ways: what to ask for,
-        by name, one or more: (n, 2) where in memory a stretch begins and ends.
+        kind: batches of one kind are alike in how many frames they want of each of their videos.
+        ways: what to read ahead, by name, one or more: (n, 2) where in memory a stretch begins and
+        ends.
         """
         before = _blocks_read()
         if self._cold:
@@ -84,10 +88,10 @@ class Prefetcher:
 
 
 def _blocks_read() -> int:
-    """Counts what this thread has had read from disks so far, by touching it or by asking for it.
+    """Counts what this thread has read from disks so far, by using it or by reading ahead.
 
-    Where the system counts for whole processes alone, as macOS does, other threads' reads count too; where it does not
-    count at all, nothing seems to be read and nothing is asked for.
+    Where the system counts for whole processes alone, as macOS does, other threads' reads count
+    too; where it does not count at all, nothing seems to be read and nothing is read ahead.
     """
     if resource is None:
         return 0

@@ -1,4 +1,7 @@
-"""Keeps large arrays in files that have no name, so that their pages are the system's to drop and to fetch again."""
+"""Keeps large arrays in files without a name.
+
+The system can then write their pages out and fetch them again when memory is short.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 
 def room(count: int, dtype: np.dtype[Kind] | type[Kind]) -> NDArray[Kind]:
-    """Returns an array to be filled, (count,), in a file of the cache if it is large and the disk has room."""
+    """Returns an array to be filled, (count,).
+
+    It lies in a file of the cache if it is large and the disk has room.
+    """
     size = count * np.dtype(dtype).itemsize
     if size < _LARGE:
         return np.empty(count, dtype)
@@ -40,7 +46,10 @@ def room(count: int, dtype: np.dtype[Kind] | type[Kind]) -> NDArray[Kind]:
 
 
 def _reserve(file: BinaryIO, size: int) -> None:
-    """Takes the disk's room for an empty file, so that a full disk is told now, not by a signal later."""
+    """Reserves disk space for an empty file.
+
+    A full disk then raises an error now; a write to a mapped page would end the process later.
+    """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
         return
@@ -52,7 +61,10 @@ def _reserve(file: BinaryIO, size: int) -> None:
 def joined(
     count: int, dtype: np.dtype[Kind] | type[Kind], pieces: Iterable[NDArray[Any]]
 ) -> NDArray[Kind]:
-    """Returns pieces behind one another, (count,) in all, in a file if that is large; one piece at a time is held."""
+    """Returns pieces behind one another, (count,) in all, in a file if that is large.
+
+    One piece at a time is in memory.
+    """
     whole, at = room(count, dtype), 0
     for piece in pieces:
         whole[at : at + len(piece)] = piece
@@ -71,7 +83,10 @@ def taken(array: NDArray[Kind], places: NDArray[np.int64]) -> NDArray[Kind]:
 
 
 def running_sums(sizes: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Yields, in pieces, the sum of all that is before each place and, at the end, of all: one more than there are."""
+    """Yields, in pieces, the sum of all that is before each place and, at the end, of all.
+
+    One more than there are.
+    """
     total = np.zeros(1, np.int64)
     yield total
     for step in steps(len(sizes)):

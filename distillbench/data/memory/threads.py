@@ -11,12 +11,15 @@ from itertools import pairwise
 from distillbench.machine import cores
 
 _MOST_THREADS = 8  # a few are enough to keep the memory, or the disk, busy
-_SHARES = 4  # of a thread: when the disk is slow, one share is asked for while another is copied
+_SHARES = 4  # of a thread: when the disk is slow, one share is read while another is copied
 _LEAST = 4 << 20  # bytes that are worth a share: handing the GIL over costs too
 
 
 def in_shares(work: Callable[[slice], None], rows: int, size: int) -> None:
-    """Calls `work` with stretches that make up [0, rows), in several threads where `size` (bytes) is worth it."""
+    """Calls `work` with ranges that make up [0, rows), in threads where it is worth it.
+
+    `size`: bytes to be processed.
+    """
     threads = min(_MOST_THREADS, cores())
     shares = max(1, min(rows, threads * _SHARES, size // _LEAST))
     if shares == 1:

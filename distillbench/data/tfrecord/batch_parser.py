@@ -1,8 +1,9 @@
 """Parses many records in step, one numpy operation for all of them at a time.
 
-Only what writers really produce is understood: context before lists, every key once, one value a frame, every frame of
-a list encoded alike, one string at most or packed numbers in any other key of the context. All other records are left,
-by number, to the general parser; the two agree wherever both have an answer.
+Only what writers really produce is understood: context before lists, every key once, one value a
+frame, every frame of a list encoded alike, one string at most or packed numbers in any other key of
+the context. All other records are left, by number, to the general parser; the two agree wherever
+both succeed.
 """
 
 from __future__ import annotations
@@ -34,11 +35,16 @@ _ID, _VIDEO_ID, _LABELS = (b"id", b"video_id", b"labels")
 
 @dataclass
 class Block:
-    """What was found in N records. parsed: (N,) whether a record was understood; the rest is void where it was not.
+    """What was found in N records.
 
-    ids: (N, 2) span of each id in the file. labelled: (N,). labels: ascending, record << 32 | label, no repetition.
-    lists: by name, (N, 5) of `FrameList`'s frames, width, base and stride, and of the bytes that come before each frame's
-        own: these are as expected in the first frame and are still to be compared in the others (`same_headers`).
+    parsed: (N,) whether a record was understood; the rest is void where it was not.
+
+    ids: (N, 2) span of each id in the file.
+    labelled: (N,).
+    labels: ascending, record << 32 | label, no repetition.
+    lists: by name, (N, 5) of `FrameList`'s frames, width, base and stride, and of the bytes that
+        come before each frame's own: these are as expected in the first frame and are still to be
+        compared in the others (`same_headers`).
     """
 
     parsed: NDArray[np.bool_]
@@ -84,7 +90,8 @@ class BatchParser:
         block.labels = block.labels[self._ok[block.labels >> 32]]
         return block
 
-    # -------------------------------------------------------------------------------------------- the context
+    # --------------------------------------------------------------------------------------------
+    # the context
 
     def _read_context(self, block: Block, rows: Ints, at: Ints, end: Ints) -> None:
         spans = {
@@ -112,7 +119,10 @@ class BatchParser:
         self._read_labels(block, spans[_LABELS])
 
     def _require_feature(self, rows: Ints, at: Ints, end: Ints) -> None:
-        """Leaves all but a `Feature` that is empty, or holds one list of one string or of packed numbers."""
+        """Leaves out all but a `Feature` that is empty or holds one list.
+
+        The list holds one string, or packed numbers.
+        """
         some = at < end
         rows, at, end = rows[some], at[some], end[some]
         kind = self._bytes[at]
@@ -143,7 +153,8 @@ class BatchParser:
     def _integers(self, rows: Ints, values: Ints, end: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """Takes packed integers apart, requiring each to be whole and of 64 bits.
 
-        Returns of each byte its record, its value and its place in its integer; and which bytes are an integer's first.
+        Returns of each byte its record, its value and its place in its integer; and which bytes are
+        an integer's first.
         """
         self._require(
             rows, (end - values <= _MOST_NUMBERS) & (self._bytes[np.maximum(end - 1, values)] < 128)
@@ -166,7 +177,8 @@ class BatchParser:
         if high.any():
             self._ok[np.repeat(rows, spans[:, 1] - spans[:, 0])[high]] = False
 
-    # -------------------------------------------------------------------------------------------- lists of frames
+    # --------------------------------------------------------------------------------------------
+    # lists of frames
 
     def _read_lists(self, block: Block, rows: Ints, at: Ints, end: Ints) -> None:
         for some, key, key_end, value, value_end in self._entries(rows, at, end):
@@ -179,7 +191,7 @@ class BatchParser:
                 column[chosen] = self._frames(chosen, value[here], value_end[here])
 
     def _which_name(self, rows: Ints, key: Ints, key_end: Ints) -> Ints:
-        """Returns the number of each key among the names met so far, -1 for one that cannot be met this way."""
+        """Returns the number of each key among the names so far, -1 where it cannot be compared."""
         which = np.full(len(rows), -1, np.int64)
         sizes = key_end - key
         self._require(rows, sizes <= _LONGEST_KEY)
@@ -225,10 +237,14 @@ class BatchParser:
         )
         return described
 
-    # -------------------------------------------------------------------------------------------- the wire format
+    # --------------------------------------------------------------------------------------------
+    # the wire format
 
     def _entries(self, rows: Ints, at: Ints, end: Ints) -> Iterator[Step]:
-        """Walks the entries of a map in each record: which records have one more, its key's span and its value's."""
+        """Walks the entries of a map in each record.
+
+        Which records have one more, its key's span and its value's.
+        """
         for _ in range(_MOST_ENTRIES):
             more = self._ok[rows] & (at < end)
             rows, at, end = rows[more], at[more], end[more]
@@ -245,7 +261,9 @@ class BatchParser:
     def _open(
         self, rows: Ints, at: Ints, end: Ints, tag: int | NDArray[np.uint8], exact: bool = False
     ) -> tuple[Ints, Ints]:
-        """Opens a length-delimited field at `at`: the span of its bytes, an empty one where there is no such field.
+        """Opens a length-delimited field at `at`.
+
+        The span of its bytes, an empty one where there is no such field.
 
         exact: it must fill the bytes until `end`.
         """

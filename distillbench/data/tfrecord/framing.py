@@ -1,4 +1,7 @@
-"""TFRecord framing: u64 little-endian length, its masked CRC-32C, the payload, its masked CRC-32C."""
+"""TFRecord framing: length (u64, little-endian), its CRC-32C, payload, its CRC-32C.
+
+Both checksums are masked.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ from crc32c import crc32c
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
-NO_TFRECORD = "this is no TFRecord file"
+NO_TFRECORD = "this is not a TFRecord file"
 """Part of the reason of a first record that looks like none."""
 
 _GZIP = b"\x1f\x8b"
 
 
 class Record(NamedTuple):
-    """One record of a shard: the file's bytes [start, stop) are its payload, `offset` is where its framing begins.
+    """One record of a shard.
 
-    checksum: what the payload's must be (`damaged`). problem: None, or why there is no payload to be read.
+    The file's bytes [start, stop) are its payload, `offset` is where its framing begins.
+
+    checksum: what the payload's must be (`damaged`).
+    problem: None, or why there is no payload to be read.
     """
 
     offset: int
@@ -37,10 +43,12 @@ def masked_crc(data: bytes | memoryview) -> int:
 
 
 def records(data: memoryview) -> Iterator[Record]:
-    """Walks the records of a shard; their lengths are verified here, their payloads are left to `damaged`.
+    """Walks the records of a shard.
 
-    A bad length costs the rest of the shard, since nothing then says where the next record begins: the record that says
-    so is the last.
+    Their lengths are verified here, their payloads are left to `damaged`.
+
+    A bad length costs the rest of the shard, because the next record cannot be found:
+    the record with it is the last.
     """
     offset, size = 0, len(data)
     while offset < size:
@@ -68,7 +76,7 @@ def records(data: memoryview) -> Iterator[Record]:
 
 
 def damaged(data: memoryview, record: Record) -> str | None:
-    """Verifies a payload against its checksum: says what is wrong, None where nothing is."""
+    """Verifies a payload against its checksum: returns what is wrong, or None."""
     if masked_crc(data[record.start : record.stop]) == record.checksum:
         return None
     return "its payload fails its checksum (damaged bytes)"

@@ -1,4 +1,7 @@
-"""The index of one shard: where every frame of every video lies, found in one pass that verifies every byte."""
+"""The index of one shard.
+
+Where every frame of every video lies, found in one pass that verifies every byte.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,8 @@ class Bad(NamedTuple):
 class Column:
     """One list of frames in each of the V videos of a shard, as `FrameList` describes it.
 
-    Where stride is 0, base is the place in `loose` of the first of `count` beginnings. A negative count is a `Fault`.
+    Where stride is 0, base is the place in `loose` of the first of `count` beginnings. A negative
+    count is a `Fault`.
     """
 
     base: Ints
@@ -63,8 +67,11 @@ class ShardIndex:
 
     starts, sizes: (V,) where each record's payload begins in the file, and its bytes.
     ids, id_ends: the ids, UTF-8, one after the other; (V,) where each ends.
-    labelled: (V,) whether a record has labels at all. labels, label_ends: compressed rows like the ids.
-    columns: by the list's name. bad: the records left out. content: a digest of the checksums of all records.
+    labelled: (V,) whether a record has labels at all.
+    labels, label_ends: compressed rows like the ids.
+    columns: by the list's name.
+    bad: the records left out.
+    content: a digest of the checksums of all records.
     size: bytes of the file.
     """
 
@@ -157,7 +164,10 @@ class _Builder:
         self._blocks.append(_Sound.of(block, spans, self._data))
 
     def _verify(self, found: list[Record], block: Block) -> NDArray[np.bool_]:
-        """Reads every byte of the records and tells which are sound, (N,); compares headers while they are in the cache."""
+        """Reads every byte of the records and tells which are sound, (N,).
+
+        Compares headers while they are in the cache.
+        """
         sound = np.ones(len(found), np.bool_)
         columns = [column.tolist() for column in block.lists.values()]
         for row, record in enumerate(found):

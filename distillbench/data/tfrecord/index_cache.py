@@ -25,10 +25,13 @@ from distillbench.data.tfrecord.index import Bad, Column, ShardIndex, index_shar
 from distillbench.errors import DataError
 
 FORMAT = 2
-"""Number of the index's format and of what is let into it; an index of another number is made again."""
+"""Number of the index's format and of what is let into it.
+
+An index of another number is made again.
+"""
 
 Progress = Callable[[int, int], None]
-"""Is told how many shards are indexed, of how many."""
+"""Is called with how many shards are indexed, and of how many."""
 
 _PROGRESS: ContextVar[Progress | None] = ContextVar("progress", default=None)
 _PARTS = ("base", "stride", "count", "width", "loose")
@@ -40,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 @contextmanager
 def indexing_progress(progress: Progress) -> Iterator[None]:
-    """Has `progress` told of every index that is made or read inside the `with` block."""
+    """Calls `progress` for every index that is made or read inside the `with` block."""
     token = _PROGRESS.set(progress)
     try:
         yield
@@ -49,7 +52,9 @@ def indexing_progress(progress: Progress) -> Iterator[None]:
 
 
 def shard_indexes(paths: Sequence[Path], progress: Progress | None = None) -> list[ShardIndex]:
-    """Returns the index of each shard, in order, making in parallel those that are not kept, stale or damaged.
+    """Returns the index of each shard, in order.
+
+    Missing, stale and damaged indexes are made, in parallel.
 
     Raises `DataError` for the first shard that cannot be read at all.
     """
@@ -86,7 +91,7 @@ def shard_index(path: Path) -> ShardIndex:
 
 
 def _key(path: Path) -> dict[str, Any]:
-    """Says which file an index is of: size, time, and the checksum of four samples of its bytes."""
+    """Identifies a shard by its size, time, and the checksum of four samples of its bytes."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         checksum = 0
@@ -110,15 +115,15 @@ def _places(path: Path) -> tuple[Path, Path]:
 
 
 def _keep(path: Path, index: ShardIndex, key: dict[str, Any]) -> None:
-    runs_beside, cached = _places(path)
+    beside, cached = _places(path)
     data = _pack(index, key)
-    for place in (runs_beside, cached):
+    for place in (beside, cached):
         try:
             if place is cached:
                 place.parent.mkdir(parents=True, exist_ok=True)
             elif (
                 not place.parent.stat().st_mode & S_IWUSR
-            ):  # root may write where the owner said not to
+            ):  # root may write where the owner forbids it
                 continue
             with written_whole(place) as file:
                 file.write(data)
@@ -143,7 +148,10 @@ def _pack(index: ShardIndex, key: dict[str, Any]) -> bytes:
 
 
 def _load(place: Path, key: dict[str, Any]) -> ShardIndex | None:
-    """Returns the index kept at `place`; None where there is none, or it is another file's, or damaged."""
+    """Returns the index kept at `place`.
+
+    None where there is none, or it is another file's, or damaged.
+    """
     try:
         with place.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -171,7 +179,7 @@ def _load(place: Path, key: dict[str, Any]) -> ShardIndex | None:
 
 
 def _described(data: mmap.mmap) -> dict[str, Any]:
-    """Returns the header of a safetensors file, every offset counted from the beginning of the file."""
+    """Returns the header of a safetensors file, with offsets from the start of the file."""
     start = 8 + int.from_bytes(data[:8], "little")
     described: dict[str, Any] = json.loads(data[8:start])
     for name, each in described.items():

@@ -1,4 +1,7 @@
-"""Videos in frame-level TFRecord shards, indexed once and then gathered straight from the memory-mapped files."""
+"""Videos in frame-level TFRecord shards.
+
+Shards are indexed once; frames are then gathered from the mapped files.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ Bytes = NDArray[np.uint8]
 
 
 def find_shards(pattern: str) -> list[Path]:
-    """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted. Raises `DataError` for none."""
+    """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted.
+
+    Raises `DataError` for none.
+    """
     place = expanded(pattern)
     try:
         if place.is_dir():
@@ -55,7 +61,7 @@ def find_shards(pattern: str) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Feature:
-    """Where the frames of one feature lie in the arena, for V videos; `Column` says how."""
+    """Where the frames of one feature lie in the mapped files, for V videos, as in `Column`."""
 
     width: int
     base: Ints
@@ -76,9 +82,10 @@ class _Feature:
 class ShardVideos(Videos):
     """All videos of some shards.
 
-    A video is as long as the shortest of the features asked for. `shard_of` (V,) is the number of each video's shard in
-    `paths`. `skipped` counts the records that were left out, by reason. A shard must be left alone while it is open:
-    reading looks once a second and raises `DataError`, but one that is cut short in between kills the process.
+    A video is as long as the shortest of the requested features. `shard_of` (V,) is the number of
+    each video's shard in `paths`. `skipped` counts the records that were left out, by reason. A
+    shard must be left alone while it is open: reading looks once a second and raises `DataError`,
+    but one that is cut short in between kills the process.
     """
 
     def __init__(
@@ -94,9 +101,10 @@ class ShardVideos(Videos):
     ) -> None:
         """Opens the shards, indexing those that are new.
 
-        features: names of lists, in the order they are to be joined. classes: how many there are; by default the names,
-        or else one more than the highest label. Raises `DataError`, and `RecordError` for the first bad record unless
-        these are to be skipped.
+        features: names of lists, in the order they are to be joined.
+        classes: how many there are; by default the names, or else one more than the highest label.
+        Raises `DataError`, and `RecordError` for the first bad record unless these are to be
+        skipped.
         """
         indexes = shard_indexes(paths)
         columns = {name: [_column(index, name) for index in indexes] for name in features}
@@ -129,11 +137,14 @@ class ShardVideos(Videos):
         return digest.hexdigest()
 
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
-        """Gathers frames as stored, (B, S, D) uint8, zero where there is none; `DataError` if a shard changed."""
+        """Gathers frames as stored, (B, S, D) uint8, zero where there is none.
+
+        `DataError` if a shard changed.
+        """
         self._arena.check()
         which, times = videos.numpy(), frames.numpy()
         if (times.max(1, initial=NO_FRAME) >= self._lengths[which]).any():
-            raise IndexError("a frame was asked for that its video does not have")
+            raise IndexError("a frame was requested that its video does not have")
         shape = (*times.shape, self.width)
         if out is None:
             out = torch.empty(shape, dtype=torch.uint8)
@@ -160,10 +171,10 @@ class ShardVideos(Videos):
                 self._gather(which, times, kept, out)
 
     def _stretches(self, which: Ints, times: Ints, kept: NDArray[np.bool_]) -> Mapping[str, Ints]:
-        """Returns what to ask the disk for, (n, 2) of the arena's bytes each.
+        """Returns what to read ahead, (n, 2) ranges of the mapped files' bytes each.
 
-        `spans`: of each feature of a video, from its first frame that is wanted to its last. `frames`: each frame
-        alone, where these are fewer pages.
+        `spans`: of each feature of a video, from its first frame that is wanted to its last.
+        `frames`: each frame alone, where these are fewer pages.
         """
         some = kept.any(1)
         first = np.where(kept, times, np.iinfo(np.int64).max).min(1)[some]
@@ -184,7 +195,10 @@ class ShardVideos(Videos):
         }
 
     def _gather(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: Bytes) -> None:
-        """Copies frames one by one; in steps, since the copy goes through memory that ought to stay in the cache."""
+        """Copies frames one by one.
+
+        In steps, since the copy goes through memory that ought to stay in the cache.
+        """
         rows, at = out.reshape(times.size, out.shape[2]), 0
         for feature in self._features:
             starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
@@ -221,7 +235,7 @@ class ShardVideos(Videos):
 
 
 def _are_runs(times: Ints, counts: Ints) -> bool:
-    """Tells whether each row is frames f, f + 1, f + 2 and so on, `counts` in all, and then nothing."""
+    """Tells whether each row is consecutive frames, `counts` of them, and then nothing."""
     places = np.arange(times.shape[1])
     return bool(
         (times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all()
@@ -278,8 +292,8 @@ def _labels(indexes: Sequence[ShardIndex], usable: Validator, count: int | None)
     if highest >= limit:
         video = int(np.searchsorted(offsets, int(np.argmax(classes >= limit)), side="right")) - 1
         raise DataError(
-            f"{usable.where(int(usable.kept[video]))} has the label {highest}, but there are {limit} classes at most: "
-            "give the right vocabulary or set `classes`"
+            f"{usable.where(int(usable.kept[video]))} has the label {highest}, but there are"
+            f" {limit} classes at most: give the right vocabulary or set `classes`"
         )
     count = highest + 1 if count is None else count
     return Labels(torch.from_numpy(offsets), torch.from_numpy(classes), count)

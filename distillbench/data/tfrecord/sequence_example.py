@@ -1,14 +1,16 @@
 """Reads `tf.train.SequenceExample` from its bytes, in any legal wire form, without copying a frame.
 
-Where frames lie is all that is wanted of them: a list is described by where its first frame's bytes begin and how far
-apart frames are. What writers really produce (every frame encoded alike) is recognised in one vectorised look at every
-frame's header; anything else that is legal goes through a general parser and gives the same answer.
+Where frames lie is all that is wanted of them: a list is described by where its first frame's bytes
+begin and how far apart frames are. What writers really produce (every frame encoded alike) is
+recognised in one vectorised look at every frame's header; anything else that is legal goes through
+a general parser and gives the same result.
 
-What protobuf refuses is refused, wherever in the record it is: also in a key that nobody asks for, or in a value that a
-later one replaces. Where protobuf's own parsers differ, the stricter counts: a number above 64 bits, and a group that
-holds a field of no number or more than 90 other groups inside one another, are refused; so are ids and labels beyond
-all measure, which no data set has (`LONGEST_ID`, `_MOST_LABELS`). A map's entry that holds an unknown field besides its
-key and value is an entry like any other, as it is to protobuf in C++.
+What protobuf refuses is refused, wherever in the record it is: also in a key that is not needed,
+or in a value that a later one replaces. Where protobuf's own parsers differ, the stricter counts: a
+number above 64 bits, and a group that holds a field of no number or more than 90 other groups
+inside one another, are refused; so are ids and labels beyond all measure, which no data set has
+(`LONGEST_ID`, `_MOST_LABELS`). A map's entry that holds an unknown field besides its key and value
+is an entry like any other, as it is to protobuf in C++.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ _HEADERS = [
 
 
 class WireError(ValueError):
-    """Says why bytes are no `SequenceExample`, or not one that can be used."""
+    """Says why bytes are not a usable `SequenceExample`."""
 
 
 class Fault(IntEnum):
@@ -54,21 +56,27 @@ class Fault(IntEnum):
     UNEQUAL = -4
 
     def sentence(self, name: str, frame: int) -> str:
-        """Says it of the list `name`, at its frame `frame`."""
+        """Makes the message about the list `name`, at its frame `frame`."""
         name = shortened(name)
         return {
             Fault.MISSING: f"it has no list {name!r}",
-            Fault.NOT_BYTES: f"frame {frame} of list {name!r} is not a string of bytes; frames must be stored as uint8",
+            Fault.NOT_BYTES: (
+                f"frame {frame} of list {name!r} is not a string of bytes; frames must be stored as"
+                " uint8"
+            ),
             Fault.NOT_ONE_VALUE: f"frame {frame} of list {name!r} does not hold exactly one value",
-            Fault.UNEQUAL: f"frame {frame} of list {name!r} differs in width from the first or is empty",
+            Fault.UNEQUAL: (
+                f"frame {frame} of list {name!r} differs in width from the first or is empty"
+            ),
         }[self]
 
 
 class FrameList(NamedTuple):
     """Where the frames of one list lie: `frames` frames of `width` bytes.
 
-    Frame i begins at byte base + i * stride; where that cannot be said, stride is 0 and `loose` says where each begins.
-    An unusable list has a `Fault` for its frames and the frame it was found at for its base.
+    Frame i begins at byte base + i * stride; where that is not so, stride is 0 and `loose`
+    has where each begins. An unusable list has a `Fault` for its frames and the frame it was found
+    at for its base.
     """
 
     frames: int
@@ -81,7 +89,8 @@ class FrameList(NamedTuple):
 class Parsed(NamedTuple):
     """What is wanted of one record.
 
-    id: the span of its bytes. labels: None where the record has no such key; ascending, without repetition.
+    id: the span of its bytes.
+    labels: None where the record has no such key; ascending, without repetition.
     """
 
     id: Span
@@ -116,11 +125,15 @@ def frame_list(data: memoryview, spans: list[Span]) -> FrameList:
     return _general(data, spans)
 
 
-# ------------------------------------------------------------------------------------------------ lists of frames
+# ------------------------------------------------------------------------------------------------
+# lists of frames
 
 
 def _regular(data: memoryview, start: int, stop: int) -> FrameList | None:
-    """Recognises a list whose frames are all encoded as its first is: one `bytes_list` of one value."""
+    """Recognises a list whose frames are all encoded as its first is.
+
+    One `bytes_list` of one value.
+    """
     at, end = start, stop
     for depth in range(
         3
@@ -141,7 +154,10 @@ def _regular(data: memoryview, start: int, stop: int) -> FrameList | None:
 
 
 def same_headers(data: memoryview, start: int, frames: int, stride: int, size: int) -> bool:
-    """Tells whether the `size` bytes at `start`, which begin the first frame's encoding, begin every other one's too."""
+    """Tells whether the `size` bytes at `start` begin every frame's encoding.
+
+    They begin the first frame's.
+    """
     found = np.ndarray((frames,), _HEADERS[size], data, start, (stride,))
     return found.tobytes() == bytes(data[start : start + size]) * frames
 
@@ -168,7 +184,10 @@ def _general(data: memoryview, spans: list[Span]) -> FrameList:
 
 
 def _frame(data: memoryview, feature: Feature, width: int) -> Span | Fault:
-    """Returns where the bytes of a frame lie; width: what the frames before it have, 0 where it is the first."""
+    """Returns where the bytes of a frame lie.
+
+    Width: what the frames before it have, 0 where it is the first.
+    """
     kind, bodies = feature
     if kind not in (_BYTES_LIST, 0):
         return Fault.NOT_BYTES
@@ -190,7 +209,8 @@ def _described(starts: list[int], width: int) -> FrameList:
     return FrameList(len(starts), width, 0, 0, starts)
 
 
-# ------------------------------------------------------------------------------------------------ the context
+# ------------------------------------------------------------------------------------------------
+# the context
 
 
 def _identity(data: memoryview, context: dict[str, Feature]) -> Span:
@@ -225,7 +245,7 @@ def _labels(data: memoryview, context: dict[str, Feature]) -> list[int] | None:
     labels = sorted(found)
     if labels and (labels[0] < 0 or labels[-1] > 2**31 - 1):
         wrong = labels[0] if labels[0] < 0 else labels[-1]
-        raise WireError(f"its label {wrong} is no class number")
+        raise WireError(f"its label {wrong} is not a class number")
     return labels
 
 
@@ -233,20 +253,26 @@ def _why_no_frames(context: dict[str, Feature]) -> str:
     means = sorted(key for key in context if key.startswith("mean_"))
     if not means:
         return "it holds no frames"
-    return f"{VIDEO_LEVEL} (it holds {enumerated(means)} and no frames); distillbench needs frame-level shards"
+    return (
+        f"{VIDEO_LEVEL} (it holds {enumerated(means)} and no frames); distillbench needs"
+        " frame-level shards"
+    )
 
 
 VIDEO_LEVEL = "this is a video-level shard"
 """Begins the reason of every record that holds averages over a video in place of its frames."""
 
 
-# ------------------------------------------------------------------------------------------------ the wire format
+# ------------------------------------------------------------------------------------------------
+# the wire format
 
 
 def _entries(
     data: memoryview, start: int, stop: int, what: str
 ) -> Iterator[tuple[str, list[Span]]]:
-    """Walks the entries of one `Features` or `FeatureLists`: key, called `what`, and value, whose spans merge.
+    """Walks the entries of one `Features` or `FeatureLists`.
+
+    Key, called `what`, and value, whose spans merge.
 
     Of a repeated key the last entry counts, as in any map.
     """
@@ -307,7 +333,10 @@ def _int_values(data: memoryview, bodies: list[Span]) -> Iterator[int]:
 
 
 def _fields(data: memoryview, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
-    """Walks a message's fields: number, wire type and the span of each value; groups are skipped."""
+    """Walks a message's fields: number, wire type and the span of each value.
+
+    Groups are skipped.
+    """
     while at < stop:
         number, wire, at = _tag(data, at, stop)
         if wire == _BYTES:
@@ -317,7 +346,8 @@ def _fields(data: memoryview, at: int, stop: int) -> Iterator[tuple[int, int, in
             end = _skip(data, number, wire, at, stop, 0)
         if end > stop:
             raise WireError(
-                f"a field of {end - at} bytes does not fit the {stop - at} bytes that are left for it"
+                f"a field of {end - at} bytes does not fit the {stop - at} bytes that are left"
+                " for it"
             )
         yield number, wire, at, end
         at = end
@@ -352,7 +382,7 @@ def _tag(data: memoryview, at: int, stop: int) -> tuple[int, int, int]:
     tag, end = _varint(data, at, stop)
     number = tag >> 3
     if not number or number >> 29 or end - at > _LONGEST_TAG:
-        raise WireError(f"{number} in {end - at} bytes is no field number")
+        raise WireError(f"{number} in {end - at} bytes is not a field number")
     return number, tag & 7, end
 
 
@@ -360,7 +390,7 @@ def _length(data: memoryview, at: int, stop: int) -> tuple[int, int]:
     """Returns the length at `at` and where it ends."""
     length, end = _varint(data, at, stop)
     if end - at > _LONGEST_TAG:
-        raise WireError(f"{length} in {end - at} bytes is no length")
+        raise WireError(f"{length} in {end - at} bytes is not a length")
     return length, end
 
 
@@ -387,4 +417,4 @@ def _text(data: memoryview, start: int, stop: int, what: str) -> str:
     try:
         return bytes(data[start:stop]).decode()
     except UnicodeDecodeError:
-        raise WireError(f"{what} is no UTF-8 text") from None
+        raise WireError(f"{what} is not UTF-8 text") from None

@@ -1,4 +1,4 @@
-"""Sorts the videos of shards into those that can be used and those that cannot, and says why."""
+"""Leaves out the videos of shards that cannot be used, and counts why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class Validator:
-    """Finds the videos of some shards that can be used; the rest is an error, or counted where it may be skipped.
+    """Finds the videos of some shards that can be used.
+
+    The rest is an error, or counted where it may be skipped.
 
     kept: (V,) numbers of the usable videos among all videos of all shards.
     """
@@ -44,7 +46,9 @@ class Validator:
         )
 
     def validate(self, columns: Mapping[str, Sequence[Column]], needs_labels: bool) -> Ids:
-        """Leaves out all that cannot be used, or raises for the first such; returns the ids of the rest.
+        """Leaves out all that cannot be used, or raises for the first such.
+
+        Returns the ids of the rest.
 
         columns: of each list that is needed, a column a shard.
         """
@@ -70,7 +74,10 @@ class Validator:
             yield self.kept[first:stop] - (end - len(index))
 
     def _drop_bad_records(self) -> None:
-        """Leaves out what the index could not read; it is in no index, so that only counting it is left to do."""
+        """Leaves out what the index could not read.
+
+        It is in no index, so that only counting it is left to do.
+        """
         for path, index in zip(self._paths, self._indexes, strict=True):
             if index.bad and not self._skip:
                 offset, reason = index.bad[0]
@@ -80,7 +87,10 @@ class Validator:
             self._reasons.update(reason for _, reason in index.bad)
 
     def _drop_faulty(self, name: str, parts: Sequence[Column]) -> None:
-        """Leaves out videos whose list `name` is missing, empty, unusable or of another width than the first one's."""
+        """Leaves out videos whose list `name` cannot be used.
+
+        It is missing, empty, unusable, or of another width than the first video's.
+        """
         videos = int(self._ends[-1])
         count = joined(videos, np.int32, (part.count for part in parts))
         width = joined(videos, np.int32, (part.width for part in parts))
@@ -91,7 +101,10 @@ class Validator:
                 lists = enumerated(
                     sorted({key for index in self._indexes for key in index.columns})
                 )
-                return f"{Fault(int(count[video])).sentence(name, int(base[video]))} (lists found: {lists})"
+                return (
+                    f"{Fault(int(count[video])).sentence(name, int(base[video]))} (lists found:"
+                    f" {lists})"
+                )
             return f"its list {name!r} is empty"
 
         self._drop(count > 0, fault)
@@ -100,7 +113,8 @@ class Validator:
             self._drop(
                 width == width[first],
                 lambda video: (
-                    f"its list {name!r} is {width[video]} wide, where that of {self.where(first)} is {width[first]}"
+                    f"its list {name!r} is {width[video]} wide, where that of {self.where(first)}"
+                    f" is {width[first]}"
                 ),
             )
 
@@ -156,5 +170,6 @@ class Validator:
                 or "they are empty"
             )
             raise DataError(
-                f"no usable video in {len(self._paths)} shard(s) beginning with {self._paths[0]}: {why}"
+                f"no usable video in {len(self._paths)} shard(s) beginning with {self._paths[0]}:"
+                f" {why}"
             )

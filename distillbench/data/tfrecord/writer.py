@@ -24,7 +24,11 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Video:
-    """One video to write. frames: by the list's name, (N, width) uint8. labels: None writes no such key."""
+    """One video to write.
+
+    frames: by the list's name, (N, width) uint8.
+    labels: None writes no such key.
+    """
 
     id: str
     labels: Sequence[int] | None
@@ -82,10 +86,13 @@ def _varint(value: int) -> bytes:
 class Recipe:
     """How to make up videos whose frames tell their labels.
 
-    Each class has a fixed look (a prototype a feature). A video has 1 to `most_labels` labels, drawn from a long tail
-    (class c has weight 1 / (c + 1)); its frames are cut into shots, and each shot shows the look of one of its labels
-    or, one time in three, none. Noise is added to every frame. Lengths are uniform in [shortest, longest].
-    widths: of each feature. noise: standard deviation beside a look whose own is 1.
+    Each class has a fixed look (a prototype a feature). A video has 1 to `most_labels` labels,
+    drawn from a long tail (class c has weight 1 / (c + 1)); its frames are cut into shots, and each
+    shot shows the look of one of its labels or, one time in three, none. Noise is added to every
+    frame. Lengths are uniform in [shortest, longest].
+
+    widths: of each feature.
+    noise: standard deviation beside a look whose own is 1.
     """
 
     videos: int = 600
@@ -121,8 +128,8 @@ class Recipe:
         rows, width = max(self.longest, self.classes), sum(self.widths.values())
         if rows * width > _MOST_NUMBERS:
             raise DataError(
-                f"synthetic videos: {rows:,} classes or frames of {width:,} numbers do not fit into memory; "
-                f"their product must be at most {_MOST_NUMBERS:,}"
+                f"synthetic videos: {rows:,} classes or frames of {width:,} numbers do not fit into"
+                f" memory; their product must be at most {_MOST_NUMBERS:,}"
             )
 
 
@@ -151,9 +158,12 @@ def synthetic_videos(recipe: Recipe) -> Iterator[Video]:
 
 
 def write_synthetic(folder: Path, recipe: Recipe, shards: int = 4) -> list[Path]:
-    """Writes made-up videos to `shards` shards in a folder that exists; the same bytes for the same arguments."""
+    """Writes made-up videos to `shards` shards in a folder that exists.
+
+    The same bytes for the same arguments.
+    """
     if shards < 1:
-        raise DataError(f"synthetic videos: {shards} shards were asked for; at least 1 is needed")
+        raise DataError(f"synthetic videos: {shards} shards were requested; at least 1 is needed")
     paths = [folder / f"synthetic{number:04d}.tfrecord" for number in range(shards)]
     ends = [recipe.videos * (number + 1) // shards for number in range(shards)]
     videos = enumerate(synthetic_videos(recipe))
@@ -167,7 +177,10 @@ def write_synthetic(folder: Path, recipe: Recipe, shards: int = 4) -> list[Path]
 def _shots(
     random: np.random.Generator, labels: NDArray[np.int64], length: int, nothing: int
 ) -> NDArray[np.int64]:
-    """Returns the class each frame shows; `nothing` where it shows none. Every label is shown where there is room."""
+    """Returns the class each frame shows; `nothing` where it shows none.
+
+    Every label is shown where there is room.
+    """
     shots = max(1, min(length, len(labels) + len(labels) // 2 + 1))
     shows = np.concatenate([labels, np.full(shots, nothing)])[:shots]
     cuts = (

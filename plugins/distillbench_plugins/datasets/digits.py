@@ -1,4 +1,7 @@
-"""Videos made from the real handwritten digits that scikit-learn carries: the paper's effect in seconds."""
+"""Videos made from the real handwritten digits that scikit-learn carries.
+
+The paper's effect in seconds.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
 
 class _DigitVideos(Videos):
-    """Digit videos held in memory as uint8."""
+    """Digit videos in memory as uint8."""
 
     def __init__(self, name: str, frames: NDArray[np.uint8], labels: NDArray[np.bool_]) -> None:
         videos = len(frames)
@@ -55,10 +58,13 @@ class _DigitVideos(Videos):
 
 
 class Digits(DataSet):
-    """Shots of handwritten digits, uneven in length, jittered and noised; a video's labels are the digits it shows.
+    """Shots of handwritten digits, uneven in length, jittered and noised.
 
-    A video has 4 to 9 shots; a shot is one image, which moves by up to a pixel and gets fresh noise in every frame. No
-    image is seen in two splits. The images are the 1,797 of the UCI set of optically recognised digits.
+    A video's labels are the digits it shows.
+
+    A video has 4 to 9 shots; a shot is one image, which moves by up to a pixel and gets fresh noise
+    in every frame. No image is seen in two splits. The images are the 1,797 of the UCI set of
+    optically recognized digits.
 
     Knobs:
         train: training videos.

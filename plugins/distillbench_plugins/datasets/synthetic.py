@@ -19,10 +19,12 @@ _MOST_SHARDS = 10_000
 
 
 class Synthetic(DataSet):
-    """Made-up videos with a long tail of labels, written once to shards in YouTube-8M's layout and read from there.
+    """Synthetic videos with a long tail of labels, in shards of YouTube-8M's layout.
 
-    Each class has a look that some of a video's shots show, so there is something to learn. The shards are kept in the
-    cache, under a key of all that shapes them.
+    They are written once, and then read.
+
+    Each class has a look that some of a video's shots show, so there is something to learn. The
+    shards are kept in the cache, under a key of all that shapes them.
 
     Knobs:
         videos: how many there are in all.
@@ -35,7 +37,8 @@ class Synthetic(DataSet):
         noise: standard deviation of each frame's noise, that of a look being 1.
         shards: files that the videos are written to.
         seed: changes all that is drawn, and the splits.
-        fraction: how much of the training videos to use; a smaller part is always within a larger one.
+        fraction: how much of the training videos to use; a smaller part is always within a larger
+            one.
         validation_share: drawn for validation.
         test_share: drawn for the test.
     """

@@ -14,14 +14,17 @@ _PAPER_VALIDATION = 48_163 / 5_786_881
 
 
 class YouTube8M(DataSet):
-    """YouTube-8M frame-level shards (one frame a second, rgb 1024 + audio 128), or any in the same layout.
+    """YouTube-8M frame-level shards, or any in the same layout.
 
-    With only `dir`, its videos are shared out by a hash of their ids. The paper's protocol (docs/paper.md, section 4)
-    is `train` the training shards and `test` the published validation shards; its validation videos are then drawn out
-    of `train`.
+    One frame a second, rgb 1024 and audio 128.
+
+    With only `dir`, its videos are shared out by a hash of their ids. The paper's protocol
+    (docs/paper.md, section 4) is `train` the training shards and `test` the published validation
+    shards; its validation videos are then drawn out of `train`.
 
     Knobs:
-        validation_share: drawn for validation; none: the paper's 48,163 of 5,786,881 beside test shards, else 0.1.
+        validation_share: drawn for validation; none: the paper's 48,163 of 5,786,881 beside test
+            shards, else 0.1.
     """
 
     recipe: ClassVar[Mapping[str, object]] = {

@@ -16,7 +16,9 @@ TEACHER_BLOCK = 20
 
 
 class TeacherHRNN(Encoder):
-    """Hierarchical RNN, as teacher: an LSTM encodes blocks of 20 frames, another the sequence of codes.
+    """Hierarchical RNN, as teacher.
+
+    An LSTM encodes blocks of 20 frames, another the sequence of codes.
 
     The paper's, docs/paper.md, section 1.
 
@@ -33,12 +35,18 @@ class TeacherHRNN(Encoder):
         self.rnn = HierarchicalLSTM(width, settings)
 
     def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
-        """Encodes clips; states are the lower LSTM's after every frame, each block's starting from zero."""
+        """Encodes clips; the states are the lower LSTM's, after every frame.
+
+        Each block starts from zero.
+        """
         encoding: Encoding = self.rnn(clips, self.block_length, with_states)
         return encoding
 
     def published_macs(self, frames: int, width: int) -> int:
-        """Counts as the paper's Table 4: the lower LSTM alone over the first feature (docs/paper.md, section 6)."""
+        """Counts as the paper's Table 4.
+
+        The lower LSTM alone over the first feature (docs/paper.md, section 6).
+        """
         return self.rnn.macs_of_lower(frames, width)
 
 
@@ -48,7 +56,8 @@ class StudentHRNN(Encoder):
     The paper's, docs/paper.md, section 1 and row 2.
 
     Knobs:
-        block_length: frames a block, the last as short as it comes; 0 for the paper's 5 if k divides by 5, else 3.
+        block_length: frames a block, the last as short as it comes; 0 for the paper's 5 if k
+            divides by 5, else 3.
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"cell_size": 8}
@@ -60,13 +69,19 @@ class StudentHRNN(Encoder):
         self.rnn = HierarchicalLSTM(width, settings)
 
     def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
-        """Encodes clips; states are the lower LSTM's after every frame, each block's starting from zero."""
+        """Encodes clips; the states are the lower LSTM's, after every frame.
+
+        Each block starts from zero.
+        """
         block_length = self.block_length or (5 if clips.slots % 5 == 0 else 3)
         encoding: Encoding = self.rnn(clips, block_length, with_states)
         return encoding
 
     def published_macs(self, frames: int, width: int) -> int:
-        """Counts as the paper's Table 4: the lower LSTM alone over the first feature (docs/paper.md, section 6)."""
+        """Counts as the paper's Table 4.
+
+        The lower LSTM alone over the first feature (docs/paper.md, section 6).
+        """
         return self.rnn.macs_of_lower(frames, width)
 
 

@@ -23,7 +23,8 @@ class Local(Executor):
     """Processes on this machine, started when they are first needed and replaced when they die.
 
     Knobs:
-        workers: how many runs at once; auto: on CPUs one for each core that a run does not use itself, on a GPU one.
+        workers: how many runs at once; auto: on CPUs one for each core that a run does not use
+            itself, on a GPU one.
     """
 
     is_default: ClassVar[bool] = True
@@ -32,9 +33,7 @@ class Local(Executor):
     def __init__(self, demand: Demand, *, workers: Literal["auto"] | int = "auto") -> None:
         if workers != "auto" and workers < 1:
             raise ConfigError(
-                [
-                    f"executor local: workers takes auto or a whole number of at least 1; found {workers}"
-                ]
+                [f"executor local: workers takes auto or an integer of at least 1; found {workers}"]
             )
         self.count = _fastest(demand) if workers == "auto" else workers
         self._workers: list[_Worker] = []
@@ -84,7 +83,10 @@ class Local(Executor):
 
 
 def _fastest(demand: Demand) -> int:
-    """One worker for each core that a run does not use itself; on a GPU one, which has its whole memory."""
+    """One worker for each core that a run does not use itself.
+
+    On a GPU one, which has its whole memory.
+    """
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

@@ -1,4 +1,7 @@
-"""Weights and all that describes their network in one safetensors file, to be used where distillbench is installed."""
+"""One safetensors file with weights and the description of their network.
+
+It is used where distillbench is installed.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,12 @@ _FORMAT = "distillbench network"
 
 
 class SafetensorsBundle(Exporter):
-    """One safetensors file: the weights, and as JSON in its metadata what builds the network and names its classes.
+    """One safetensors file.
 
-    `json.loads(metadata["about"])` has `class_names`, `codec`, `features`, `selector`, `k`, `metrics` and more.
+    The weights, and as JSON in its metadata what builds the network and names its classes.
+
+    `json.loads(metadata["about"])` has `class_names`, `codec`, `features`, `selector`, `k`,
+    `metrics` and more.
     """
 
     suffix: ClassVar[str] = ".safetensors"
@@ -61,11 +67,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != _FORMAT:
-                raise DataError(f"'{path}' is no exported network of this kind")
+                raise DataError(f"'{path}' is not an exported network of this kind")
             about = json.loads(metadata["about"])
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, ValueError, KeyError, RecursionError) as error:
-        raise DataError(f"'{path}' is no exported network, or a damaged one: {error}") from error
+        raise DataError(
+            f"'{path}' is not an exported network, or a damaged one: {error}"
+        ) from error
 
 
 @hookimpl

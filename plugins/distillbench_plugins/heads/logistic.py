@@ -11,7 +11,9 @@ from distillbench.interfaces import Head
 
 
 class Logistic(Head):
-    """Logistic regression, the paper's "sigmoid neuron" (docs/paper.md, row 9); Glorot-uniform, zero bias.
+    """Logistic regression, the paper's "sigmoid neuron" (docs/paper.md, row 9).
+
+    Glorot-uniform, zero bias.
 
     Knobs:
         dropout: the share of the encoding that is dropped before the head (docs/paper.md, row 16).

@@ -1,4 +1,7 @@
-"""Mixture of experts: each class's probability is a gated mean of logistic experts (YouTube-8M's head, 1609.08675)."""
+"""Mixture of experts: each class's probability is a gated mean of logistic experts.
+
+YouTube-8M's head (arXiv 1609.08675).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from distillbench.interfaces import Head
 
 
 class MixtureOfExperts(Head):
-    """Mixture of logistic experts with a dummy expert that always says no; the paper's head (docs/paper.md, row 9).
+    """Mixture of logistic experts with a dummy expert whose probability is 0.
 
-    p = sum over mixtures of gate * sigmoid(expert), the gates a softmax that also covers the dummy. Matrices start
-    Glorot-uniform, the experts' bias at zero; gates have no bias.
+    The paper's head (docs/paper.md, row 9).
+
+    p = sum over mixtures of gate * sigmoid(expert), the gates a softmax that also covers the dummy.
+    Matrices start Glorot-uniform, the experts' bias at zero; gates have no bias.
 
     Knobs:
         mixtures: experts of each class, the dummy not counted.

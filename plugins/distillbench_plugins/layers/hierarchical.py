@@ -30,14 +30,18 @@ class Settings:
     Knobs:
         cell_size: H, the width of an LSTM's state.
         layers: of the lower and of the higher LSTM.
-        block_length: frames a block, the last as short as it comes; 0 for what the encoder makes of it.
+        block_length: frames a block, the last as short as it comes; 0 for what the encoder makes of
+            it.
         block_count: if above 0, a video of N frames is cut into blocks of ceil(N / count) instead.
-        state: concat, the cell and hidden state of every layer, [c1, h1, c2, h2]; top, the top layer's hidden state.
+        state: concat, the cell and hidden state of every layer, [c1, h1, c2, h2]; top, the top
+            layer's hidden state.
         init: glorot (uniform kernels, zero bias, forget bias 1); default, as `nn.LSTM` starts.
         dropout: share dropped inside the encoder, beside what the head drops of its input.
-        dropout_place: where it is dropped: input, every frame; layers, between LSTM layers; summary, the encoding.
-        zero_slots: if above 0, every video is zero-padded or clamped to that many frames and padding is encoded like
-            them, as in the released code; -1 for as many as the selector was asked for; 0 leaves padding out.
+        dropout_place: where it is dropped: input, every frame; layers, between LSTM layers;
+            summary, the encoding.
+        zero_slots: if above 0, every video is zero-padded or clamped to that many frames and
+            padding is encoded like them, as in the released code; -1 for as many as were requested
+            of the selector; 0 leaves padding out.
     """
 
     cell_size: int = 1024
@@ -83,7 +87,7 @@ class Settings:
 
 
 class HierarchicalLSTM(nn.Module):
-    """Folds all blocks of all videos into one batch, encodes them, then encodes each video's sequence of blocks.
+    """Encodes all blocks of all videos as one batch, then each video's sequence of blocks.
 
     Real frames alone are gathered, so padding is never seen, whatever it holds, and never paid for.
     """
@@ -123,13 +127,19 @@ class HierarchicalLSTM(nn.Module):
         )
 
     def macs_of_lower(self, frames: int, width: int) -> int:
-        """Counts as the paper's Table 4 does: the lower LSTM over `frames`, with 15 element-wise steps a cell."""
+        """Counts as the paper's Table 4 does.
+
+        The lower LSTM over `frames`, with 15 element-wise steps a cell.
+        """
         size = self.settings.cell_size
         widths = [width, *[size] * (self.settings.layers - 1)]
         return frames * sum((below + size) * 4 * size + 15 * size for below in widths)
 
     def _slotted(self, clips: Clips) -> Clips:
-        """Zero-pads or clamps every video to the slots asked for, padding then being part of the video."""
+        """Pads every video with zeros, or cuts it, to the requested number of slots.
+
+        Padding is then part of the video.
+        """
         slots = clips.slots if self.settings.zero_slots == -1 else self.settings.zero_slots
         if slots == 0:
             return clips
@@ -148,7 +158,10 @@ class HierarchicalLSTM(nn.Module):
         return torch.full_like(lengths, block_length)
 
     def _state(self, states: list[States], rows: Tensor | None) -> Tensor:
-        """Joins the states at the packed `rows` (all for None): [c1, h1, c2, h2, ...], or the top layer's h."""
+        """Joins the states at the packed `rows` (all for None).
+
+        [c1, h1, c2, h2, ...], or the top layer's h.
+        """
         parts = (
             [part for layer in states for part in layer]
             if self.settings.state == "concat"

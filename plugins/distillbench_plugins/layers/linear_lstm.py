@@ -11,7 +11,10 @@ from distillbench_plugins.layers.states import States
 
 
 class LinearLSTM(nn.Module):
-    """Computes what an `LSTM` computes in evaluation, from a copy of its weights: one `nn.Linear` a product."""
+    """Computes what an `LSTM` computes in evaluation, from a copy of its weights.
+
+    One `nn.Linear` a product.
+    """
 
     def __init__(self, layers: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
         """layers: of each its weight_ih (4H, D), weight_hh (4H, H) and bias (4H,)."""
@@ -23,7 +26,10 @@ class LinearLSTM(nn.Module):
             self.recurrents.append(_linear(weight_hh, None))
 
     def forward(self, packed: Tensor, sizes: Sequence[int]) -> list[States]:
-        """Runs packed inputs (P, D) through every layer; P is the sum of sizes, which never increase."""
+        """Runs packed inputs (P, D) through every layer.
+
+        P is the sum of sizes, which never increase.
+        """
         states: list[States] = []
         for projection, recurrent in zip(self.inputs, self.recurrents, strict=True):
             states.append(_layer(projection(packed), recurrent, sizes))

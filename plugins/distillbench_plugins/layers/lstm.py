@@ -1,13 +1,13 @@
 """An LSTM over packed sequences that keeps every state, in as few kernels as plain torch allows.
 
-Sequences are packed time-major, longest first, as in `torch.nn.utils.rnn`: step 0 of all of them, then step 1 of those
-that are long enough, and so on; `sizes[t]` says how many reach step t. Nothing is computed for padding, because there
-is none, and every step is a contiguous slice.
+Sequences are packed time-major, longest first, as in `torch.nn.utils.rnn`: step 0 of all of them,
+then step 1 of those that are long enough, and so on; `sizes[t]` is how many reach step t. Nothing
+is computed for padding, because there is none, and every step is a contiguous slice.
 
-Why not `nn.LSTM`: it gives the hidden state after every step but the cell state only after the last, and this model
-passes both upwards. Done here: one matrix product for all input projections of a layer, no recurrent product from the
-zero state, and a backward pass that only turns gate gradients over in time and leaves the weights' gradients to one
-product each.
+Why not `nn.LSTM`: it gives the hidden state after every step but the cell state only after the
+last, and this model passes both upwards. Done here: one matrix product for all input projections of
+a layer, no recurrent product from the zero state, and a backward pass that only turns gate
+gradients over in time and leaves the weights' gradients to one product each.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Init = Literal["glorot", "default"]
 
 
 class LSTM(nn.Module):
-    """A stack of LSTM layers, started from zero, that returns both states of every layer after every step.
+    """LSTM layers that start from zero and return both states after every step.
 
-    Equal to `nn.LSTM` to rounding. Weights are named and laid out as there (gates i, f, g, o), but the two biases,
-    whose sum is all that matters, are one. Under autocast products are done in the lower precision and cell states kept
-    in float32.
+    Equal to `nn.LSTM` to rounding. Weights are named and laid out as there (gates i, f, g, o), but
+    the two biases, whose sum is all that matters, are one. Under autocast products are done in the
+    lower precision and cell states kept in float32.
     """
 
     def __init__(
@@ -45,7 +45,10 @@ class LSTM(nn.Module):
         init: Init = "glorot",
         dropout: float = 0.0,
     ) -> None:
-        """dropout: applied between layers. init: see `reset_parameters`."""
+        """dropout: applied between layers.
+
+        init: see `reset_parameters`.
+        """
         super().__init__()
         self.input_size, self.cell_size, self.layers, self.dropout = (
             input_size,
@@ -79,15 +82,16 @@ class LSTM(nn.Module):
         return self.weights(0)[0].dtype
 
     def with_linears(self) -> LinearLSTM:
-        """Returns an equal stack, for inference, that can be quantised."""
+        """Returns an equal stack, for inference, that can be quantized."""
         return LinearLSTM([self.weights(layer) for layer in range(self.layers)])
 
     @torch.no_grad()
     def reset_parameters(self, init: Init) -> None:
-        """Draws the weights anew.
+        """Initializes the weights again.
 
-        glorot: Glorot-uniform over the joint kernel of input and state, as TensorFlow's cell holds it, zero bias,
-        forget bias 1. default: `nn.LSTM`'s, uniform within 1 / sqrt(H), each bias the sum of two.
+        glorot: Glorot-uniform over the joint kernel of input and state, as TensorFlow's cell holds
+        it, zero bias, forget bias 1. default: `nn.LSTM`'s, uniform within 1 / sqrt(H), each bias
+        the sum of two.
         """
         for layer in range(self.layers):
             weight_ih, weight_hh, bias = self.weights(layer)
@@ -102,7 +106,10 @@ class LSTM(nn.Module):
             weight_hh.uniform_(-bound, bound)
 
     def forward(self, packed: Tensor, sizes: Sequence[int]) -> list[States]:
-        """Runs packed inputs (P, D) through every layer; P is the sum of sizes, which never increase."""
+        """Runs packed inputs (P, D) through every layer.
+
+        P is the sum of sizes, which never increase.
+        """
         states: list[States] = []
         below = packed
         for layer in range(self.layers):
@@ -116,7 +123,10 @@ class LSTM(nn.Module):
 
 
 def _cast(tensor: Tensor) -> Tensor:
-    """Casts to autocast's type where autocast is on, differentiably; float64 stays, as autocast has it."""
+    """Casts to autocast's type where autocast is on, differentiably.
+
+    Float64 stays, as autocast has it.
+    """
     device = tensor.device.type
     if (
         tensor.dtype == torch.float64
@@ -170,7 +180,7 @@ class _Layer(torch.autograd.Function):
 
 
 def _run(gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, sizes: Sequence[int]) -> None:
-    """Walks the steps: turns input projections into gate activations in place, and fills hidden and cell."""
+    """Runs the steps: turns input projections into gate activations, and fills the states."""
     size = hidden.shape[1]
     parts = [
         _by_step(part, sizes)
@@ -181,7 +191,8 @@ def _run(gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, sizes: Seq
         if h is not None:
             torch.addmm(all_gates, h[: len(i)], weight, out=all_gates)
         elif gates.is_meta:
-            # Only counted: a cost is told by the standard form, which has a recurrent product at every step.
+            # Only counted: the cost is that of the standard form, which has a recurrent product at
+            # every step.
             torch.addmm(all_gates, next_h, weight, out=all_gates)
         inputs_and_forgets.sigmoid_()
         g.tanh_()
@@ -202,10 +213,12 @@ def _run_back(
     weight: Tensor,
     sizes: Sequence[int],
 ) -> Tensor:
-    """Walks the steps backwards; returns the gradient (P, 4H) of the sums that the gates' activations were applied to.
+    """Walks the steps backwards.
 
-    Everything that does not depend on time is multiplied out beforehand, for all steps at once (`_slopes`), so that a
-    step is one product and four element-wise kernels.
+    Returns the gradient (P, 4H) of the sums that the gates' activations were applied to.
+
+    Everything that does not depend on time is multiplied out beforehand, for all steps at once
+    (`_slopes`), so that a step is one product and four element-wise kernels.
     """
     size, steps = cell.shape[1], len(sizes)
     slopes, through = _slopes(gates, cell, sizes)
@@ -241,7 +254,10 @@ def _run_back(
 
 
 def _slopes(gates: Tensor, cell: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Returns what gradients are multiplied by: (P, 4H), dc for the gates i, f, g and dh for o; (P, H), dh for dc."""
+    """Returns what gradients are multiplied by: (P, 4H), dc for the gates i, f, g and dh for o.
+
+    (P, H), dh for dc.
+    """
     slopes, out = torch.empty_like(gates), torch.tanh(cell).to(gates.dtype)
     (i, f, g, o), (by_i, by_f, by_g, by_o) = gates.chunk(4, 1), slopes.chunk(4, 1)
     first = sizes[0]

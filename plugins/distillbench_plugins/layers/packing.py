@@ -12,8 +12,10 @@ from torch import Tensor
 class Packing:
     """Sequences packed time-major, longest first, so that no step holds padding.
 
-    rows: (P,) int64, the table's row behind every packed row. sizes: how many sequences reach each step.
-    last: (Q,) int64, the packed row of each sequence's last step, in the order in which the sequences were given.
+    rows: (P,) int64, the table's row behind every packed row.
+    sizes: how many sequences reach each step.
+    last: (Q,) int64, the packed row of each sequence's last step, in the order in which the
+    sequences were given.
     """
 
     rows: Tensor
@@ -22,7 +24,10 @@ class Packing:
 
 
 def pack(starts: Tensor, lengths: Tensor) -> Packing:
-    """Packs Q sequences of consecutive rows; starts and lengths are (Q,) int64 on the CPU, lengths at least 1."""
+    """Packs Q sequences of consecutive rows.
+
+    Starts and lengths are (Q,) int64 on the CPU, lengths at least 1.
+    """
     order = lengths.argsort(descending=True, stable=True)
     steps = torch.arange(int(lengths.max()))[:, None]
     real = steps < lengths[order]
@@ -37,8 +42,9 @@ def pack(starts: Tensor, lengths: Tensor) -> Packing:
 def cut(lengths: Tensor, block_lengths: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Cuts B videos into blocks, the last of a video as short as it comes; none is empty.
 
-    lengths, block_lengths: (B,) int64. stride: the rows between the first frames of two videos in the table.
-    Returns each block's first row and its length, (Q,) both, video after video, and each video's number of blocks (B,).
+    lengths, block_lengths: (B,) int64.
+    stride: the rows between the first frames of two videos in the table. Returns each block's first
+    row and its length, (Q,) both, video after video, and each video's number of blocks (B,).
     """
     counts = (lengths + block_lengths - 1) // block_lengths
     videos = torch.repeat_interleave(torch.arange(len(lengths)), counts)

@@ -17,8 +17,9 @@ class Prediction(MatchingLoss):
     The paper's, docs/paper.md, section 2 and rows 12 and 14.
 
     Knobs:
-        divergence: bernoulli, the sum over classes of KL(teacher || student); categorical, KL of the sigmoids
-            normalised over the classes, as the released code has it; squared, the sum over classes of (p_T - p_S)^2.
+        divergence: bernoulli, the sum over classes of KL(teacher || student); categorical, KL of
+            the sigmoids normalized over the classes, as the released code has it; squared, the sum
+            over classes of (p_T - p_S)^2.
         reduction: mean over the batch, or sum, as the released code has it.
     """
 

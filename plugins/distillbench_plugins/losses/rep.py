@@ -9,7 +9,9 @@ from distillbench.interfaces import LossBatch, MatchingLoss, Output, Requirement
 
 
 class Representation(MatchingLoss):
-    """Squared distance of the student's encoding from the teacher's, L_rep: summed over E, batch mean.
+    """Squared distance of the student's encoding from the teacher's, L_rep.
+
+    Summed over E, batch mean.
 
     The paper's, docs/paper.md, section 2.
     """

@@ -22,9 +22,9 @@ class IntermediateRepresentation(MatchingLoss):
 
     The paper's, docs/paper.md, section 2 and row 21.
 
-    The student's state at position p >= 1 is compared with the teacher's state after the same frame of the video;
-    frames that the teacher did not see are left out. Summed over positions and widths, averaged over the batch, in
-    addition to the match of the final encodings.
+    The student's state at position p >= 1 is compared with the teacher's state after the same frame
+    of the video; frames that the teacher did not see are left out. Summed over positions and
+    widths, averaged over the batch, in addition to the match of the final encodings.
 
     Knobs:
         final: also match the final encodings, as `rep` does.
@@ -53,7 +53,10 @@ class IntermediateRepresentation(MatchingLoss):
 
 
 def _aligned(student: States, teacher: States) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the student's states from position 1 on, the teacher's after the same frames, and where both exist."""
+    """Returns the student's states from position 1 on, and the teacher's at the same frames.
+
+    Also where both exist.
+    """
     ours, times = _wide(student.values[:, 1:]), student.times[:, 1:].contiguous()
     known = teacher.times.masked_fill(teacher.times == NO_FRAME, torch.iinfo(torch.int64).max)
     place = torch.searchsorted(known, times).clamp_max(known.shape[1] - 1)

@@ -17,8 +17,8 @@ class GlobalAveragePrecision(Metric):
     """GAP@20: the average precision of every video's best 20 predictions, ranked in one list.
 
     As Google's starter code computes it (`eval_util.py`, `average_precision_calculator.py`): the
-    precision at every hit, summed and divided by the number of all labels, whether a video's best 20
-    hold them or not. Where Google shuffles ties, they count as the mean over all their orders.
+    precision at every hit, summed and divided by the number of all labels, whether a video's best
+    20 hold them or not. Where Google shuffles ties, they count as the mean over all their orders.
     """
 
     title = "GAP@20"

@@ -14,7 +14,7 @@ from distillbench.metrics import precision_derivatives, precision_sums
 
 
 class MeanAveragePrecisionAt20(Metric):
-    """mAP@20: the average precision of each class among every video's best 20, averaged over classes.
+    """mAP@20: the average precision of each class among the videos' best 20, averaged.
 
     As Google's starter code computes it (`mean_average_precision_calculator.py`), over the classes
     that have a positive, the rule since 2019. Ties count as the mean over all their orders.

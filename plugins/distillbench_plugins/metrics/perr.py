@@ -22,7 +22,8 @@ class PrecisionAtEqualRecallRate(Metric):
         """Returns a number in [0, 1]; None where there is no video."""
         if not len(predictions):
             return None
-        # Summed by the number of labels, in integers, so that the order of the videos cannot matter.
+        # Summed by the number of labels, in integers, so that the order of the videos cannot
+        # matter.
         hits = np.bincount(predictions.positives, weights=predictions.hits_at_positives)
         return float((hits[1:] / np.arange(1, len(hits))).sum() / len(predictions))
 

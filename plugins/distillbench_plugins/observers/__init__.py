@@ -1,1 +1,1 @@
-"""Observers: who is told how a run goes."""
+"""Observers: plugins that get the events of runs."""

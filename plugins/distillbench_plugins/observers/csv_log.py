@@ -1,7 +1,7 @@
 """Writes a line an epoch and network to RESULTS/logs/RUN.csv, while the run goes on.
 
-Columns: phase, epoch, network, seconds, learning_rate, every loss term (loss.ce), every validation metric
-(validation.gap). A run that is made again replaces its lines, one that goes on keeps them.
+Columns: phase, epoch, network, seconds, learning_rate, every loss term (loss.ce), every validation
+metric (validation.gap). A run that is made again replaces its lines, one that goes on keeps them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def epoch_ended(run: RunStarted, event: EpochEnded) -> None:
         writer.writerows(kept)
 
 
-def _line(row: Mapping[str, Any], network: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], network: str, learnt: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: row[name] for name in ("phase", "epoch")},
         "network": network,
         **{name: row[name] for name in ("seconds", "learning_rate")},
-        **{f"loss.{name}": value for name, value in told["terms"].items()},
-        **{f"validation.{name}": value for name, value in told["validation"].items()},
+        **{f"loss.{name}": value for name, value in learnt["terms"].items()},
+        **{f"validation.{name}": value for name, value in learnt["validation"].items()},
     }
 
 

@@ -1,7 +1,8 @@
-"""Logs runs to MLflow: settings as parameters, an epoch a step, the test metrics and the result file's id in the end.
+"""Logs runs to MLflow: parameters, a step for each epoch, test metrics, the result file.
 
-Needs `pip install 'distillbench[mlflow]'`. Where it logs to is MLflow's own business: $MLFLOW_TRACKING_URI, such as
-sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME; without them, its default store in the current folder.
+Needs `pip install 'distillbench[mlflow]'`. Where it logs to is MLflow's own business:
+$MLFLOW_TRACKING_URI, such as sqlite:///mlflow.db, and $MLFLOW_EXPERIMENT_NAME; without them, its
+default store in the current folder.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _PLAIN = {
     "schedule.targets": "own",
     "schedule.teacher": "trained",
 }
-"""What the settings of a method are that is no control."""
+"""What the settings of a method are that is not a control."""
 
 
 def plain(runs: Runs) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def is_plain(row: Mapping[str, Any]) -> bool:
 def objective(row: Mapping[str, Any]) -> str:
     """Names the losses of the first phase of the student, in the paper's order, without weights.
 
-    A network that sees all frames is no student: its losses are the labels'.
+    A network that sees all frames is not a student: its losses are the labels'.
     """
     if row["k"] == "all":
         return "ce"

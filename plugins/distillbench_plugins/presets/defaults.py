@@ -1,4 +1,4 @@
-"""What a run is where nothing is said: the paper's method on the built-in data."""
+"""The defaults of a run: the paper's method on the built-in data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The paper's own settings (arXiv 1902.10640), where its text is silent this project's; and its tables as questions."""
+"""The paper's own settings (arXiv 1902.10640), where its text is silent this project's.
+
+And its tables as sweep files.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from distillbench.interfaces import Preset
 
 
 class Paper(Preset):
-    """The paper's text where it speaks, and the choice this project makes of it where it does not."""
+    """The paper's settings, and this project's choice where the paper's text is silent."""
 
     def settings(self, k: int) -> Mapping[str, object]:
         """Returns the settings; the numbers of the rows are those of docs/paper.md."""
@@ -26,31 +29,30 @@ class Paper(Preset):
                 "init": "glorot",  # row 22
             }.items()
         }
-        return (
-            architecture
-            | {
-                "teacher.block_length": 20,  # row 2
-                "student.block_length": 5 if k % 5 == 0 else 3,  # row 2
-                "selector": "uniform",  # row 4
-                "head": "moe",  # row 9
-                "head.mixtures": 2,  # row 9
-                "head.dropout": 0.5,  # row 16
-                "schedule.finetune_head": "teacher",  # row 11; row 10 is each schedule's own default: copy or tied
-                "schedule.finetune_epochs": 3,  # row 20
-                "loss.rep": 1.0,  # row 13
-                "loss.ce": 1.0,
-                "loss.pred": 1.0,
-                "loss.pred.reduction": "mean",  # row 12
-                "loss.pred.divergence": "bernoulli",  # row 14
-                "training.l2": 2e-8,  # row 15: 2 x (1e-8 / 2) ||W||^2 on the head's matrices
-                "training.decay": 0.95,  # row 17
-                "training.decay_examples": 4_000_000,
-                "training.clip": 1.0,  # row 18
-                "training.epochs": 5,
-                "training.batch_size": 256,
-                "training.learning_rate": 1e-3,
-            }
-        )
+        return architecture | {
+            "teacher.block_length": 20,  # row 2
+            "student.block_length": 5 if k % 5 == 0 else 3,  # row 2
+            "selector": "uniform",  # row 4
+            "head": "moe",  # row 9
+            "head.mixtures": 2,  # row 9
+            "head.dropout": 0.5,  # row 16
+            "schedule.finetune_head": (
+                "teacher"
+            ),  # row 11; row 10 is each schedule's own default: copy or tied
+            "schedule.finetune_epochs": 3,  # row 20
+            "loss.rep": 1.0,  # row 13
+            "loss.ce": 1.0,
+            "loss.pred": 1.0,
+            "loss.pred.reduction": "mean",  # row 12
+            "loss.pred.divergence": "bernoulli",  # row 14
+            "training.l2": 2e-8,  # row 15: 2 x (1e-8 / 2) ||W||^2 on the head's matrices
+            "training.decay": 0.95,  # row 17
+            "training.decay_examples": 4_000_000,
+            "training.clip": 1.0,  # row 18
+            "training.epochs": 5,
+            "training.batch_size": 256,
+            "training.learning_rate": 1e-3,
+        }
 
 
 @hookimpl

@@ -1,4 +1,7 @@
-"""The settings of the code that the paper's authors released later; it covers a part of the paper."""
+"""The settings of the code that the paper's authors released later.
+
+It covers a part of the paper.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reports: the paper's tables and figures, the controls that it lacks, and what any results hold."""
+"""Reports: the paper's tables and figures, controls, and figures of any results."""

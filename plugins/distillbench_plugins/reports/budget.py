@@ -27,7 +27,7 @@ class Budget(Report):
     Knobs:
         share: the share of that quality that is good enough.
         metric: the column of a quality metric; by default the first one.
-        most: how many methods are told apart; the others are drawn in grey.
+        most: how many methods are distinguished; the others are drawn in grey.
     """
 
     needs = "table1"

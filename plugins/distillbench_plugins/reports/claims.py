@@ -29,7 +29,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class SweepFile:
+class Comparison:
     """One comparison that a claim makes; the teacher alone is the same at every k."""
 
     claim: str
@@ -60,15 +60,15 @@ class Claims(Report):
         """Lists every comparison that the runs allow, and names those that they do not."""
         rows: list[Row] = []
         absent: list[str] = []
-        for question, k, part in _asked(runs):
-            a, b = (_rows_of(part, method, k) for method in (question.a, question.b))
+        for comparison, k, part in _comparisons_at(runs):
+            a, b = (_rows_of(part, method, k) for method in (comparison.a, comparison.b))
             videos = int(part["train_videos"].max())
             where = f"k = {k}, {videos} training videos"
             if a.empty or b.empty:
-                what = f"{question.a.name} against {question.b.name}"
-                absent.append(f"not run: {question.claim}: {what}, {where}")
+                what = f"{comparison.a.name} against {comparison.b.name}"
+                absent.append(f"not run: {comparison.claim}: {what}, {where}")
                 continue
-            words = (question.claim, question.a.name, question.b.name, str(k), str(videos))
+            words = (comparison.claim, comparison.a.name, comparison.b.name, str(k), str(videos))
             rows.append((words, self._compared(runs, a, b)))
         if not rows:
             raise self.lacking("the claims compare methods of the paper, and no two of one k are")
@@ -88,44 +88,44 @@ class Claims(Report):
         return (*(Cell(number, seeds=seeds, digits=4) for number in numbers), p)
 
 
-def _asked(runs: Runs) -> Iterator[tuple[SweepFile, int, pd.DataFrame]]:
-    """Yields every question with each k and the runs among which it is asked."""
+def _comparisons_at(runs: Runs) -> Iterator[tuple[Comparison, int, pd.DataFrame]]:
+    """Yields every claim with each k and the runs among which it is tested."""
     rows = of_the_paper(runs.rows)
     whole = rows[rows["train_videos"] == rows["train_videos"].max()]
-    for question in sweep_files():
+    for comparison in comparisons():
         for k in frames(whole):
-            yield question, k, whole
+            yield comparison, k, whole
     parts = rows[rows["train_videos"] < rows["train_videos"].max()]
     ks = frames(parts)
     if ks:
-        question = SweepFile("6 more so with less data", distilled("serial", _ALL), alone())
+        comparison = Comparison("6 more so with less data", distilled("serial", _ALL), alone())
         for size in sorted(set(rows["train_videos"])):
-            yield question, ks[-1], having(rows, train_videos=size)
+            yield comparison, ks[-1], having(rows, train_videos=size)
 
 
-def sweep_files() -> Iterator[SweepFile]:
+def comparisons() -> Iterator[Comparison]:
     """Lists the comparisons at every k, claim by claim."""
     for selector in ("random", "first", "middle", "last", "first-middle-last"):
         others = alone(selector, f"{selector}-k")
-        yield SweepFile("1 uniform frames are the best", alone("uniform", "uniform-k"), others)
+        yield Comparison("1 uniform frames are the best", alone("uniform", "uniform-k"), others)
     for mode in _MODES:
         for losses in OBJECTIVES:
-            yield SweepFile("2 distilled beats alone", distilled(mode, losses), alone())
+            yield Comparison("2 distilled beats alone", distilled(mode, losses), alone())
     for mode in _MODES:
         for losses in _FEWER:
             best, fewer = distilled(mode, _ALL), distilled(mode, losses)
-            yield SweepFile("3 three losses are the best", best, fewer)
+            yield Comparison("3 three losses are the best", best, fewer)
     for losses in OBJECTIVES:
         serial, parallel = (distilled(mode, losses) for mode in _MODES)
-        yield SweepFile("4 serial is at least as good", serial, parallel)
+        yield Comparison("4 serial is at least as good", serial, parallel)
     for mode in _MODES:
         for losses in OBJECTIVES:
             inner = distilled(mode, losses.replace("rep", "rep-intermediate", 1))
             last = distilled(mode, losses)
-            yield SweepFile("5 intermediate matching adds nothing", inner, last)
+            yield Comparison("5 intermediate matching adds nothing", inner, last)
     teacher = Method("teacher", {"schedule": "teacher"})
-    yield SweepFile("7 few frames come close", distilled("serial", _ALL), teacher)
-    yield SweepFile("7 few frames come close", alone(), teacher)
+    yield Comparison("7 few frames come close", distilled("serial", _ALL), teacher)
+    yield Comparison("7 few frames come close", alone(), teacher)
 
 
 def alone(selector: str = "uniform", name: str = "uniform-k alone") -> Method:

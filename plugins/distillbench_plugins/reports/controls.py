@@ -60,8 +60,14 @@ class Controls(Report):
         headings = ("GAP@20", "gain over best control", "95 %")
         columns = tuple((f"k={k}", title) for k in ks for title in headings)
         notes = (
-            "gain over the best control, by mean GAP@20 at the same k; the interval is paired by video and by seed",
-            "the control with the highest mean was picked after looking, so the gain shown is a little too small",
+            (
+                "gain over the best control, by mean GAP@20 at the same k; the interval is paired"
+                " by video and by seed"
+            ),
+            (
+                "the control with the highest mean was picked after looking, so the gain shown is a"
+                " little too small"
+            ),
             seeds_note(rows, columns, ("GAP@20",)),
         )
         title = f"Is it the teacher? Controls on {runs.data}"
@@ -150,7 +156,7 @@ def _with_gain(runs: Runs, methods: pd.DataFrame, of: pd.DataFrame) -> tuple[Cel
 
 
 def _runs_of(runs: Runs, method: Mapping[str, Any]) -> pd.DataFrame:
-    return having(runs.whole, question=method["question"])
+    return having(runs.whole, configuration=method["configuration"])
 
 
 @hookimpl

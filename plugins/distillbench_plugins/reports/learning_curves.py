@@ -33,13 +33,13 @@ _History = Sequence[Mapping[str, Any]]
 class LearningCurves(Report):
     """Learning curves: quality on validation videos after every epoch, of all networks of a method.
 
-    The network that is reported is drawn in full, those that taught it thin and in the same colour;
+    The network that is reported is drawn in full, those that taught it thin and in the same color;
     phases follow one another. Curves are means over seeds, a band is their range.
 
     Knobs:
         k: the number of frames of the runs that are drawn; 0 takes the largest there is.
         metric: a metric that was validated; by default the first one.
-        most: how many methods are told apart; the others are drawn in grey.
+        most: how many methods are distinguished; the others are drawn in grey.
     """
 
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = tuple({"k": k} for k in (6, 10, "all"))
@@ -131,7 +131,10 @@ def _learned(runs: Runs, rows: pd.DataFrame, metric: str) -> dict[str, NDArray[n
 
 
 def _curves(histories: Sequence[_History], network: str, metric: str) -> NDArray[np.float64]:
-    """Collects a network's metric by seed and epoch, phases joined, as long as all seeds have it."""
+    """Collects a network's metric by seed and epoch, as long as all seeds have it.
+
+    Phases are joined.
+    """
     lines = [
         [
             row["networks"][network]["validation"][metric]

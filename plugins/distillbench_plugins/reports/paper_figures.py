@@ -170,9 +170,12 @@ _LIGHT = ("#8CC8F0", "#F5B48A", "#7FD6B8", "#F0D060", "#E3B3D0")
 
 @dataclass(frozen=True)
 class Embedding:
-    """N videos in two dimensions, twice. teacher, student: (N, 2).
+    """N videos in two dimensions, twice.
 
-    classes: (N,) numbers in `names`. title: of which run.
+    teacher, student: (N, 2).
+
+    classes: (N,) numbers in `names`.
+    title: of which run.
     """
 
     teacher: NDArray[np.float64]

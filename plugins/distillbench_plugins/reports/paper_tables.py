@@ -161,9 +161,14 @@ class Table4(Report):
             ("paper counts", "MACs"),
         )
         notes = [
-            "evaluation: seconds for the whole test split on this machine; the paper's are hours on a Tesla K80",
-            "paper counts: multiply-accumulates of the lower LSTM for the visual feature alone, "
-            "which the paper calls FLOPs; its k=10 and k=20 rows count 9 and 15 frames",
+            (
+                "evaluation: seconds for the whole test split on this machine; the paper's are"
+                " hours on a Tesla K80"
+            ),
+            (
+                "paper counts: multiply-accumulates of the lower LSTM for the visual feature alone,"
+                " which the paper calls FLOPs; its k=10 and k=20 rows count 9 and 15 frames"
+            ),
         ]
         runs_beside = int(rows["runs_beside"].max())
         if runs_beside:

@@ -27,13 +27,13 @@ _COSTS = {
 class Pareto(Report):
     """Quality against cost: a curve a method, and the front that no point beats on both.
 
-    Every point lies at the cost that was measured: where methods cost the same, they are told apart
-    by their transparency.
+    Every point lies at the cost that was measured: where methods cost the same, they are
+    distinguished by their transparency.
 
     Knobs:
         cost: what it costs to classify a video.
         metric: the column of a quality metric; by default the first one.
-        most: how many methods are told apart; the others are drawn in grey.
+        most: how many methods are distinguished; the others are drawn in grey.
     """
 
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = tuple({"k": k} for k in (6, 10, "all"))

@@ -26,20 +26,25 @@ _HEADS = {
 
 
 class Parallel(TrainingSchedule):
-    """Teacher and student at once: the teacher on the labels, the student on the objective (docs/paper.md, section 3).
+    """Teacher and student at once.
 
-    The gradient of the student's losses never reaches the teacher's encoder. A tied head, the default, belongs to both
-    and is moved by both: the student's `ce` and `pred` change the teacher's predictions and, by way of the head, what
-    its encoder learns next. Only with another head is the teacher what it would be without a student. With the tied
-    head the objective `rep` needs nothing more: the teacher's labels train the head that both use.
+    The teacher on the labels, the student on the objective (docs/paper.md, section 3).
 
-    The teacher is in training mode, so its dropout is on: `pred` compares the student with logits of which the head
-    dropped a share of the input, drawn anew in every step, where `serial` asks a teacher that is frozen. What `rep`
-    compares, the encoding before the head, loses nothing to the head's dropout.
+    The gradient of the student's losses never reaches the teacher's encoder. A tied head, the
+    default, belongs to both
+    and is moved by both: the student's `ce` and `pred` change the teacher's predictions and, by way
+    of the head, what its encoder learns next. Only with another head is the teacher what it would
+    be without a student. With the tied head the objective `rep` needs nothing more: the teacher's
+    labels train the head that both use.
+
+    The teacher is in training mode, so its dropout is on: `pred` compares the student with logits
+    of which the head dropped a share of the input, drawn in every step, where `serial` uses a
+    teacher that is frozen. What `rep` compares, the encoding before the head, loses nothing to the
+    head's dropout.
 
     Knobs:
-        head: where the student's head comes from; tied is ours, separate the released code's (docs/paper.md,
-            row 10).
+        head: where the student's head comes from; tied is ours, separate the released code's
+            (docs/paper.md, row 10).
     """
 
     def __init__(

@@ -12,12 +12,13 @@ from distillbench.interfaces import Learner, Objective, Phase, TrainingSchedule
 class Scratch(TrainingSchedule):
     """The student alone, from scratch on the labels: the baselines (docs/paper.md, section 5).
 
-    It minimises the losses on the labels that the objective names, with their weights, or the data's usual one where it
-    names none. Losses that match a teacher are ignored, for there is none.
+    It minimizes the losses on the labels that the objective names, with their weights, or the
+    data's usual one where it names none. Losses that match a teacher are ignored, for there is
+    none.
 
     Knobs:
-        epochs_factor: train so many times as long: 2 is a control that has as many epochs as a teacher and its student
-            together.
+        epochs_factor: train so many times as long: 2 is a control that has as many epochs as a
+            teacher and its student together.
     """
 
     def __init__(self, objective: Objective, *, epochs_factor: int = 1) -> None:

@@ -29,20 +29,23 @@ _STAGE_HEADS = {"teacher": (_HEADS["frozen"], _HEADS["copy"]), "own": (Init(), I
 
 
 class Serial(TrainingSchedule):
-    """The teacher first, alone; then the student, taught by the frozen teacher (docs/paper.md, section 3).
+    """The teacher first, alone.
 
-    An objective that trains an encoder and says nothing about a head, such as `rep` alone, is followed by a second
-    stage, in which a classifier is plugged in and the whole student is fine-tuned on the labels; any other objective
-    takes one stage.
+    Then the student, taught by the frozen teacher (docs/paper.md, section 3).
+
+    An objective that trains an encoder and no head, such as `rep` alone, is
+    followed by a second stage, in which a classifier is plugged in and the whole student is
+    fine-tuned on the labels; any other objective takes one stage.
 
     Knobs:
-        head: where the student's head comes from in the one-stage form; separate is the released code's (docs/paper.md,
-            row 10).
-        finetune_epochs: epochs of the second stage, beside the student's own (docs/paper.md, row 20).
-        finetune_head: the classifier plugged in at the second stage: the teacher's, or the student's own
-            (docs/paper.md, row 11).
-        targets: shuffled and same-frames are controls: the teacher's output is for another video, or is what it makes
-            of the student's frames alone.
+        head: where the student's head comes from in the one-stage form; separate is the released
+            code's (docs/paper.md, row 10).
+        finetune_epochs: epochs of the second stage, beside the student's own (docs/paper.md, row
+            20).
+        finetune_head: the classifier plugged in at the second stage: the teacher's, or the
+            student's own (docs/paper.md, row 11).
+        targets: shuffled and same-frames are controls: the teacher's output is for another video,
+            or is what it makes of the student's frames alone.
         teacher: untrained is a control: the student is matched with a teacher as it was drawn.
     """
 

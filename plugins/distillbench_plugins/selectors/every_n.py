@@ -15,8 +15,8 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 class EveryN(FrameSelector):
     """Slots 0, n, 2n, ... of the padded video, the released code's rule (docs/paper.md, row 4).
 
-    Slots beyond a video's end hold no frame and are dropped: short videos keep fewer than k frames even where they have
-    more (with n = 10 a video of 120 frames keeps 12).
+    Slots beyond a video's end hold no frame and are dropped: short videos keep fewer than k frames
+    even where they have more (with n = 10 a video of 120 frames keeps 12).
 
     Knobs:
         n: the distance of two slots; 0 for slots // k.

@@ -12,7 +12,8 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 class Random(FrameSelector):
     """Frames at random, without replacement, in order (docs/paper.md, row 6).
 
-    Redrawn every epoch in training and the same for a video whenever it is evaluated: so the framework's generator is.
+    Redrawn every epoch in training and the same for a video whenever it is evaluated: so the
+    framework's generator is.
     """
 
     def __init__(self, k: int) -> None:
@@ -24,7 +25,8 @@ class Random(FrameSelector):
         """Returns frame numbers (B, S): those that drew the k smallest numbers."""
         kept = lengths.clamp_max(self.k)[:, None]
         longest = int(lengths.max())
-        # One draw a frame: a frame's number then depends on neither k nor the longest video of the batch.
+        # One draw a frame: a frame's number then depends on neither k nor the longest video of the
+        # batch.
         draws = generator.rand(longest).masked_fill(torch.arange(longest) >= lengths[:, None], 2.0)
         slots = torch.arange(int(kept.max()))
         chosen: Tensor = draws.argsort(dim=1, stable=True)[:, : len(slots)].masked_fill(

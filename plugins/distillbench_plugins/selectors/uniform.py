@@ -10,10 +10,13 @@ from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelecto
 
 
 class Uniform(FrameSelector):
-    """Frames at equal distances: floor(i * N / k), i = 0 .. k - 1, on the true length (docs/paper.md, row 4).
+    """Frames at equal distances: floor(i N / k) for i from 0 to k - 1 (docs/paper.md, row 4).
+
+    N is the video's true length.
 
     Knobs:
-        jitter: take one random frame of each of k equal segments in training, and the segment's centre in evaluation.
+        jitter: take one random frame of each of k equal segments in training, and the segment's
+            centre in evaluation.
     """
 
     def __init__(self, k: int, *, jitter: bool = False) -> None:
@@ -22,7 +25,10 @@ class Uniform(FrameSelector):
     def select(
         self, lengths: Tensor, scanned: Clips | None, generator: ClipGenerator, training: bool
     ) -> Tensor:
-        """Returns frame numbers (B, S); a segment is what lies between two neighbours of the plain rule."""
+        """Returns frame numbers (B, S).
+
+        A segment is what lies between two neighbors of the plain rule.
+        """
         kept = lengths.clamp_max(self.k)[:, None]
         slots = torch.arange(int(kept.max()))
         index = slots * lengths[:, None] // kept

@@ -1,4 +1,4 @@
-"""What `distillbench data inspect` prints: enough to act on, however many files there are and however bad they are."""
+"""What `distillbench data inspect` prints: enough to act on, for any number of files and errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_files_that_are_no_shards_share_one_line(printed: Printed, tmp_path: Pat
     lines = printed(tmp_path)
     assert len(lines) == 2
     assert lines[0] == "600 files of another kind (.npy)"
-    assert lines[1].startswith("no shard: of a folder only *.tfrecord are looked into")
+    assert lines[1].startswith("no shard found: in a folder only *.tfrecord are read")
 
 
 def test_endings_are_counted_most_frequent_first(printed: Printed, tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_of_many_shards_forty_are_listed_and_all_are_summed_up(
 
 def test_a_file_has_ten_reasons_at_most(printed: Printed, tmp_path: Path) -> None:
     lines = printed(reasons(tmp_path / "a.tfrecord", 71))
-    told = [line for line in lines if line.startswith("a.tfrecord: ")]
-    assert len(told) == 11
-    assert told[-1] == "a.tfrecord: and 61 more reasons, of 61 records"
+    shown = [line for line in lines if line.startswith("a.tfrecord: ")]
+    assert len(shown) == 11
+    assert shown[-1] == "a.tfrecord: and 61 more reasons, of 61 records"
 
 
 def test_damaged_files_that_are_not_listed_are_counted(printed: Printed, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_anything_else_is_refused_with_what_was_found(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["run", "sweep"])
-def test_a_budget_that_is_no_size_is_refused_before_anything_is_trained(
+def test_a_budget_that_is_not_a_size_is_refused_before_anything_is_trained(
     command: Command, tiny: list[str], tmp_path: Path, name: str
 ) -> None:
     code, _, err = command(
@@ -51,18 +51,18 @@ def test_a_budget_that_is_no_size_is_refused_before_anything_is_trained(
     assert not (tmp_path / "results").exists()
 
 
-def test_the_budget_is_no_part_of_the_question(
+def test_the_budget_does_not_change_the_run(
     command: Command, tiny: list[str], tmp_path: Path
 ) -> None:
-    asked = ["run", *tiny, "--set", "training.epochs=1", "--results", tmp_path]
-    first = command(*asked, "--cache-budget", "0")
+    arguments = ["run", *tiny, "--set", "training.epochs=1", "--results", tmp_path]
+    first = command(*arguments, "--cache-budget", "0")
     assert first[0] == 0
-    assert "keeps what the teacher says of 0 of 64 training videos" in first[2]
+    assert "holds the teacher's outputs for 0 of 64 training videos" in first[2]
     assert not (tmp_path / "teachers" / "signals").exists()
-    assert "stored already" in command(*asked, "--cache-budget", "1GB")[2]
+    assert "stored already" in command(*arguments, "--cache-budget", "1GB")[2]
 
 
-@pytest.mark.parametrize("asking", [run, sweep])
-def test_the_default_that_is_printed_is_the_one_that_holds(asking: Callable[..., None]) -> None:
-    default = inspect.signature(asking).parameters["cache_budget"].default
+@pytest.mark.parametrize("command", [run, sweep])
+def test_the_default_in_the_help_is_the_default_budget(command: Callable[..., None]) -> None:
+    default = inspect.signature(command).parameters["cache_budget"].default
     assert bytes_of(default, "--cache-budget") == BUDGET

@@ -62,7 +62,7 @@ def test_a_file_that_is_no_shard_is_named(tmp_path: Path) -> None:
     path = tmp_path / "shard.tfrecord"
     path.write_text("Index,TrainVideoCount,KnowledgeGraphId\n")
     with pytest.raises(
-        RecordError, match=r"shard.tfrecord: record at byte 0: .* this is no TFRecord file"
+        RecordError, match=r"shard.tfrecord: record at byte 0: .* this is not a TFRecord file"
     ):
         opened(path)
 

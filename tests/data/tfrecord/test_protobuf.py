@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from distillbench.data.tfrecord.index import ShardIndex, index_shard
 from distillbench.data.tfrecord.sequence_example import Fault, WireError, parse
 
-STRICTER = r"longer than 64 bits|is no field number|groups are inside one another"
+STRICTER = r"longer than 64 bits|is not a field number|groups are inside one another"
 """Reasons for which a record may be refused that protobuf reads."""
 
 
@@ -114,14 +114,14 @@ def meant(data: bytes) -> Meant | Refused:
     try:
         name.decode()
     except UnicodeDecodeError:
-        return Refused("its id is no UTF-8 text")
+        return Refused("its id is not UTF-8 text")
     if "labels" not in context:
         return Meant(name, None, lists)
     if context["labels"].WhichOneof("kind") not in ("int64_list", None):
         return Refused("not integers")
     labels = sorted(set(context["labels"].int64_list.value))
     if labels and not 0 <= labels[0] <= labels[-1] < 2**31:
-        return Refused("is no class number")
+        return Refused("is not a class number")
     return Meant(name, labels, lists)
 
 
@@ -384,11 +384,11 @@ GROUP, ENDED = varint(9 * 8 + 3), varint(9 * 8 + 4)
         ),
         (record(context(b"a", PLAIN.field(1, b"\x0a\x05ab"))), "does not fit"),
         (record(context(b"a", b"\x0a\x05")), "does not fit"),
-        (record(context(b"\xff", b"")), "a key of its context is no UTF-8 text"),
+        (record(context(b"\xff", b"")), "a key of its context is not UTF-8 text"),
         (record(context(b"id", b"\x0a\x05") + NAMED), "does not fit"),
         (
             record(lists=listed(b"\xed\xa0\x80", frame(b"abc")) + RGB),
-            "the name of a list is no UTF-8 text",
+            "the name of a list is not UTF-8 text",
         ),
         (record(lists=listed(b"rgb", b"\x0a\x05") + RGB), "does not fit"),
         (record(lists=listed(b"rgb", frame(b"") + b"\x0a\x05")), "does not fit"),
@@ -396,15 +396,15 @@ GROUP, ENDED = varint(9 * 8 + 3), varint(9 * 8 + 4)
             record(lists=listed(b"rgb", PLAIN.field(1, PLAIN.field(2, b"\x0a\x03abc")))),
             "no list of floats",
         ),
-        (record(end=b"\x8a\x80\x80\x80\x80\x00\x00"), "1 in 6 bytes is no field number"),
-        (record(end=b"\x0a\x80\x80\x80\x80\x80\x00"), "0 in 6 bytes is no length"),
-        (record(end=GROUP + b"\x00\x01" + ENDED), "0 in 1 bytes is no field number"),
+        (record(end=b"\x8a\x80\x80\x80\x80\x00\x00"), "1 in 6 bytes is not a field number"),
+        (record(end=b"\x0a\x80\x80\x80\x80\x80\x00"), "0 in 6 bytes is not a length"),
+        (record(end=GROUP + b"\x00\x01" + ENDED), "0 in 1 bytes is not a field number"),
         (record(end=GROUP * 101 + ENDED * 101), "more than 90 groups are inside one another"),
     ],
 )
 def test_what_protobuf_calls_corrupt_is_refused_wherever_it_is(data: bytes, why: str) -> None:
     if (
-        why != "0 in 1 bytes is no field number"
+        why != "0 in 1 bytes is not a field number"
     ):  # which protobuf in Python passes over, in C++ it does not
         assert isinstance(meant(data), Refused)
     with pytest.raises(WireError, match=why):

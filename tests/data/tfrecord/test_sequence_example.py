@@ -165,14 +165,14 @@ def test_an_empty_frame_is_refused() -> None:
         (b"\x0a\xff\xff\xff\xff\x7f", "a field of 34359738367 bytes does not fit the 0 bytes"),
         (
             b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
-            "9223372036854775807 in 9 bytes is no length",
+            "9223372036854775807 in 9 bytes is not a length",
         ),
         (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "longer than 64 bits"),
         (b"\x0a\x85", "cut off"),
         (b"\x0c", "out of place"),
         (b"\x4b\x08", "cut off"),
         (b"\x4b\x54", "did not begin"),
-        (b"\x02\x00", "no field number"),
+        (b"\x02\x00", "not a field number"),
         (b"\x4b" * 500, "more than 90 groups are inside one another"),
     ],
 )
@@ -190,8 +190,8 @@ def labelled(feature: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (labelled(ENCODER.labels([3, -1])), "its label -1 is no class number"),
-        (labelled(ENCODER.labels([2**40])), "its label 1099511627776 is no class number"),
+        (labelled(ENCODER.labels([3, -1])), "its label -1 is not a class number"),
+        (labelled(ENCODER.labels([2**40])), "its label 1099511627776 is not a class number"),
         (
             labelled(ENCODER.field(2, ENCODER.field(1, bytes(4)))),
             "its 'labels' are floats, not integers",

@@ -14,7 +14,7 @@ from distillbench.interfaces import Clips, Encoder, Encoding
 
 
 class NetVLAD(Encoder):
-    """Soft assignment of frames to clusters; residuals are summed for each, normalised, and projected.
+    """Soft assignment of frames to clusters; residuals are summed for each, normalized, and projected.
 
     Knobs:
         clusters: their number.

@@ -1,3 +1,5 @@
+"""Settings of many runs: lists in flags, and sweep files."""
+
 from __future__ import annotations
 
 import os
@@ -14,7 +16,7 @@ from distillbench.config.layers import read_file, read_sweep_file
 from distillbench.errors import ConfigError
 from distillbench.registry.discovery import discover
 
-PAPER = Path(__file__).resolve().parents[2] / "plugins" / "distillbench_plugins" / "sweeps"
+SWEEP_FILES = Path(__file__).resolve().parents[2] / "plugins" / "distillbench_plugins" / "sweeps"
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -38,14 +40,14 @@ def test_a_flag_is_one_value_or_a_list(name: str, text: str, value: object) -> N
     assert axis(name, text) == value
 
 
-def question(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "question.toml"
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "sweep.toml"
     path.write_text(text)
     return path
 
 
 def test_a_files_grids_are_products_of_their_own_and_runs_are_made_once(tmp_path: Path) -> None:
-    path = question(
+    path = write(
         tmp_path,
         'k = [3, 4]\nseed = "0:2"\n[[grid]]\nschedule = "teacher"\n[[grid]]\nschedule = ["scratch"]\n'
         '[[grid]]\nschedule = "scratch"\nset.schedule.epochs_factor = [1, 2]\n',
@@ -56,8 +58,8 @@ def test_a_files_grids_are_products_of_their_own_and_runs_are_made_once(tmp_path
     assert len(all_specs(path, {"k": "3"}, [])) == 2 + 2 + 2
 
 
-def test_what_a_file_says_of_one_data_set_holds_for_that_alone(tmp_path: Path) -> None:
-    path = question(
+def test_the_settings_for_one_data_set_hold_only_for_it(tmp_path: Path) -> None:
+    path = write(
         tmp_path,
         'data = "digits"\nk = 4\n[when.digits]\nk = [5, 6]\nset.data.train = 64\n[when.synthetic]\nk = 7\n',
     )
@@ -72,17 +74,17 @@ def test_what_a_file_says_of_one_data_set_holds_for_that_alone(tmp_path: Path) -
     assert {spec.k for spec in all_specs(path, {"k": "9"}, [])} == {9}
 
 
-def test_the_errors_of_every_grid_are_told_together(tmp_path: Path) -> None:
-    path = question(
+def test_the_errors_of_all_grids_are_reported_together(tmp_path: Path) -> None:
+    path = write(
         tmp_path,
         '[[grid]]\nschedule = "seriel"\n[[grid]]\nselector = ["unifrom", "first"]\nk = 0\n',
     )
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as raised:
         all_specs(path, {}, [])
-    text = str(told.value)
+    text = str(raised.value)
     assert "did you mean 'serial'" in text
     assert "did you mean 'uniform'" in text
-    assert "k must be a whole number" in text
+    assert "k must be an integer" in text
 
 
 @pytest.mark.parametrize(
@@ -90,36 +92,34 @@ def test_the_errors_of_every_grid_are_told_together(tmp_path: Path) -> None:
 )
 def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
-        read_sweep_file(question(tmp_path, text))
+        read_sweep_file(write(tmp_path, text))
 
 
-def test_run_says_that_a_file_of_grids_is_for_sweep(tmp_path: Path) -> None:
+def test_run_refuses_a_file_of_grids(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="distillbench sweep"):
-        read_file(question(tmp_path, "[[grid]]\nk = 3\n"))
+        read_file(write(tmp_path, "[[grid]]\nk = 3\n"))
 
 
-@pytest.mark.parametrize("path", sorted(PAPER.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_papers_questions_can_be_asked(path: Path) -> None:
-    theirs = all_specs(path, {}, [])
-    assert {spec.data.name for spec in theirs} == {"yt8m"}
-    assert {spec.student.knobs["cell_size"] for spec in theirs} == {1024}
+@pytest.mark.parametrize("path", sorted(SWEEP_FILES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_papers_sweep_files_can_be_run(path: Path) -> None:
+    published = all_specs(path, {}, [])
+    assert {spec.data.name for spec in published} == {"yt8m"}
+    assert {spec.student.knobs["cell_size"] for spec in published} == {1024}
     for data, cell in (("digits", 64), ("audioset", 256)):
-        ours = all_specs(path, {"data": data}, [])
-        assert {spec.student.knobs["cell_size"] for spec in ours} == {cell}
+        specs = all_specs(path, {"data": data}, [])
+        assert {spec.student.knobs["cell_size"] for spec in specs} == {cell}
         longest = {"digits": 60, "audioset": 10}[data]
-        assert all(spec.k <= longest for spec in ours if "student" in spec.networks)
+        assert all(spec.k <= longest for spec in specs if "student" in spec.networks)
 
 
-def test_a_question_that_is_installed_is_found_by_its_name(
-    command: Command, tmp_path: Path
-) -> None:
-    asked = ["sweep", "figure3", "--data", "digits", "--results", tmp_path / "r", "--dry-run"]
-    code, _, err = command(*asked)
+def test_an_installed_sweep_file_is_found_by_its_name(command: Command, tmp_path: Path) -> None:
+    arguments = ["sweep", "figure3", "--data", "digits", "--results", tmp_path / "r", "--dry-run"]
+    code, _, err = command(*arguments)
     assert code == 0, err
     assert "1 to make" in err
 
 
-def test_a_file_in_the_current_folder_comes_before_an_installed_question(
+def test_a_file_in_the_current_folder_comes_before_an_installed_sweep_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -131,21 +131,21 @@ def test_a_file_in_the_current_folder_comes_before_an_installed_question(
     assert {spec.k for spec in all_specs(Path("figure3"), {}, [])} == {3, 4}
 
 
-def test_what_an_installed_question_sets_is_said_to_come_from_it_by_name() -> None:
+def test_the_source_of_a_setting_is_the_name_of_the_installed_sweep_file() -> None:
     (spec,) = all_specs(Path("figure3"), {"data": "digits"}, [])
     assert spec.sources["k"] == "figure3"
 
 
 @pytest.mark.parametrize("name", ["sweep", "run"])
-def test_an_unknown_question_is_told_with_the_nearest_and_all_that_exist(
+def test_an_unknown_sweep_file_is_reported_with_the_nearest_and_all_names(
     command: Command, name: str
 ) -> None:
     code, _, err = command(name, "tabel1")
-    told = " ".join(err.split())
+    message = " ".join(err.split())
     assert code == 2
-    assert "no question is called 'tabel1', did you mean 'table1'?" in told
-    assert "there are: controls, figure2, figure3, table1, table2, table3, table4" in told
-    assert "tabel1.toml" in told
+    assert "no sweep file is called 'tabel1', did you mean 'table1'?" in message
+    assert "there are: controls, figure2, figure3, table1, table2, table3, table4" in message
+    assert "tabel1.toml" in message
 
 
 def test_a_missing_file_is_still_a_missing_file(command: Command) -> None:
@@ -155,7 +155,7 @@ def test_a_missing_file_is_still_a_missing_file(command: Command) -> None:
         assert "cannot be read" in err
 
 
-def test_a_plugin_whose_questions_fail_is_named_only_where_a_question_is_missing(
+def test_a_plugin_whose_sweep_files_fail_is_named_only_if_a_sweep_file_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry = discover()
@@ -166,11 +166,11 @@ def test_a_plugin_whose_questions_fail_is_named_only_where_a_question_is_missing
 
     monkeypatch.setattr(module, "sweep_files", hookimpl(sweep_files), raising=False)
     registry.hooks.register(module, name="third-party:strange")
-    assert registry.question("table1").is_file()
+    assert registry.sweep_file("table1").is_file()
     with pytest.raises(
         ConfigError, match="the sweep files of third-party:strange failed: KeyError: 'licence'"
     ):
-        registry.question("table9")
+        registry.sweep_file("table9")
 
 
 def test_a_dry_run_prints_the_plan_and_trains_nothing(
@@ -201,23 +201,23 @@ def test_compare_needs_two_runs_or_two_filters(command: Command) -> None:
         assert "two runs, or --a and --b" in err
 
 
-def test_a_grid_that_nobody_could_run_is_refused_at_once(command: Command, tiny: list[str]) -> None:
+def test_a_grid_that_is_too_large_is_refused_at_once(command: Command, tiny: list[str]) -> None:
     code, _, err = command("sweep", *tiny, "--seed", "0:100000000", "--dry-run")
     assert (code, "seed = 0:100000000 has more than 100,000 values" in err) == (2, True)
     code, _, err = command("sweep", *tiny, "--seed", "0:2000", "--k", "1:1000", "--dry-run")
-    assert (code, "runs; at most 100,000 can be asked at once" in err) == (2, True)
+    assert (code, "runs; a sweep makes at most 100,000" in err) == (2, True)
 
 
 @pytest.mark.parametrize("content", ["k = " + "[" * 5000, "k = " + "9" * 5000])
-def test_a_question_that_python_cannot_read_is_one_clear_error(
+def test_a_file_that_python_cannot_read_is_one_clear_error(
     command: Command, tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "q.toml").write_text(content)
     code, _, err = command("run", tmp_path / "q.toml", "--plan")
-    assert (code, "is no TOML" in err) == (2, True)
+    assert (code, "is not valid TOML" in err) == (2, True)
 
 
-def test_a_question_is_never_waited_for(command: Command, tmp_path: Path) -> None:
+def test_a_file_that_is_a_pipe_is_not_waited_for(command: Command, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "q.toml")
     code, _, err = command("run", tmp_path / "q.toml", "--plan")
-    assert (code, "it is no regular file" in err) == (2, True)
+    assert (code, "it is not a regular file" in err) == (2, True)

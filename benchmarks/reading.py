@@ -88,7 +88,7 @@ class Warm:
 
     def __init__(self, videos: ShardVideos, view: View) -> None:
         self.videos, self.view = videos, view
-        self.order = shuffled(len(videos), 0, 0)[: len(videos) // BATCH * BATCH]
+        self.order = shuffled(len(videos), 0)[: len(videos) // BATCH * BATCH]
         self._indexes = [
             (which, view.index(videos, which, 0)) for which in torch.split(self.order, BATCH)
         ]
@@ -248,7 +248,7 @@ class Cold:
         elif self._way:
             stretches, way = videos._stretches, self._way
             videos._stretches = lambda *given: {way: stretches(*given)[way]}  # type: ignore[method-assign]
-        order = shuffled(len(videos), int(time.time()), 0)[: COLD_BATCHES * BATCH]
+        order = shuffled(len(videos), int(time.time()))[: COLD_BATCHES * BATCH]
         out = torch.zeros(BATCH * 300 * videos.width, dtype=torch.uint8)
         began = time.perf_counter()
         for which in torch.split(order, BATCH):
@@ -407,7 +407,7 @@ def memory_of(folder: Path, shards: int) -> None:
     videos = opened(find_shards(str(folder))[:shards])
     train = splits_of(videos, *split_by_hash(videos.ids, 0.1, 0.1)).train
     size = 0
-    for batch in batches(train, shuffled(len(train), 0, 0), BATCH, {"": view}):
+    for batch in batches(train, shuffled(len(train), 0), BATCH, {"": view}):
         size = max(size, batch.clips[""].frames.nbytes + batch.labels.nbytes)
     print(len(videos), max(seen) - seen[0], 4 * size / 2**20)
 

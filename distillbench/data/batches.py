@@ -143,12 +143,14 @@ def clips_at(videos: Videos, which: Tensor, index: Tensor, slots: int) -> Clips:
     return Clips(videos.read(which, index), (index >= 0).sum(1), index, slots)
 
 
-def shuffled(videos: int, seed: int, epoch: int) -> Tensor:
-    """Orders a whole split for one epoch: a permutation that can be made again."""
+def shuffled(videos: int, seed: int, *purpose: object) -> Tensor:
+    """Orders a whole split: a permutation (videos,) that is a function of a seed and a purpose.
+
+    purpose: what the order is for, such as a phase and its epoch.
+    """
     order = torch.from_numpy(room(videos, np.int64))
-    return torch.randperm(
-        videos, generator=torch.Generator().manual_seed(derive(seed, "order", epoch)), out=order
-    )
+    generator = torch.Generator().manual_seed(derive(seed, "order", *purpose))
+    return torch.randperm(videos, generator=generator, out=order)
 
 
 def batches(

@@ -68,7 +68,7 @@ from distillbench.interfaces.schedules import (
 )
 from distillbench.interfaces.selectors import FrameSelector, Keeps, LearnedSelector, Selection
 
-INTERFACE_VERSION = 2
+INTERFACE_VERSION = 3
 """The version of the interface, part of every run's key.
 
 It grows when plugins must change, or when the same run gives other numbers.

@@ -30,7 +30,6 @@ from distillbench.training.teacher_store import TeacherStore, is_shareable, phas
 V = TypeVar("V")
 
 _FINITE_CHECK_STEPS = 20  # steps between checks of the loss sums: each check waits for the device
-_PHASE_STRIDE = 1_000_003  # more epochs than a phase has, so that no two epochs share an order
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class _Loop:
     ) -> None:
         """Makes the steps of an epoch that are left."""
         sums = self._sums_on_device()
-        source = self._batches(epoch, objective)
+        source = self._batches(phase, epoch, objective)
         started = time.perf_counter()
         for step, batch in enumerate(source, start=self.progress.step):
             # A seed for each step: a resumed run draws the dropout of an uninterrupted one.
@@ -157,11 +156,11 @@ class _Loop:
         self._check_finite(phase, epoch, sums)
         self.progress.sums = {name: float(total) for name, total in sums.items()}
 
-    def _batches(self, epoch: int, objective: Objective) -> Iterator[Batch]:
+    def _batches(self, phase: Phase, epoch: int, objective: Objective) -> Iterator[Batch]:
         """Yields the shuffled batches of an epoch that are left."""
         train = self.experiment.splits.train
-        order_number = self.progress.phase * _PHASE_STRIDE + epoch
-        order = shuffled(len(train), self.spec.seed, order_number)
+        # By the phase's name: its number differs between schedules that share a stored teacher.
+        order = shuffled(len(train), self.spec.seed, phase.name, epoch)
         return batches(
             train,
             order,
@@ -362,7 +361,7 @@ class _Loop:
         for name, tensor in self.best_weights.items():
             tensors[f"best.{name}"] = tensor
         for name, tensor in optimizer.state().items():
-            tensors[f"optimiser.{name}"] = tensor
+            tensors[f"optimizer.{name}"] = tensor
         try:
             self.checkpoints.save(tensors, self.progress)
         except ResultError as error:
@@ -381,7 +380,7 @@ class _Loop:
             loss.load_state_dict(_with_prefix(f"loss.{key}/", tensors))
         self.best_weights = _with_prefix("best.", tensors)
         # The optimizer is built with its phase, after the modes are set.
-        self.optimizer_state = _with_prefix("optimiser.", tensors)
+        self.optimizer_state = _with_prefix("optimizer.", tensors)
         phase = self.spec.phases[self.progress.phase]
         self.observer.message(f"resuming phase '{phase.name}' after {self.progress.epoch} epochs")
         return True
@@ -412,7 +411,7 @@ class _Loop:
         found = {}
         for name, tensor in tensors.items():
             # Adam has no state for a parameter without a gradient: its names are not known here.
-            if not name.startswith("optimiser."):
+            if not name.startswith("optimizer."):
                 found[name] = tensor
         reason = mismatch(expected, found)
         if reason:

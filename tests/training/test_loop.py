@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,15 @@ def test_a_teacher_with_the_students_view_sees_only_the_students_frames(
     assert {frames for frames, training in seen if training} == {
         int(experiment.splits.train.lengths.max())
     }
+
+
+def test_a_teacher_is_the_same_wherever_its_phase_stands(
+    make_spec: Callable[..., RunSpec], tmp_path: Path
+) -> None:
+    spec = make_spec(schedule="serial", loss="ce")
+    teacher, student = spec.phases
+    one = build(spec)
+    two = build(dataclasses.replace(spec, phases=(student, teacher)))
+    train(one, tmp_path / "one")
+    train(two, tmp_path / "two")
+    assert same(one.models["teacher"].state_dict(), two.models["teacher"].state_dict())

@@ -39,7 +39,7 @@ $(BENCH)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one table
-	$(BENCH)/bin/python benchmarks/bench.py
+	$(BENCH)/bin/python benchmarks/speed/bench.py
 
 docs: $(INSTALLED)  ## the pages that are made from the code
 	$(BIN)/python docs/generate.py

@@ -148,7 +148,7 @@ def bootstrap(a: Values, b: Values, count: int = 2000, seed: int = 0) -> Differe
     The same videos in the same order.
 
     What is resampled is each video's influence, so that a resample costs one sum and 100,000 videos
-    take seconds; how often the interval holds the truth is measured by `benchmarks/coverage.py`.
+    take seconds; `benchmarks/study/coverage.py` measures how often the interval holds the truth.
     The interval is the 2.5th to the 97.5th percentile of the difference plus the moves of the
     resampled videos, which vary by `SeedError.of_videos`, plus draws of the seeds' error.
     """

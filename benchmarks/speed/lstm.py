@@ -1,4 +1,4 @@
-"""How fast is our LSTM against `nn.LSTM`? Run `python benchmarks/lstm.py`; writes `benchmarks/lstm.csv`.
+"""How fast is our LSTM against `nn.LSTM`? Run `python benchmarks/speed/lstm.py`; writes `benchmarks/speed/lstm.csv`.
 
 A row is one pass over the same frames, with weights drawn alike: `training` forward and backward, `inference` forward
 alone. The limit is the time that the bare matrix products would take, one after the other, at the rate at which

@@ -1,4 +1,4 @@
-"""Every speed benchmark, one after the other, and one table at the end: `make bench`, or `python benchmarks/bench.py`.
+"""Every speed benchmark, one after the other, and one table at the end: `make bench`, or `python benchmarks/speed/bench.py`.
 
 Each runs in a process of its own, so that none warms up or bloats another. Close everything else first: every row keeps
 the load average it was measured under. With names of benchmarks, only those are run; the rest is read from the last run.
@@ -15,7 +15,7 @@ from pathlib import Path
 from measuring import read, show
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ("reading", "lstm", "signals", "inference", "ranking")
+BENCHMARKS = ("reading", "lstm", "output_cache", "inference", "ranking")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Other readers of the same shards: the strongest `tf.data` we could write, the `tfrecord` package, a torch DataLoader.
 
-`python benchmarks/reading_peers.py FOLDER` prints how many videos a second the `tfrecord` package reads: it and
+`python benchmarks/speed/reading_peers.py FOLDER` prints how many videos a second the `tfrecord` package reads: it and
 TensorFlow define the same protocol buffers, so that they cannot be loaded into one process.
 """
 

@@ -1,4 +1,4 @@
-"""What does a teacher cost that is asked once? Run `python benchmarks/signals.py`; writes `benchmarks/signals.csv`.
+"""What does a teacher cost that is asked once? Run `python benchmarks/speed/output_cache.py`; writes `benchmarks/speed/output_cache.csv`.
 
 One training step of a student at the paper's size (300 frames of 1152, cells of 1024 in two layers, 3,862 classes, batch
 256, Adam included), from reading to the moved weights. Ours reads the teacher's encodings from shards; the peers are the

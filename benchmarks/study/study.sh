@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole study on digits, and its tables and figures; it can be stopped and goes on where it was.
-#   benchmarks/study.sh [RESULTS [SEEDS]]      train what is not answered yet (hours on two cores), then write
-#   benchmarks/study.sh --write [RESULTS]      write tables and figures from what is stored
+#   benchmarks/study/study.sh [RESULTS [SEEDS]]      train what is not answered yet (hours on two cores), then write
+#   benchmarks/study/study.sh --write [RESULTS]      write tables and figures from what is stored
 # Beside RESULTS it keeps RESULTS-alone (times, nothing beside them), RESULTS-longer and RESULTS-bf16.
 set -euo pipefail
 write_only=
@@ -17,7 +17,7 @@ if [[ -z $write_only ]]; then
     distillbench sweep "$here/precision.toml" --results "$results-bf16"
     distillbench sweep table4 --data digits --workers 1 --results "$results-alone"
 fi
-tables=$here/results/digits figures=$here/../docs/figures
+tables=$here/../results/digits figures=$here/../../docs/figures
 mkdir -p "$tables" "$figures"
 : > "$tables/tables.md"
 write() { # NAME RESULTS [OPTION...]

@@ -1,4 +1,4 @@
-"""How close to the machine's limits is reading? Run `python benchmarks/reading.py`; writes `benchmarks/reading.csv`.
+"""How close to the machine's limits is reading? Run `python benchmarks/speed/reading.py`; writes `benchmarks/speed/reading.csv`.
 
 Makes its own shards of YouTube-8M's shape in a temporary folder (24 kB to 345 kB a video) and reads them warm, cold and
 for the first time. Runs of all contenders are interleaved and medians kept. Where a row has no peer but a bound that

@@ -1,4 +1,4 @@
-"""How long does the student take for one video? `python benchmarks/inference.py` writes `benchmarks/inference.csv`.
+"""How long does the student take for one video? `python benchmarks/speed/inference.py` writes `benchmarks/speed/inference.csv`.
 
 Batch 1, the student alone (dequantisation, encoder and, where it says so, head), at the paper's size: 1152-wide frames,
 cell 1024, two layers, a mixture of two experts over 3,862 classes. The peer is the same network built of `nn.LSTM` and

@@ -1,6 +1,6 @@
 """How often the 95 % interval of `distillbench compare` holds the true difference.
 
-    python benchmarks/coverage.py --trials 200
+    python benchmarks/study/coverage.py --trials 200
 
 Worlds are made up: every video has labels and every method scores it from the same difficulty, its own noise and a shift of
 the seed's. What the truth is, two hundred test sets and seeds tell. Each trial draws a test set and a

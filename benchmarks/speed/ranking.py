@@ -1,4 +1,4 @@
-"""How fast are our ranking metrics against torcheval and torchmetrics? `python benchmarks/ranking.py` writes `ranking.csv`.
+"""How fast are our ranking metrics against torcheval and torchmetrics? `python benchmarks/speed/ranking.py` writes `ranking.csv`.
 
 The data are as those of YouTube-8M: a long tail of classes, three labels a video, classes without any. Runs of ours lie
 between those of the peers, and their median is kept; a peer, which takes minutes, runs once. Peers count a class
@@ -14,7 +14,6 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +28,9 @@ from distillbench_plugins.metrics.hit_at_1 import HitAt1
 from distillbench_plugins.metrics.map_at_20 import MeanAveragePrecisionAt20
 from distillbench_plugins.metrics.perr import PrecisionAtEqualRecallRate
 from measuring import Row, compared, keep
-from resampling import Resampler
 
 BATCH = 1024
-LARGE, RESAMPLES = 1_650_000, 1000
+LARGE = 1_650_000
 RANKED = "GAP@20, mAP@20, Hit@1, PERR"
 TARGETS = {
     (RANKED, "torcheval"): 40.0,
@@ -177,29 +175,6 @@ def streamed(scores: Tensor, labels: Tensor) -> list[Row]:
     ]
 
 
-def resampled(scores: Tensor, labels: Tensor) -> Row:
-    """Bootstraps GAP@20 over the videos."""
-    videos = len(scores)
-    predictions = top_20(scores, labels).predictions([str(video) for video in range(videos)])
-    random = np.random.default_rng(0)
-
-    def run() -> float:
-        resampler = Resampler(predictions)
-        drawn = (
-            np.bincount(random.integers(videos, size=videos), minlength=videos)
-            for _ in range(RESAMPLES)
-        )
-        return float(
-            np.std(
-                [resampler.gap(np.stack(list(islice(drawn, 50)))) for _ in range(RESAMPLES // 50)]
-            )
-        )
-
-    return compared(
-        f"bootstrap of GAP@20, {RESAMPLES} resamples, {videos:,} videos", "s", timed(run)[0]
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=102_400)
@@ -208,7 +183,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     scores, labels = drawn(arguments.videos, arguments.classes)
-    rows = [*against_peers(scores, labels), *streamed(scores, labels), resampled(scores, labels)]
+    rows = [*against_peers(scores, labels), *streamed(scores, labels)]
     keep(rows, Path(__file__).with_suffix(".csv"))
 
 

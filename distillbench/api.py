@@ -300,7 +300,8 @@ def _settings(
 def load(run: PathLike | Run, results: Folders = "results", *, warn: Warn = warnings.warn) -> Run:
     """Finds a run by its key, the beginning of it, or its file.
 
-    results: folders to look in. warn: is called with a message about files that are damaged.
+    results: folders to look in.
+    warn: is called with a message about files that are damaged.
 
     Raises `ConfigError` where there is no such run or several, `ResultError` where the file is
     damaged.
@@ -330,12 +331,13 @@ def leaderboard(
 
     Runs that differ in their seed alone share a row.
 
-    where: conditions that a row meets, such as `k=15` or `loss=A|B`. group_by: a column whose
-    values are ranked apart.
+    where: conditions that a row meets, such as `k=15` or `loss=A|B`.
+    group_by: a column whose values are ranked apart.
     sort: by default the metric that the data is judged by first. `attrs["metrics"]` of the table
     describes its metrics.
-    each: one row a run. warn: is called with a message about damaged files, of rows without an
-    interval, and why there is no row at all.
+    each: one row a run.
+    warn: is called with a message about damaged files, about rows without an interval, and about
+        why there is no row at all.
     """
     found = _loaded(results, warn)
     if not found.results:

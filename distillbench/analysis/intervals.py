@@ -62,8 +62,7 @@ class Values:
         return mean
 
 
-# --------------------------------------------------------------------------------
-# seeds
+# -------------------------------------------------------------------------------------------- seeds
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,7 @@ def in_common(a: Values, b: Values) -> list[int]:
     return sorted(a.value.keys() & b.value.keys())
 
 
-# --------------------------------------------------------------------------------
-# by resampling
+# ------------------------------------------------------------------------------------ by resampling
 
 
 def bootstrap(a: Values, b: Values, count: int = 2000, seed: int = 0) -> Difference:

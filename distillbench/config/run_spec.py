@@ -80,11 +80,11 @@ class Choice:
 class RunSpec:
     """One run, fully determined but for the machine.
 
-    losses: every loss that some phase names. weights: the student's objective as the schedule was
-    given it.
+    losses: every loss that some phase names.
+    weights: the student's objective as the schedule was given it.
     declared: the networks that the schedule declares, by name.
-    sources: where each setting came from, by name or dotted name. warnings: what the row must
-    carry.
+    sources: where each setting came from, by name or dotted name.
+    warnings: what the row must carry.
     conflicts: why the choices cannot work together, as far as is known before building.
     exit_policy: decides where the reported network stops, if it may stop early.
     unused_losses: losses of the objective that the schedule gives to nobody.

@@ -60,8 +60,7 @@ def faults(networks: object, phases: object, reports: object) -> list[str]:
     return found or [*_repeated(phases), *_not_taught(phases), *_circles(phases)]
 
 
-# -------------------------------------------------------------------------------------------------
-# types
+# -------------------------------------------------------------------------------------------- types
 
 
 def _wrong_networks(networks: object) -> Iterator[str]:
@@ -208,8 +207,7 @@ def _is_number(value: object, least: float, most: float = math.inf) -> bool:
     )
 
 
-# -------------------------------------------------------------------------------------------------
-# names
+# -------------------------------------------------------------------------------------------- names
 
 
 def sources_of(learner: Learner) -> set[str]:

@@ -182,9 +182,8 @@ def batches(
         ahead = deque(thread.submit(read, which) for which in islice(groups, _AHEAD))
         for upcoming in groups:
             ahead.append(thread.submit(read, upcoming))
-            yield (
-                ahead.popleft().result()
-            )  # nothing here may go on referring to it, or its memory stays in use
+            # Nothing here may go on referring to it, or its memory stays in use.
+            yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 

@@ -20,8 +20,9 @@ _TOP = 20
 class Fidelity:
     """Agreement of student and teacher on one split.
 
-    top_1: share of videos whose best class is the same. top_20: mean share of the 20 best classes
-    (or of half the classes, where that is fewer) that both name.
+    top_1: share of videos whose best class is the same.
+    top_20: mean share of the 20 best classes (or of half the classes, where that is fewer) that
+        both name.
     kl: mean over videos of the sum over classes of the Bernoulli KL(teacher || student), in nats.
     cka: linear centred kernel alignment of the encodings (Kornblith et al. 2019), 1 where they
     agree up to rotation and scale; None where one of them is constant.

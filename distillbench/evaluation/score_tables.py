@@ -129,14 +129,12 @@ def _pairs(
 
 def _matrix(path: Path, ids: Sequence[str], scores: NDArray[Any]) -> Table:
     nothing = np.empty(0, np.int64)
-    matrix = np.require(
-        scores, np.float32, ["C_CONTIGUOUS", "WRITEABLE"]
-    )  # torch warns of read-only memory
+    # Torch warns of read-only memory.
+    matrix = np.require(scores, np.float32, ["C_CONTIGUOUS", "WRITEABLE"])
     return Table(path, ids, nothing, nothing, np.empty(0, np.float32), matrix, matrix.shape[1])
 
 
-# --------------------------------------------------------------------------------
-# npz
+# ---------------------------------------------------------------------------------------------- npz
 
 
 def _npz(path: Path, kind: Kind) -> Table:
@@ -170,8 +168,7 @@ def _require(path: Path, found: Sequence[str], wanted: Sequence[str], what: str)
         )
 
 
-# --------------------------------------------------------------------------------
-# csv
+# ---------------------------------------------------------------------------------------------- csv
 
 
 def _csv(path: Path, kind: Kind) -> Table:
@@ -223,8 +220,7 @@ def _numbers(
         raise
 
 
-# --------------------------------------------------------------------------------
-# parquet
+# ------------------------------------------------------------------------------------------ parquet
 
 
 def _parquet(path: Path, kind: Kind) -> Table:

@@ -64,7 +64,7 @@ def _settings(
 ) -> dict[str, object]:
     """Writes a described spec as the settings that give it.
 
-    Objective: what its schedule was given.
+    objective: what its schedule was given.
     """
     settings: dict[str, object] = {"seed": described["seed"]} | (
         {"k": described["k"]} if "k" in described else {}

@@ -22,9 +22,8 @@ class ClipGenerator:
     def __init__(self, keys: Tensor) -> None:
         """keys: (B,) int64, one for each clip, any values."""
         words = keys.to(torch.int64).numpy().view(np.uint64)
-        self._seeds = splitmix64(
-            words, np.zeros(1, np.uint64)
-        )  # keys that are close to each other, far apart
+        # Keys that are close to each other, far apart.
+        self._seeds = splitmix64(words, np.zeros(1, np.uint64))
         self._drawn = 0
 
     def __len__(self) -> int:

@@ -60,9 +60,10 @@ class RunJob(ABC):
 
     key: the run's.
     title: the run in a few words.
-    data: a digest of its data set; a process that
-        made a run of the same data still has it open, and is to be preferred. threads: processor
-        threads that the run uses; 0: one for each core of the machine. device: `cpu` or `cuda`.
+    data: a digest of its data set; a process that made a run of the same data still has it open,
+        and is to be preferred.
+    threads: processor threads that the run uses; 0: one for each core of the machine.
+    device: `cpu` or `cuda`.
     """
 
     key: str
@@ -86,8 +87,9 @@ class Demand:
     """What a sweep requires of an executor.
 
     runs: how many there are to make.
-    threads: processor threads that the most demanding one uses;
-        0: one for each core of the machine. device: `cpu` or `cuda`.
+    threads: processor threads that the most demanding one uses; 0: one for each core of the
+        machine.
+    device: `cpu` or `cuda`.
     """
 
     runs: int

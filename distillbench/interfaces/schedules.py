@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-# ------------------------------------------------------------------------ networks and what they
-# see
+# ------------------------------------------------------------------ networks and what they see
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class NetworkSpec:
     view: ViewSpec = ViewSpec()
 
 
-# ------------------------------------------------------------------------------ what a learner
-# learns
+# ------------------------------------------------------------------------ what a learner learns
 
 
 @dataclass(frozen=True)
@@ -166,9 +164,9 @@ class Phase:
     epochs: how often the training split is walked; at least 0.
     learners: who learns. A network that is absent is frozen: in evaluation mode, without gradient.
     averages: networks that follow others, by name.
-    ensembles: teachers made of several, by a name
-        of their own. starts: whole networks that are overwritten by others' weights before anything
-        is initialized again.
+    ensembles: teachers made of several, by a name of their own.
+    starts: whole networks that are overwritten by others' weights before anything is initialized
+        again.
     """
 
     name: str
@@ -179,8 +177,7 @@ class Phase:
     starts: Mapping[str, str] = field(default_factory=dict)
 
 
-# ------------------------------------------------------------------------------------- the
-# declaration
+# ----------------------------------------------------------------------------- the declaration
 
 
 @dataclass(frozen=True)

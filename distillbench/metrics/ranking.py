@@ -103,9 +103,8 @@ def _average_over_ties(
     Of m tied pairs, h of them hits, the j-th is a hit with probability h / m, and then (j - 1) (h -
     1) / (m - 1) of those before it are expected to be.
     """
-    last_hits = np.flatnonzero(
-        (keys[1:] ^ keys[:-1]) == 1
-    )  # within a group of ties the hits come first
+    # Within a group of ties the hits come first.
+    last_hits = np.flatnonzero((keys[1:] ^ keys[:-1]) == 1)
     if len(last_hits) == 0:
         return 0
     begin = np.searchsorted(keys, keys[last_hits], side="left")

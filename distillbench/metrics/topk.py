@@ -133,9 +133,8 @@ def _best(scores: Tensor, k: int, seen: int) -> tuple[Tensor, Tensor]:
     values, classes = values[:, :k].contiguous(), classes[:, :k].contiguous()
     swapped = equal[:, : k - 1].any(1).nonzero()[:, 0]
     values[swapped], classes[swapped] = _by_class(values[swapped], classes[swapped])
-    cut = (
-        equal[:, k - 1 :].any(1).nonzero()[:, 0]
-    )  # the last kept equals one left out, perhaps of a lower class
+    # The last kept equals one left out, perhaps of a lower class.
+    cut = equal[:, k - 1 :].any(1).nonzero()[:, 0]
     for start in range(0, len(cut), _ROWS):
         rows = cut[start : start + _ROWS]
         classes[rows] = _best_by_key(scores[rows], k)

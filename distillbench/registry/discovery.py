@@ -108,7 +108,7 @@ class Plugin:
 class Failure:
     """A plugin, or one thing a plugin offered, that cannot be used, and why.
 
-    Component: the name of that thing.
+    component: the name of that thing.
     """
 
     plugin: str

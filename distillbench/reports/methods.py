@@ -50,7 +50,7 @@ def _with_settings(
 ) -> list[str]:
     """Adds to titles the settings that tell rows of the same title apart.
 
-    Every: all that differ.
+    every: all that differ.
     """
     names = list(titles)
     groups: dict[tuple[str, int], list[int]] = {}

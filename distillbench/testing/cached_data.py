@@ -22,9 +22,8 @@ _WIDTHS = (16, 8)
 
 @functools.cache
 def _scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(
-        prefix="distillbench-check-"
-    )  # removed when the process ends
+    # Removed when the process ends.
+    return tempfile.TemporaryDirectory(prefix="distillbench-check-")
 
 
 @contextmanager

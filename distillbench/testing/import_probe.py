@@ -61,9 +61,8 @@ def import_of(module: str) -> list[str]:
 
 def main(report: str, modules: list[str]) -> None:
     """Writes the report: a JSON object from module to what its import changed."""
-    assert (
-        distillbench.data
-    )  # what a plugin may import has been imported before: its effects are not the plugin's
+    # What a plugin may import has been imported before: its effects are not the plugin's.
+    assert distillbench.data
     Path(report).write_text(
         json.dumps({module: import_of(module) for module in modules}), encoding="utf-8"
     )

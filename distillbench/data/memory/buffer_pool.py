@@ -36,9 +36,8 @@ class BufferPool:
         size = prod(shape) * dtype.itemsize
         memory = self._memory(size)
         lent = memory[:size]
-        tensor = torch.from_numpy(
-            lent
-        )  # torch holds `lent` for as long as any view of the tensor lives
+        # Torch holds `lent` for as long as any view of the tensor lives.
+        tensor = torch.from_numpy(lent)
         weakref.finalize(lent, self._free.append, memory).atexit = False
         return tensor.view(dtype).view(*shape)
 

@@ -90,8 +90,7 @@ class BatchParser:
         block.labels = block.labels[self._ok[block.labels >> 32]]
         return block
 
-    # --------------------------------------------------------------------------------------------
-    # the context
+    # ---------------------------------------------------------------------------------- the context
 
     def _read_context(self, block: Block, rows: Ints, at: Ints, end: Ints) -> None:
         spans = {
@@ -177,8 +176,7 @@ class BatchParser:
         if high.any():
             self._ok[np.repeat(rows, spans[:, 1] - spans[:, 0])[high]] = False
 
-    # --------------------------------------------------------------------------------------------
-    # lists of frames
+    # ------------------------------------------------------------------------------ lists of frames
 
     def _read_lists(self, block: Block, rows: Ints, at: Ints, end: Ints) -> None:
         for some, key, key_end, value, value_end in self._entries(rows, at, end):
@@ -237,8 +235,7 @@ class BatchParser:
         )
         return described
 
-    # --------------------------------------------------------------------------------------------
-    # the wire format
+    # ------------------------------------------------------------------------------ the wire format
 
     def _entries(self, rows: Ints, at: Ints, end: Ints) -> Iterator[Step]:
         """Walks the entries of a map in each record.

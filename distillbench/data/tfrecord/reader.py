@@ -206,9 +206,8 @@ class ShardVideos(Videos):
             for step in range(0, times.size, _STEP):
                 found = source[starts[step : step + _STEP]]
                 into = rows[step : step + _STEP, at : at + feature.width]
-                into[...] = found.view(np.uint8).reshape(
-                    into.shape
-                )  # as bytes: copying items would keep the GIL
+                # As bytes: copying items would keep the GIL.
+                into[...] = found.view(np.uint8).reshape(into.shape)
             at += feature.width
         if not kept.all():
             out[~kept] = 0

@@ -38,9 +38,8 @@ _LARGEST = 2**31 - 1  # bytes of a record or a field
 _LONGEST_TAG = 5  # bytes of a tag or of a length
 _DEEPEST_GROUP = 90  # protobuf's 100 count the messages around a group too
 _MOST_LABELS = 1 << 20
-_HEADERS = [
-    np.dtype((np.void, size)) for size in range(3 * 11 + 1)
-]  # three tags, three lengths of ten bytes at most
+# Three tags, three lengths of ten bytes at most.
+_HEADERS = [np.dtype((np.void, size)) for size in range(3 * 11 + 1)]
 
 
 class WireError(ValueError):
@@ -125,8 +124,7 @@ def frame_list(data: memoryview, spans: list[Span]) -> FrameList:
     return _general(data, spans)
 
 
-# ------------------------------------------------------------------------------------------------
-# lists of frames
+# ---------------------------------------------------------------------------------- lists of frames
 
 
 def _regular(data: memoryview, start: int, stop: int) -> FrameList | None:
@@ -186,7 +184,7 @@ def _general(data: memoryview, spans: list[Span]) -> FrameList:
 def _frame(data: memoryview, feature: Feature, width: int) -> Span | Fault:
     """Returns where the bytes of a frame lie.
 
-    Width: what the frames before it have, 0 where it is the first.
+    width: what the frames before it have, 0 where it is the first.
     """
     kind, bodies = feature
     if kind not in (_BYTES_LIST, 0):
@@ -209,8 +207,7 @@ def _described(starts: list[int], width: int) -> FrameList:
     return FrameList(len(starts), width, 0, 0, starts)
 
 
-# ------------------------------------------------------------------------------------------------
-# the context
+# -------------------------------------------------------------------------------------- the context
 
 
 def _identity(data: memoryview, context: dict[str, Feature]) -> Span:
@@ -263,8 +260,7 @@ VIDEO_LEVEL = "this is a video-level shard"
 """Begins the reason of every record that holds averages over a video in place of its frames."""
 
 
-# ------------------------------------------------------------------------------------------------
-# the wire format
+# ---------------------------------------------------------------------------------- the wire format
 
 
 def _entries(

@@ -20,16 +20,10 @@ from distillbench.errors import DataError
 from distillbench.interfaces import Codec, DataSet, Labels, Splits, Videos
 
 _SIDE, _GREYS, _CLASSES = 8, 16.0, 10
-_LOW, _HIGH = (
-    -_GREYS,
-    2 * _GREYS,
-)  # noise leaves the grey levels; these bounds are five standard deviations out
-_MOST_VIDEOS, _MOST_FRAMES, _MOST_FRAMES_OF_ALL, _MOST_NOISE = (
-    1_000_000,
-    10_000,
-    50_000_000,
-    1_000_000,
-)
+# Noise leaves the grey levels; these bounds are five standard deviations out.
+_LOW, _HIGH = -_GREYS, 2 * _GREYS
+_MOST_VIDEOS, _MOST_FRAMES = 1_000_000, 10_000
+_MOST_FRAMES_OF_ALL, _MOST_NOISE = 50_000_000, 1_000_000
 _SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
 
@@ -113,9 +107,8 @@ class Digits(DataSet):
 
     def splits(self) -> Splits:
         """Draws the three splits; the same knobs give the same videos."""
-        from sklearn.datasets import (
-            load_digits,
-        )  # importing it moves random states and takes a second
+        # Importing it moves random states and takes a second.
+        from sklearn.datasets import load_digits
 
         self._check()
         images, digits = load_digits(return_X_y=True)
@@ -155,9 +148,8 @@ class Digits(DataSet):
         generator = np.random.default_rng([self.seed, number])
         count = self.sizes[name]
         shots = generator.integers(self.shots[0], self.shots[1] + 1, count)
-        cuts = generator.random((count, self.frames)) + (
-            np.arange(self.frames) == 0
-        )  # a shot begins at frame 0 ...
+        # A shot begins at frame 0 ...
+        cuts = generator.random((count, self.frames)) + (np.arange(self.frames) == 0)
         ranks = np.argsort(np.argsort(-cuts, axis=1), axis=1)
         shot_of_frame = (ranks < shots[:, None]).cumsum(
             1

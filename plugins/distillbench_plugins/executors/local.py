@@ -14,9 +14,8 @@ from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Demand, Executor, Failed, Finished, Lost, RunEvent, RunJob
 
-_CONTEXT = multiprocessing.get_context(
-    "spawn"
-)  # a fork would inherit torch's threads, which do not live on in it
+# A fork would inherit torch's threads, which do not live on in it.
+_CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Local(Executor):
@@ -135,9 +134,8 @@ def _cause(exit_code: int | None) -> str:
 
 def _serve(connection: Connection) -> None:
     """Makes runs until the parent goes away."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches every process of the terminal; the parent decides
+    # Ctrl-C reaches every process of the terminal; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

@@ -31,9 +31,8 @@ def epoch_ended(run: RunStarted, event: EpochEnded) -> None:
     lines = [_line(event.row, network, found) for network, found in event.row["networks"].items()]
     replaced = {_key(line) for line in lines}
     kept = [line for line in _read(_path(run)) if _key(line) not in replaced] + lines
-    columns = list(
-        dict.fromkeys(column for line in kept for column in line)
-    )  # a later phase may have other terms
+    # A later phase may have other terms.
+    columns = list(dict.fromkeys(column for line in kept for column in line))
     with _path(run).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,8 +26,11 @@ from distillbench.interfaces import (
     Shapes,
     States,
 )
+from distillbench.mixing import Mixing
 
 Precision = Literal["fp32", "bf16"]
+
+_FRAMES_AT_ONCE = 16
 
 
 class Model(nn.Module):
@@ -58,16 +62,24 @@ class Model(nn.Module):
         self.features = dict(features or {})
         self.exit_policy: ExitPolicy | None = None
 
-    def forward(self, clips: Clips, *, with_states: bool = False) -> Output:
+    def forward(
+        self, clips: Clips, *, with_states: bool = False, mixing: Mixing | None = None
+    ) -> Output:
         """Decodes stored clips on their device, encodes them and computes their logits.
 
         In evaluation a network with an exit policy stops at the policy's exit, for each video.
+
+        mixing: mixes the first of the clips with their partners before they are encoded; the output
+        is of those alone.
         """
         selection = self.select(clips)
         decoded = self.decoded(clips, selection)
+        if mixing is not None:
+            decoded = mixing.clips(decoded)
         if self.exit_policy is not None and not self.training:
             output = self._run_until_stopped(decoded, self.exit_policy)
             return replace(output, selection=selection)
+        baseline = self._baseline(clips, selection)
         with self.autocast(decoded.frames.device):
             encoding = self.encoder(decoded, with_states=with_states)
             logits = self.head(encoding.summary)
@@ -78,7 +90,38 @@ class Model(nn.Module):
             logits.float(),
             exits=tuple(exit_logits.float() for exit_logits in exits),
             selection=selection,
+            baseline=baseline,
         )
+
+    def _baseline(self, clips: Clips, selection: Selection | None) -> Tensor | None:
+        """Classifies the baseline of a selection (B, C), in training alone."""
+        if selection is None or selection.baseline is None or not self.training:
+            return None
+        chosen = self.codec.decode(clips.take(selection.baseline))
+        with torch.no_grad(), evaluating(self), self.autocast(chosen.frames.device):
+            logits: Tensor = self.head(self.encoder(chosen).summary)
+        return logits.float()
+
+    def frame_logits(self, clips: Clips) -> States:
+        """Computes the logits (B, T, C) of each frame alone, in evaluation, without gradient.
+
+        Padded frames have zeros.
+        """
+        found = []
+        with torch.no_grad(), evaluating(self):
+            # In groups, so that their states do not need the memory of a whole video's at once.
+            for first in range(0, clips.times.shape[1], _FRAMES_AT_ONCE):
+                group = slice(first, first + _FRAMES_AT_ONCE)
+                frames, times = clips.frames[:, group], clips.times[:, group]
+                alone = Clips(
+                    frames.flatten(0, 1)[:, None],
+                    torch.ones(times.numel(), dtype=torch.int64),
+                    times.reshape(-1, 1),
+                    1,
+                )
+                found.append(self(alone).logits.view(*times.shape, -1))
+        real = clips.mask()[:, :, None]
+        return States(torch.cat(found, 1).masked_fill(~real, 0.0), clips.times)
 
     def select(self, clips: Clips) -> Selection | None:
         """Runs the learned selector on the features of its candidates that it reads."""
@@ -95,7 +138,7 @@ class Model(nn.Module):
         # cost is counted, cannot be moved there.
         if selection.index.device.type == "meta":
             return selection
-        return replace(selection, index=selection.index.cpu())
+        return replace(selection, index=selection.index.cpu(), times=clips.times)
 
     def decoded(self, clips: Clips, selection: Selection | None) -> Clips:
         """Decodes what the encoder sees: all frames, or the selected ones times their weights."""
@@ -213,6 +256,23 @@ def columns_of(features: Mapping[str, int], names: Sequence[str]) -> Tensor | No
     return torch.tensor(columns, dtype=torch.int64)
 
 
+def learns_from_frames(model: Model) -> bool:
+    """Tells whether a learned selector gets a gradient through the frames' weights, or needs none.
+
+    Found by letting it choose among frames of zeros.
+    """
+    selector = model.selector
+    if selector is None or not any(weight.requires_grad for weight in selector.parameters()):
+        return True
+    columns = columns_of(model.features, selector.reads)
+    width = sum(model.features.values()) if columns is None else len(columns)
+    times = torch.arange(4).expand(2, -1)
+    clips = Clips(torch.zeros(2, 4, width), torch.tensor([4, 4]), times, 4)
+    with torch.random.fork_rng(devices=[]):
+        selection = copy.deepcopy(selector).cpu().train()(clips, ClipGenerator(torch.zeros(2)))
+    return selection.weights is not None and selection.weights.requires_grad
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Sets a network to evaluation mode, and afterwards each of its modules to its earlier mode."""
@@ -224,6 +284,47 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+class Projected(Encoder):
+    """An encoder, and a linear layer that maps its encodings to another width.
+
+    States and times are the encoder's own.
+    """
+
+    def __init__(self, encoder: Encoder, width: int, wanted: int) -> None:
+        """width: E of the encoder; wanted: E of the result."""
+        super().__init__()
+        self.encoder = encoder
+        self.projection = nn.Linear(width, wanted)
+
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
+        """Encodes clips, and maps the encodings of the whole videos and of all exits."""
+        return self._mapped(self.encoder(clips, with_states=with_states))
+
+    def _mapped(self, encoding: Encoding) -> Encoding:
+        exits = tuple(self.projection(summary) for summary in encoding.exits)
+        return Encoding(self.projection(encoding.summary), encoding.states, exits)
+
+
+class _ProjectedEarly(Projected):
+    """A projected encoder that may stop early."""
+
+    @property
+    def exits(self) -> Sequence[int]:
+        """After how many frames the encoder may stop."""
+        assert isinstance(self.encoder, EarlyExit)
+        return self.encoder.exits
+
+    def up_to(self, clips: Clips, frames: int) -> Encoding:
+        """Encodes clips up to an exit, and maps the encoding."""
+        return self._mapped(encoded_up_to(self.encoder, clips, frames))
+
+
+def projected(encoder: Encoder, width: int, wanted: int) -> Encoder:
+    """Maps the encodings (B, width) of an encoder to (B, wanted); it keeps its exits."""
+    cls = _ProjectedEarly if isinstance(encoder, EarlyExit) else Projected
+    return cls(encoder, width, wanted)
 
 
 def probe(encoder: Encoder, width: int, classes: int) -> Shapes:

@@ -6,6 +6,7 @@ names.
 
 from __future__ import annotations
 
+import csv
 import inspect
 import re
 import typing
@@ -18,6 +19,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from distillbench.cli.app import app
 from distillbench.interfaces import Requirements
+from distillbench.registry.discovery import discover
 from distillbench.registry.hookspecs import OBSERVER_HOOKS
 from distillbench.registry.kinds import KINDS
 from distillbench.scaffold import PROJECTS, example
@@ -25,7 +27,14 @@ from distillbench.testing.promises import Check
 from distillbench.testing.runner import CHECKS
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", HERE / "writing-a-plugin.md", HERE / "tutorial.md")
+PAGES = (
+    HERE.parent / "README.md",
+    HERE / "writing-a-plugin.md",
+    HERE / "tutorial.md",
+    HERE / "methods.md",
+)
+_SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
+_SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
 _PART = re.compile(r"(<!-- made from the code: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -40,17 +49,41 @@ def documents() -> dict[Path, str]:
 
 
 def made(name: str) -> str:
-    """Makes the marked part of that name: `commands`, `hooks`, or `example KIND`."""
+    """Makes the marked part of that name: `commands`, `hooks`, `methods KIND`, `example KIND`."""
     if name == "commands":
         return "".join(
             f"- `{path}`: {_first_line(command.__doc__)}\n" for path, command in _commands()
         )
     if name == "hooks":
         return _hooks()
+    if name.startswith("methods "):
+        return _methods(name.removeprefix("methods "))
     kind = name.removeprefix("example ")
     if kind not in PROJECTS:
         raise ValueError(f"no part of a page is called '{name}'")
     return f"```python\n{example(kind, f'my-{kind}')}```\n"
+
+
+def _methods(kind: str) -> str:
+    """Makes a table of the shipped components of a kind.
+
+    What each is and its source come from its docstring, when to use it from methods.csv.
+    """
+    with (HERE / "methods.csv").open(newline="", encoding="utf-8") as file:
+        when = {(row["kind"], row["name"]): row["when"] for row in csv.DictReader(file)}
+    lines = ["| name | what it is | source | when to use it |", "|---|---|---|---|"]
+    for component in sorted(discover(), key=lambda found: found.name):
+        if component.kind == kind and component.distribution == "distillbench":
+            named = dict.fromkeys(_SOURCE.findall(inspect.getdoc(component.cls) or ""))
+            sources = [f"arXiv {name}" if name[0].isdigit() else name for name in named]
+            cells = (
+                f"`{component.name}`",
+                _SOURCE_IN_BRACKETS.sub("", component.summary),
+                ", ".join(sources) or "-",
+                when[kind, component.name],
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def contract() -> str:

@@ -25,6 +25,7 @@ from distillbench.config.schedule_rules import faults, teacher_of
 from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import (
     DataSet,
+    LabelKind,
     NetworkSpec,
     Objective,
     Phase,
@@ -221,7 +222,7 @@ class _Resolver:
         seed = _whole("seed", self.settings["seed"], 0, self.problems)
         label_loss = self._label_loss(choices["data"])
         weights = self._weights(label_loss)
-        networks, phases = self._declared(choices, weights, training, label_loss)
+        networks, phases = self._declared(choices, weights, training, label_loss, k)
         losses = {
             name: self._choice("loss", f"loss {name}", self._section(f"loss.{name}"), name)
             for name in _needed(phases, weights)
@@ -250,6 +251,8 @@ class _Resolver:
             unused_losses=tuple(name for name in weights if name not in in_phases),
             conflicts=(
                 *_misfits(phases, losses),
+                *_mixed(phases, losses),
+                *_refused(choices["data"], losses),
                 *self._unused_objective(choices["schedule"], networks, phases, weights),
             ),
         )
@@ -364,6 +367,7 @@ class _Resolver:
         weights: Mapping[str, float],
         training: Mapping[str, Any],
         label_loss: str,
+        k: int,
     ) -> tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]]:
         """Gets the schedule's networks and phases.
 
@@ -382,6 +386,7 @@ class _Resolver:
             frozenset(c.name for c in components if c.kind == "matching-loss"),
             label_loss,
             any(_trains_head(component) for component in components),
+            k,
         )
         component = schedule.component
 
@@ -457,8 +462,10 @@ class _Resolver:
 
 
 def _trains_head(component: Component) -> bool:
-    """Tells whether a loss reads what a head makes."""
+    """Tells whether a loss reads what a head makes; one that reads a selection trains that."""
     needs = requirements_of(Choice(component, {})).needs
+    if "selection" in needs:
+        return False
     return component.kind == "label-loss" or bool(needs & {"logits", "exits"})
 
 
@@ -505,13 +512,37 @@ def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> li
     return found
 
 
+def _mixed(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
+    """Lists the losses that cannot read the labels of mixed videos, in phases that mix them."""
+    return [
+        f"phase '{phase.name}' mixes videos, and the loss '{name}' needs labels that are 0 or 1"
+        for phase in phases
+        if phase.mixup
+        for name in _in_phases([phase])
+        if "hard-labels" in requirements_of(losses[name]).needs
+    ]
+
+
+def _label_kind(data: Choice | None) -> LabelKind:
+    """The kind of labels of a data set; multi-label where the data set is not known."""
+    if data is None or not issubclass(data.component.cls, DataSet):
+        return "multi-label"
+    return data.component.cls.label_kind
+
+
+def _refused(data: Choice | None, losses: Mapping[str, Choice | None]) -> list[str]:
+    """Lists the losses that cannot be computed for this data set's kind of labels."""
+    kind = _label_kind(data)
+    return [
+        f"the loss '{name}' cannot be computed for {kind} data, which {data.name} is"
+        for name, choice in losses.items()
+        if data and kind in requirements_of(choice).refused_for
+    ]
+
+
 def _pairing_warnings(data: Choice | None, losses: Mapping[str, Choice | None]) -> list[str]:
     """Lists the losses that are not meant for this data set's kind of labels."""
-    kind = (
-        data.component.cls.label_kind
-        if data and issubclass(data.component.cls, DataSet)
-        else "multi-label"
-    )
+    kind = _label_kind(data)
     return [
         f"the loss '{name}' is meant for {' and '.join(sorted(requirements_of(choice).valid_for))}"
         f" data; {data.name} is {kind}"

@@ -116,6 +116,8 @@ class RunSpec:
     def networks(self) -> Mapping[str, NetworkSpec]:
         """The declared networks that some phase uses, or that the run reports."""
         used = {self.reports}.union(*(networks_of(phase) for phase in self.phases))
+        # A width that another network has is found by building that network.
+        used |= {width_of for name in used if (width_of := self.declared[name].width_of)}
         return {name: spec for name, spec in self.declared.items() if name in used}
 
     @property
@@ -238,16 +240,24 @@ def requirements_of(choice: Choice | None) -> Requirements:
     return found if isinstance(found, Requirements) else Requirements(frozenset())
 
 
+_LATER = frozenset({"mixup", "width_of"})
+"""Fields that were added when results were stored already: those must keep their keys."""
+
+
 def described(value: Any) -> Any:
     """Describes what a schedule declares as JSON would hold it.
 
     A plain teacher's name is the `Teacher` that it stands for. Where a part may be of several
-    types, the name of its type is around it.
+    types, the name of its type is around it. A field of `_LATER` is left out at its default.
     """
     if isinstance(value, Term):
         value = dataclasses.replace(value, teacher=teacher_of(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {f.name: described(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        parts = {
+            f.name: described(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.name not in _LATER or getattr(value, f.name) != f.default
+        }
         wrapped = isinstance(value, Copy | Tie | Freeze | Ramp)
         return {type(value).__name__.lower(): parts} if wrapped else parts
     if isinstance(value, Mapping):

@@ -29,6 +29,7 @@ SECTIONS = ("teacher", "student")
 """The settings that a network can be built from."""
 SELECTORS = ("selector", "train_selector", "teacher_selector")
 """The settings that name a selector."""
+_MIXUP = (1e-3, 1e3)  # beyond, a share is always 0 or 1, or always a half
 OPTIMIZER = ("learning_rate", "clip", "l2")
 """What a learner may set for itself."""
 
@@ -83,6 +84,20 @@ def _wrong_networks(networks: object) -> Iterator[str]:
             yield from _wrong_view(spec.view, f"the network '{name}'")
             if isinstance(spec.view, ViewSpec) and isinstance(spec.view.k, tuple):
                 yield f"the network '{name}' sees a range of k; its own view must be one number"
+            yield from _wrong_width(name, spec, networks)
+
+
+def _wrong_width(
+    name: object, spec: NetworkSpec, networks: Mapping[object, object]
+) -> Iterator[str]:
+    if spec.width_of is None:
+        return
+    what = f"the network {quoted(name)} has the width of {quoted(spec.width_of)}"
+    other = networks.get(spec.width_of) if type(spec.width_of) is str else None
+    if not isinstance(other, NetworkSpec) or spec.width_of == name:
+        yield f"{what}; it must be another network"
+    elif other.width_of is not None:
+        yield f"{what}, which has that of {quoted(other.width_of)}; name that one"
 
 
 def _wrong_view(view: object, whose: str) -> Iterator[str]:
@@ -111,6 +126,11 @@ def _wrong_phase(phase: object) -> Iterator[str]:
     if type(phase.epochs) is not int or phase.epochs < 0:
         yield (
             f"{where}: it has {quoted(phase.epochs)} epochs; it must be an integer of at least 0"
+        )
+    if not _is_mixup(phase.mixup):
+        yield (
+            f"{where}: its mixup is {quoted(phase.mixup)}; it must be 0 or a number "
+            f"from {_MIXUP[0]:g} to {_MIXUP[1]:g}"
         )
     kinds = (("learners", Learner), ("averages", Average), ("ensembles", Ensemble), ("starts", str))
     for attribute, kind in kinds:
@@ -197,6 +217,10 @@ def _wrong_init(init: object, where: str) -> Iterator[str]:
             f"{where}: its head begins as {quoted(init.head)}; there are: keep, fresh, Copy, Tie,"
             " Freeze"
         )
+
+
+def _is_mixup(value: object) -> bool:
+    return _is_number(value, *_MIXUP) or _is_number(value, 0.0, 0.0)
 
 
 def _is_number(value: object, least: float, most: float = math.inf) -> bool:

@@ -17,6 +17,7 @@ from distillbench.data.memory.buffer_pool import BufferPool
 from distillbench.data.memory.scratch_arrays import room
 from distillbench.distributed.processes import SINGLE, Processes, Share
 from distillbench.interfaces import NO_FRAME, ClipGenerator, Clips, FrameSelector, Videos
+from distillbench.mixing import Mixing, Mixup
 from distillbench.seeds import clip_keys, derive
 
 _AHEAD = 2  # batches that are read while one is used
@@ -42,8 +43,8 @@ class Chosen:
 class Reads(Protocol):
     """What is to be read of a batch for one network."""
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Chooses the frames of a share of the videos `which` (B,), or of some of it."""
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, rows: slice | Tensor) -> Chosen:
+        """Chooses the frames of some rows of the videos `which` (B,), or of some of them."""
         ...
 
 
@@ -90,17 +91,17 @@ class View:
             scanned = videos.codec.decode(clips_at(videos, which, scan, scan.shape[1]))
         return self.selector.select(lengths, scanned, generator, self.training)
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Chooses the frames of a share of the videos `which` (B,).
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, rows: slice | Tensor) -> Chosen:
+        """Chooses the frames of some rows of the videos `which` (B,).
 
         The index (R, S) is padded as it would be for all of the videos.
 
-        A selector that must see frames first sees those of the share alone, and pads for it alone.
+        A selector that must see frames first sees those of the rows alone, and pads for them alone.
         """
-        own = which[share.computed]
+        own = which[rows]
         if self.selector.scan_stride:
             return Chosen(own, self.index(videos, own, epoch), self.slots)
-        return Chosen(own, self.index(videos, which, epoch)[share.computed], self.slots)
+        return Chosen(own, self.index(videos, which, epoch)[rows], self.slots)
 
     def frames_read(self, lengths: Tensor, index: Tensor) -> Tensor:
         """Counts the distinct frames each video costs, (B,).
@@ -121,12 +122,15 @@ class Batch:
 
     share: the rows of this process; clips are of the rows `share.computed` alone,
     which for one process are all.
+    mixing: how the clips of those rows are to be mixed; clips of partners in other rows follow
+    them. The labels are mixed already. None where nothing is mixed.
     """
 
     videos: Tensor
     clips: Mapping[str, Clips]
     labels: Tensor
     share: Share
+    mixing: Mixing | None = None
 
 
 def every(lengths: Tensor, stride: int) -> Tensor:
@@ -163,6 +167,7 @@ def batches(
     skip: int = 0,
     processes: Processes = SINGLE,
     device: torch.device = _CPU,
+    mixup: Mixup | None = None,
 ) -> Iterator[Batch]:
     """Yields batches of `size` videos in the given order, with each network's frames.
 
@@ -175,9 +180,10 @@ def batches(
     processes: those that share every batch; each reads the frames of its own rows.
     device: where the batches will go; for CUDA they lie in pinned memory, so that moving them waits
     for nothing.
+    mixup: draws how the videos of each batch are mixed; None mixes nothing.
     """
     groups = (order[start : start + size] for start in range(skip * size, len(order), size))
-    read = _Reader(videos, views, epoch, processes, pinned=device.type == "cuda")
+    read = _Reader(videos, views, epoch, processes, mixup, pinned=device.type == "cuda")
     with ThreadPoolExecutor(1, thread_name_prefix="distillbench-read") as thread:
         ahead = deque(thread.submit(read, which) for which in islice(groups, _AHEAD))
         for upcoming in groups:
@@ -197,22 +203,29 @@ class _Reader:
         views: Mapping[str, Reads],
         epoch: int,
         processes: Processes,
+        mixup: Mixup | None,
         *,
         pinned: bool,
     ) -> None:
         self._videos, self._views, self._epoch, self._processes = videos, views, epoch, processes
+        self._mixup = mixup
         self._pinned = pinned
         self._memory = {name: BufferPool(pinned) for name in views}
         self._dtype: torch.dtype | None = None
 
     def __call__(self, which: Tensor) -> Batch:
         share = self._processes.share(len(which))
-        clips = {name: self._clips(name, view, which, share) for name, view in self._views.items()}
-        labels = self._videos.labels.dense(which)
-        return Batch(which, clips, labels.pin_memory() if self._pinned else labels, share)
+        rows: slice | Tensor = share.computed
+        labels, mixing = self._videos.labels.dense(which), None
+        if self._mixup is not None:
+            of_batch = self._mixup.drawn(which, self._epoch)
+            labels = of_batch.values(labels)
+            rows, mixing = of_batch.of(share.computed)
+        clips = {name: self._clips(name, view, which, rows) for name, view in self._views.items()}
+        return Batch(which, clips, labels.pin_memory() if self._pinned else labels, share, mixing)
 
-    def _clips(self, name: str, view: Reads, which: Tensor, share: Share) -> Clips:
-        chosen = view.chosen(self._videos, which, self._epoch, share)
+    def _clips(self, name: str, view: Reads, which: Tensor, rows_of: slice | Tensor) -> Clips:
+        chosen = view.chosen(self._videos, which, self._epoch, rows_of)
         rows, index = chosen.videos, chosen.index
         lengths = (index >= 0).sum(1)
         if not len(rows):

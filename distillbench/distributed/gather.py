@@ -37,6 +37,10 @@ def gather_output(processes: Processes, own: Output, share: Share, with_states: 
     selection = own.selection
     if selection is not None:
         selection = _gather_selection(processes, selection, share)
+    frame_logits = own.frame_logits
+    if frame_logits is not None:
+        frame_logits = _gather_states(processes, frame_logits, share)
+    baseline = None if own.baseline is None else processes.gather(own.baseline, share)
     return replace(
         own,
         encoding=Encoding(summary, states, exit_summaries),
@@ -44,6 +48,8 @@ def gather_output(processes: Processes, own: Output, share: Share, with_states: 
         exits=exit_logits,
         used=used,
         selection=selection,
+        baseline=baseline,
+        frame_logits=frame_logits,
     )
 
 
@@ -62,7 +68,14 @@ def _gather_selection(processes: Processes, own: Selection, share: Share) -> Sel
     if log_prob is not None:
         # As a column: `gather` sends rows with at least one dimension of their own.
         log_prob = processes.gather(log_prob[:, None], share)[:, 0]
-    return Selection(index, weights, log_prob)
+    scores = own.scores
+    if scores is not None:
+        scores = processes.gather(_padded(processes, scores, 0.0), share)
+    baseline, times = (
+        None if part is None else processes.gather(_padded(processes, part, NO_FRAME), share)
+        for part in (own.baseline, own.times)
+    )
+    return Selection(index, weights, log_prob, scores, baseline, times)
 
 
 def _padded(processes: Processes, own: Tensor, value: float) -> Tensor:

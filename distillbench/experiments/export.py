@@ -159,6 +159,7 @@ def about(found: RestoredRun, result: Result) -> dict[str, Any]:
     spec, experiment, train = found.experiment.spec, found.experiment, found.experiment.splits.train
     reported, model = spec.reports, experiment.models[spec.reports]
     selector = selector_of(spec, spec.view(reported).selector, training=False)
+    is_projected = spec.networks[reported].width_of is not None
     return {
         "format": 1,
         "distillbench": __version__,
@@ -176,6 +177,7 @@ def about(found: RestoredRun, result: Result) -> dict[str, Any]:
             {
                 "learned_selector": None if model.selector is None else selector.describe(),
                 "exit_policy": None if spec.exit_policy is None else spec.exit_policy.describe(),
+                "projected_to": experiment.shapes[reported].summary if is_projected else None,
             },
         ),
         "selector": selector.describe(),

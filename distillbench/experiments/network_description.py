@@ -11,7 +11,7 @@ from torch import nn
 from distillbench.config.run_spec import Choice
 from distillbench.errors import ConfigError, DataError
 from distillbench.interfaces import Codec, Encoder, LearnedSelector
-from distillbench.networks import Model, Precision, columns_of, probe
+from distillbench.networks import Model, Precision, columns_of, probe, projected
 from distillbench.registry.discovery import discover
 from distillbench.registry.knobs import bind
 from distillbench.untrusted import quoted
@@ -30,7 +30,8 @@ def description(
     """Describes a network and what it reads, so that `network_from` can build it without any data.
 
     parts: of the network beside encoder and head: its `learned_selector` and `exit_policy`,
-    described, and the `k` of its selector.
+    described, and the `k` of its selector; `projected_to`, the width to which its encoding is
+    mapped.
     """
     return {
         "encoder": {"kind": encoder.component.kind, **encoder.describe()},
@@ -60,6 +61,8 @@ def network_from(about: Mapping[str, Any]) -> nn.Module:
         codec, precision = Codec(**about["codec"]), about["precision"]
         knobs = [dict(encoder["knobs"]), dict(head["knobs"])]
         features = dict(about["features"])
+        wanted_width = about.get("projected_to")
+        wanted_width = None if wanted_width is None else int(wanted_width)
         for name, kind in _PARTS.items():
             if about.get(name) is not None:
                 wanted.append((kind, about[name]["name"]))
@@ -83,6 +86,8 @@ def network_from(about: Mapping[str, Any]) -> nn.Module:
         raise ConfigError(problems)
     built: Encoder = made[0].build(width)
     summary = probe(built, width, classes).summary
+    if wanted_width is not None:
+        built, summary = projected(built, summary, wanted_width), wanted_width
     model = Model(built, made[1].build(summary, classes), codec, precision, features=features)
     for choice in made[2:]:
         if issubclass(choice.component.cls, LearnedSelector):

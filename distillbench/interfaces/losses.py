@@ -13,7 +13,17 @@ from distillbench.interfaces.datasets import LabelKind
 from distillbench.interfaces.networks import Output, Shapes
 
 Need = Literal[
-    "labels", "logits", "summary", "states", "exits", "selection", "equal-widths", "batch"
+    "labels",
+    "hard-labels",
+    "logits",
+    "summary",
+    "states",
+    "exits",
+    "selection",
+    "frame-logits",
+    "equal-widths",
+    "batch",
+    "products",
 ]
 Claim = Literal["batch-mean", "least-at-match", "any-width"]
 
@@ -22,11 +32,15 @@ Claim = Literal["batch-mean", "least-at-match", "any-width"]
 class Requirements:
     """What a loss needs, where it is valid and what it promises beyond the contract.
 
-    needs: `labels`; which parts of an output it reads (`logits`, `summary`, `states`, `exits`,
-        `selection`); `equal-widths` of what it compares; `batch`: it compares the videos of a batch
-        with one another.
+    needs: `labels`; `hard-labels`, none of which is there in part, as those of mixed videos are
+        (`Phase.mixup`); which parts of an output it reads (`logits`, `summary`, `states`, `exits`,
+        `selection`); `frame-logits`: the teacher's logits of each frame alone, for which it runs
+        over each once more; `equal-widths` of what it compares; `batch`: it compares the videos of
+        a batch with one another; `products`: it compares products of a video's states, which other
+        states may have, too. One that reads the `selection` trains the selector and no head.
     valid_for: the label kinds the loss is meant for; another kind is allowed, warned of and noted
         on the row.
+    refused_for: the label kinds the loss cannot be computed for; such a run is refused.
     claims: `batch-mean`: a batch joined with itself gives the same value; `least-at-match`: no
         student does better than one equal to its teacher; `any-width`: teacher and student may
         differ in width.
@@ -35,6 +49,7 @@ class Requirements:
     needs: frozenset[Need]
     valid_for: frozenset[LabelKind] = frozenset({"multi-label", "single-label"})
     claims: frozenset[Claim] = frozenset()
+    refused_for: frozenset[LabelKind] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ class LossContext:
 class LossBatch:
     """What is known of a batch beside the outputs.
 
-    labels: (B, C) of 0 and 1, in float32.
+    labels: (B, C) of 0 and 1, in float32; of mixed videos (`Phase.mixup`) anything in between.
     videos: (B,) int64 on the CPU, numbers within the training split.
     progress: of the phase, from 0 to 1.
     """

@@ -48,6 +48,9 @@ class Output:
     exits: logits (B, C) after each exit but the last, of an encoder that may stop early.
     selection: what a learned selector of the network chose, its index on the CPU, and how sure it
     was.
+    baseline: logits (B, C) of the selection's baseline, without gradient; only while training.
+    frame_logits: of a teacher whose loss needs them, the logits (B, T, C) of each frame of its
+    clips alone.
     """
 
     encoding: Encoding
@@ -55,6 +58,8 @@ class Output:
     used: Tensor | None = None
     exits: tuple[Tensor, ...] = ()
     selection: Selection | None = None
+    baseline: Tensor | None = None
+    frame_logits: States | None = None
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,14 @@ class NetworkSpec:
     view: what it sees unless a term or phase has another view. Inherited from the section: a
         teacher sees what `teacher_selector` chooses of all frames, a student what `train_selector`
         in training and `selector` in evaluation choose, k frames.
+    width_of: another network, to the width of whose encoding a linear layer maps this one's, so
+        that the other's head fits. The layer is a part of the encoder: it is trained, stored,
+        counted, quantized and exported with it. None for no such layer.
     """
 
     section: str
     view: ViewSpec = ViewSpec()
+    width_of: str | None = None
 
 
 # ------------------------------------------------------------------------ what a learner learns
@@ -167,6 +171,10 @@ class Phase:
     ensembles: teachers made of several, by a name of their own.
     starts: whole networks that are overwritten by others' weights before anything is initialized
         again.
+    mixup: alpha, above 0, mixes every video with another of its batch (arXiv 1710.09412): frames
+        and labels become share * own + (1 - share) * partner's, with one share a step, drawn from
+        Beta(alpha, alpha). All learners and teachers of the phase see the same mixtures, each of
+        its own frames. 0 mixes nothing.
     """
 
     name: str
@@ -175,6 +183,7 @@ class Phase:
     averages: Mapping[str, Average] = field(default_factory=dict)
     ensembles: Mapping[str, Ensemble] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
+    mixup: float = 0.0
 
 
 # ----------------------------------------------------------------------------- the declaration
@@ -190,12 +199,14 @@ class Objective:
     compares: those that compare the student with a teacher.
     label_loss: the loss on the labels that teachers and baselines minimize on this data.
     trains_head: whether some loss reads what the head makes, so that the head is trained as well.
+    k: of the run: how many frames the student is to see in the end.
     """
 
     weights: Mapping[str, float]
     compares: frozenset[str]
     label_loss: str
     trains_head: bool = True
+    k: int = 1
 
     @property
     def labels(self) -> dict[str, float]:
@@ -224,6 +235,10 @@ class Objective:
             Term(name, w, teacher if name in self.compares else None)
             for name, w in self.weights.items()
         )
+
+    def taught_by(self, teacher: Teacher | str) -> tuple[Term, ...]:
+        """Returns `against`, and `supervised` as well where no loss would train the head."""
+        return self.against(teacher) + (() if self.trains_head else self.supervised())
 
 
 class TrainingSchedule(ABC):

@@ -52,11 +52,20 @@ class Selection:
     weights: (B, S), by which the encoder's frames are multiplied; a gradient reaches the selector
         through them. None for ones.
     log_prob: (B,), the logarithm of the probability of the choice, for a policy gradient.
+    scores: (B, M), finite, how much each candidate is wanted, for losses that teach them; what
+        padding has is not read.
+    baseline: (B, S') positions of another choice, like `index`: while the network trains it
+        classifies that choice too, without a gradient, for `Output.baseline`.
+    times: (B, M) int64 on the CPU, the candidates' numbers within the video; the network fills them
+        in.
     """
 
     index: Tensor
     weights: Tensor | None = None
     log_prob: Tensor | None = None
+    scores: Tensor | None = None
+    baseline: Tensor | None = None
+    times: Tensor | None = None
 
 
 class LearnedSelector(nn.Module, ABC):

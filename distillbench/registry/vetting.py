@@ -230,7 +230,12 @@ def _loss(cls: type) -> Iterator[str]:
             " distillbench.interfaces.Requirements"
         )
         return
-    for attribute, words in (("needs", Need), ("valid_for", LabelKind), ("claims", Claim)):
+    for attribute, words in (
+        ("needs", Need),
+        ("valid_for", LabelKind),
+        ("refused_for", LabelKind),
+        ("claims", Claim),
+    ):
         named = getattr(found, attribute)
         if type(named) not in (frozenset, set):
             yield (

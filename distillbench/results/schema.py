@@ -63,6 +63,7 @@ class StoredNetwork:
 
     section: Literal["teacher", "student"]
     view: StoredView
+    width_of: Name | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class StoredPhase:
     averages: Mapping[Name, StoredAverage] = field(default_factory=dict)
     ensembles: Mapping[Name, StoredEnsemble] = field(default_factory=dict)
     starts: Mapping[Name, Name] = field(default_factory=dict)
+    mixup: Amount = 0.0
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def _is_plain(annotation: object) -> bool:
 
 def builds_from_its_defaults(subject: Subject) -> None:
     """It can be built from nothing but what the framework gives."""
+    subject.require_buildable()
     try:
         with seeded(0):
             subject.cls(*of_kind(subject.component.kind).GIVEN)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from distillbench.interfaces import Clips, LearnedSelector, Selection
 from distillbench.testing import modules, toys
-from distillbench.testing.promises import Subject, expect, seeded
+from distillbench.testing.promises import Subject, Unclaimed, expect, seeded
 
 K = 3
 LENGTHS = (9, 2, 5)
@@ -89,31 +89,44 @@ def draws_from_its_generator_alone(subject: Subject) -> None:
 
 
 def is_learned(subject: Subject) -> None:
-    """It learns: through the weights of the frames, or through the probability of its choice."""
+    """Its weights learn: through weights of frames, the probability of its choice, or scores."""
     selector = _selector(subject, training=True)
+    if not any(weight.requires_grad for weight in selector.parameters()):
+        raise Unclaimed("it has no weights that are trained")
     chosen = _chosen(selector, _shown(selector))
     parts = [
         part
-        for part in (chosen.weights, chosen.log_prob)
+        for part in (chosen.weights, chosen.log_prob, chosen.scores)
         if part is not None and part.requires_grad
     ]
-    expect(parts, "neither weights nor log_prob with a gradient")
+    expect(parts, "neither weights, log_prob nor scores with a gradient")
     draws = [torch.linspace(1.0, 2.0, part.numel()).reshape(part.shape) for part in parts]
     pulled = torch.stack([(part * draw).sum() for part, draw in zip(parts, draws, strict=True)])
     modules.all_weights_learn(selector, pulled.sum())
 
 
 def weights_and_probabilities_fit(subject: Subject) -> None:
-    """Weights are finite, one for each kept frame; probabilities are at most 1, one a video."""
+    """Weights are finite, one for each kept frame; probabilities are at most 1, one a video.
+
+    Scores are finite, one for each candidate; a baseline is a choice of candidates like any other.
+    """
     for training in (False, True):
         selector = _selector(subject, training=training)
-        chosen = _chosen(selector, _shown(selector))
+        shown = _shown(selector)
+        chosen = _chosen(selector, shown)
+        if chosen.baseline is not None:
+            _well_formed(chosen.baseline, shown.lengths)
         if chosen.weights is not None:
             fits = chosen.weights.shape == chosen.index.shape and bool(
                 chosen.weights.isfinite().all()
             )
             expect(
                 fits, f"weights {tuple(chosen.weights.shape)} of frames {tuple(chosen.index.shape)}"
+            )
+        if chosen.scores is not None:
+            expect(
+                chosen.scores.shape == shown.times.shape and bool(chosen.scores.isfinite().all()),
+                f"scores {tuple(chosen.scores.shape)} of candidates {tuple(shown.times.shape)}",
             )
         if chosen.log_prob is not None:
             fits = chosen.log_prob.shape == chosen.index.shape[:1] and bool(

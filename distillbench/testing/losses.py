@@ -21,7 +21,7 @@ from distillbench.testing import modules, toys
 from distillbench.testing.promises import Broken, Subject, Unclaimed, expect, seeded
 
 VIDEOS = 6
-PARTS = ("logits", "summary", "states", "exits", "selection")
+PARTS = ("logits", "summary", "states", "exits", "selection", "frame-logits")
 Loss = LabelLoss | MatchingLoss
 
 
@@ -181,7 +181,14 @@ def _only(requirements: Requirements, output: Output) -> Output:
     states = e.states if "states" in requirements.needs else {}
     exits = blotted.exits if "exits" in requirements.needs else ()
     selection = blotted.selection if "selection" in requirements.needs else None
-    return replace(blotted, encoding=replace(e, states=states), exits=exits, selection=selection)
+    each = blotted.frame_logits if "frame-logits" in requirements.needs else None
+    return replace(
+        blotted,
+        encoding=replace(e, states=states),
+        exits=exits,
+        selection=selection,
+        frame_logits=each,
+    )
 
 
 def compares_videos_only_where_it_says(subject: Subject) -> None:
@@ -244,6 +251,25 @@ def _draws(loss: Loss, batch: LossBatch) -> bool:
         return not torch.equal(state, torch.get_rng_state())
 
 
+def counts_labels_in_part(subject: Subject) -> None:
+    """A label that is there in part counts in part, unless its requirements name `hard-labels`.
+
+    The labels of mixed videos are so.
+    """
+    if "hard-labels" in _requirements(subject).needs:
+        raise Unclaimed("its requirements name `hard-labels`")
+
+    def mixed(share: float) -> float:
+        own = torch.eye(toys.CLASSES)[torch.arange(VIDEOS) % toys.CLASSES]
+        labels = share * own + (1 - share) * own.roll(1, 1)
+        batch = replace(toys.batch(VIDEOS), labels=labels)
+        return _measured(_loss(subject), _student(), _student(1), batch)
+
+    if mixed(1.0) != mixed(0.0):
+        most, more = mixed(0.9), mixed(0.6)
+        expect(most != more, f"{most:.6g} whether 0.9 or 0.6 of a label is there")
+
+
 def leaves_its_input_as_it_was(subject: Subject) -> None:
     """It changes nothing of the outputs and labels that it is given."""
     student, teacher, batch = _student(), _student(1), toys.batch(VIDEOS)
@@ -298,7 +324,8 @@ def _cast(output: Output, dtype: torch.dtype) -> Output:
 def descending_brings_the_student_nearer(subject: Subject) -> None:
     """Gradient descent lowers it, and brings the student nearer to its teacher.
 
-    They can where its requirements name neither `batch` nor `labels`, and the loss has no weights.
+    They can where its requirements name none of `batch`, `labels`, `products` and `selection`,
+    which a teacher of all frames has none of, and the loss has no weights.
     """
     loss, batch, teacher, start = _loss(subject), toys.batch(VIDEOS), _student(1), _student()
     student, leaves = _leaves(start)
@@ -313,7 +340,7 @@ def descending_brings_the_student_nearer(subject: Subject) -> None:
     found = _requirements(subject)
     if (
         not _on_labels(subject)
-        and not found.needs & {"batch", "labels"}
+        and not found.needs & {"batch", "labels", "products", "selection"}
         and not list(loss.parameters())
     ):
         near = _nearness(found, teacher)
@@ -388,6 +415,7 @@ CHECKS = (
     descending_brings_the_student_nearer,
     survives_large_logits,
     survives_bf16,
+    counts_labels_in_part,
     leaves_its_input_as_it_was,
 )
 MATCHING = (is_least_at_a_match, widths_may_differ)

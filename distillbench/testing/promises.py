@@ -52,8 +52,17 @@ class Subject:
         """Sizes that make the checks quick: the class attribute `check_knobs`, or nothing."""
         return dict(getattr(self.cls, "check_knobs", {}))
 
+    def require_buildable(self) -> None:
+        """Raises `Unchecked` with what the component cannot be built without.
+
+        That is its class attribute `check_needs`, of one whose defaults cannot do, such as a file.
+        """
+        if need := str(getattr(self.cls, "check_needs", "")):
+            raise Unchecked(need)
+
     def build(self, *given: object, seed: int = 0, **knobs: object) -> Any:
         """Builds the component from the framework's arguments and `check_knobs`, seeded."""
+        self.require_buildable()
         with seeded(seed):
             return self.cls(*given, **grouped(self.cls, {**self.check_knobs, **knobs}))
 

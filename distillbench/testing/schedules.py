@@ -54,10 +54,12 @@ def declares_what_can_be_run(subject: Subject) -> None:
 def epochs_add_up(subject: Subject) -> None:
     """A learner's epochs are a multiple of the budget, plus at most a fixed number.
 
-    Tried with 1, 7 and 100 epochs.
+    Those of a network that is not reported may be a share of it, rounded. Tried with 1, 7 and 100
+    epochs.
     """
     for objective in _objectives():
-        for network in _schedule(subject, objective).networks():
+        schedule = _schedule(subject, objective)
+        for network in schedule.networks():
             spent = {
                 budget: _spent(_phases(subject, objective, budget), network) for budget in BUDGETS
             }
@@ -70,7 +72,12 @@ def epochs_add_up(subject: Subject) -> None:
             whole = (
                 times == int(times) and spent[7] - spent[1] == 6 * times and spent[1] >= times >= 0
             )
-            expect(whole, f"the {network} learns for {text} epochs")
+            # Two numbers that are rounded differ by at most one more or less.
+            share = abs(spent[7] - spent[1] - 6 * times) <= 1 and spent[1] >= times >= 0
+            expect(
+                whole or (share and network != schedule.reports),
+                f"the {network} learns for {text} epochs",
+            )
 
 
 def _spent(phases: Sequence[Phase], network: str) -> int:

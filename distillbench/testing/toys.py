@@ -92,8 +92,18 @@ def outputs(
     logits = 2 * torch.randn(videos, shapes.classes, generator=made) * scale
     exits = tuple(2 * torch.randn(videos, shapes.classes, generator=made) * scale for _ in range(2))
     weights = torch.rand(videos, states, generator=made)
-    selection = Selection(times, weights, -torch.rand(videos, generator=made))
-    return Output(Encoding(summary, after), logits, exits=exits, selection=selection)
+    log_prob = -torch.rand(videos, generator=made)
+    scores = torch.randn(videos, states, generator=made) * scale
+    each = 2 * torch.randn(videos, states, shapes.classes, generator=made) * scale
+    baseline = 2 * torch.randn(videos, shapes.classes, generator=made) * scale
+    return Output(
+        Encoding(summary, after),
+        logits,
+        exits=exits,
+        selection=Selection(times, weights, log_prob, scores, times, times),
+        baseline=baseline,
+        frame_logits=States(each, times),
+    )
 
 
 def labels(videos: int, seed: int = 0) -> Tensor:
@@ -119,18 +129,15 @@ def picked(output: Output, which: Sequence[int]) -> Output:
 
 def parts(output: Output) -> dict[str, list[Tensor]]:
     """Lists the tensors of an output that a loss may read, by the need that names them."""
-    chosen = output.selection
-    selected = (
-        []
-        if chosen is None
-        else [part for part in (chosen.weights, chosen.log_prob) if part is not None]
-    )
+    chosen, each = output.selection, output.frame_logits
+    selected = [] if chosen is None else [chosen.weights, chosen.log_prob, chosen.scores]
     return {
         "logits": [output.logits],
         "summary": [output.encoding.summary],
         "states": [states.values for states in output.encoding.states.values()],
         "exits": list(output.exits),
-        "selection": selected,
+        "selection": [part for part in (*selected, output.baseline) if part is not None],
+        "frame-logits": [] if each is None else [each.values],
     }
 
 
@@ -145,35 +152,53 @@ def mapped(
     def of(need: str, value: Tensor) -> Tensor:
         return change(value) if not only or need in only else value
 
-    e, chosen = output.encoding, output.selection
-    states = {
-        name: States(of("states", s.values), s.times if only else change(s.times))
-        for name, s in e.states.items()
-    }
-    selection = (
-        None
-        if chosen is None
-        else Selection(
-            chosen.index if only else change(chosen.index),
-            None if chosen.weights is None else of("selection", chosen.weights),
-            None if chosen.log_prob is None else of("selection", chosen.log_prob),
+    def selected(value: Tensor | None) -> Tensor | None:
+        return None if value is None else of("selection", value)
+
+    def numbers(value: Tensor) -> Tensor:
+        return value if only else change(value)
+
+    def after(need: str, found: States) -> States:
+        return States(of(need, found.values), numbers(found.times))
+
+    e, chosen, each = output.encoding, output.selection, output.frame_logits
+    states = {name: after("states", found) for name, found in e.states.items()}
+    if chosen is not None:
+        chosen = Selection(
+            numbers(chosen.index),
+            selected(chosen.weights),
+            selected(chosen.log_prob),
+            selected(chosen.scores),
+            None if chosen.baseline is None else numbers(chosen.baseline),
+            None if chosen.times is None else numbers(chosen.times),
         )
+    return Output(
+        Encoding(of("summary", e.summary), states),
+        of("logits", output.logits),
+        exits=tuple(of("exits", logits) for logits in output.exits),
+        selection=chosen,
+        baseline=selected(output.baseline),
+        frame_logits=None if each is None else after("frame-logits", each),
     )
-    exits = tuple(of("exits", logits) for logits in output.exits)
-    encoding = Encoding(of("summary", e.summary), states)
-    return Output(encoding, of("logits", output.logits), exits=exits, selection=selection)
 
 
 def combined(first: Output, second: Output, join: Callable[[Tensor, Tensor], Tensor]) -> Output:
     """Joins the tensors of two outputs of the same make, pair by pair."""
     others = iter([value for values in parts(second).values() for value in values])
     pairs = {id(value): next(others) for values in parts(first).values() for value in values}
-    times = iter([s.times for s in second.encoding.states.values()])
-    for states in first.encoding.states.values():
-        pairs[id(states.times)] = next(times)
-    if first.selection is not None and second.selection is not None:
-        pairs[id(first.selection.index)] = second.selection.index
+    pairs |= {
+        id(value): other for value, other in zip(_numbers(first), _numbers(second), strict=True)
+    }
     return mapped(first, lambda part: join(part, pairs[id(part)]))
+
+
+def _numbers(output: Output) -> list[Tensor]:
+    """Lists the times of the states and of single frames, and the places of a selection."""
+    chosen, each = output.selection, output.frame_logits
+    found: list[Tensor | None] = [states.times for states in output.encoding.states.values()]
+    found += [] if chosen is None else [chosen.index, chosen.baseline, chosen.times]
+    found += [] if each is None else [each.times]
+    return [numbers for numbers in found if numbers is not None]
 
 
 def scanned_by(selector: FrameSelector, batch: Clips, padded: int = 0) -> Clips | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from distillbench.interfaces import (
     Term,
     ViewSpec,
 )
-from distillbench.networks import Model, Precision, columns_of, precision_on, probe
+from distillbench.networks import Model, Precision, columns_of, precision_on, probe, projected
 from distillbench.seeds import derive
 from distillbench.training.compatibility import refuse_conflicts
 from distillbench.training.views import (
@@ -159,6 +160,13 @@ def build_network(
     classes = videos.labels.count
     encoder = _seeded(spec, spec.encoder(network), (network, *purpose), width)
     shapes = probe(encoder, width, classes)
+    other = spec.networks[network].width_of
+    if other is not None:
+        like = _seeded(spec, spec.encoder(other), (other,), width)
+        wanted = probe(like, width, classes).summary
+        with _seed(spec, f"{network} projection", *purpose):
+            encoder = projected(encoder, shapes.summary, wanted)
+        shapes = replace(shapes, summary=wanted)
     head = _seeded(spec, spec.head, (f"{network} head", *purpose), shapes.summary, classes)
     selector = _learned_selector(spec, splits, network, purpose)
     model = Model(encoder, head, videos.codec, selector=selector, features=videos.features)
@@ -218,9 +226,16 @@ def key_of(learner: str, term: Term) -> LossKey:
 
 def _seeded(spec: RunSpec, choice: Choice, purpose: tuple[object, ...], *given: object) -> Any:
     """Builds a component with a seed of its own, so that no other component changes its weights."""
+    with _seed(spec, *purpose):
+        return choice.build(*given)
+
+
+@contextmanager
+def _seed(spec: RunSpec, *purpose: object) -> Iterator[None]:
+    """Seeds what draws weights for a purpose, and restores the random state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(spec.seed, *purpose, "init"))
-        return choice.build(*given)
+        yield
 
 
 def _losses(

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from distillbench.config.run_spec import RunSpec
-from distillbench.config.schedule_rules import members_of, teacher_of
+from distillbench.config.schedule_rules import members_of, networks_of, teacher_of
 from distillbench.errors import NotApplicableError
 from distillbench.interfaces import EarlyExit, Learner, Phase, Shapes, Term, ViewSpec
-from distillbench.networks import Model
+from distillbench.networks import Model, learns_from_frames
 
 Models = Mapping[str, Model]
 
@@ -21,16 +21,20 @@ def refuse_conflicts(spec: RunSpec, models: Models, shapes: Mapping[str, Shapes]
     """Raises `NotApplicableError` with every reason why a run's phases cannot be trained."""
     problems = [*spec.conflicts]
     encoder = models[spec.reports].encoder
-    if spec.exit_policy is not None and not isinstance(encoder, EarlyExit):
+    may_stop = isinstance(encoder, EarlyExit) and len(encoder.exits) > 0
+    if spec.exit_policy is not None and not may_stop:
         problems.append(
             f"the exit policy '{spec.exit_policy.name}' needs an encoder that may stop early; "
             f"'{spec.encoder(spec.reports).name}' may not"
         )
+    problems += _untaught_selectors(spec, models)
     for phase in spec.phases:
         problems += _weight_conflicts(phase, models, shapes)
         problems += _view_conflicts(spec, phase, models)
+        problems += _mixup_conflicts(spec, phase, models)
         for name, learner in phase.learners.items():
             problems += _loss_conflicts(spec, phase, name, learner, shapes)
+            problems += _selection_conflicts(spec, name, learner, models[name])
     if problems:
         # Phases often share a problem: each is named once, in order.
         raise NotApplicableError(dict.fromkeys(problems))
@@ -89,6 +93,18 @@ def _view_conflicts(spec: RunSpec, phase: Phase, models: Models) -> Iterator[str
                     )
 
 
+def _mixup_conflicts(spec: RunSpec, phase: Phase, models: Models) -> Iterator[str]:
+    """Finds learned selectors where videos are mixed: what they choose is of one video."""
+    if not phase.mixup:
+        return
+    for name in sorted(networks_of(phase)):
+        if models[name].selector is not None:
+            yield (
+                f"phase '{phase.name}' mixes videos, and the {name}'s selector "
+                f"'{spec.selector.name}' is learned as a part of it"
+            )
+
+
 def _views_of(
     phase: Phase, name: str, learner: Learner, term: Term
 ) -> Iterator[tuple[str, ViewSpec | None]]:
@@ -124,12 +140,41 @@ def _loss_conflicts(
             yield from _ensemble_conflicts(spec, term.loss, teacher.network, summary_widths)
 
 
+def _selection_conflicts(spec: RunSpec, name: str, learner: Learner, model: Model) -> Iterator[str]:
+    """Finds losses that read what a learned selector chose, where there is none."""
+    for term in learner.terms:
+        if "selection" in spec.requirements(term.loss).needs and model.selector is None:
+            yield (
+                f"the loss '{term.loss}' reads what a learned selector chose, "
+                f"and the {name} has none"
+            )
+
+
+def _untaught_selectors(spec: RunSpec, models: Models) -> Iterator[str]:
+    """Finds learned selectors that would stay as they begin."""
+    learners = [pair for phase in spec.phases for pair in phase.learners.items()]
+    taught = {
+        name
+        for name, learner in learners
+        for term in learner.terms
+        if "selection" in spec.requirements(term.loss).needs
+    }
+    for name in dict(learners):
+        if name not in taught and not learns_from_frames(models[name]):
+            yield (
+                f"no loss of the {name} reads what its selector '{spec.selector.name}' chose, "
+                "and the selector learns from nothing else"
+            )
+
+
 def _ensemble_conflicts(
     spec: RunSpec, loss: str, ensemble: str, summary_widths: set[int]
 ) -> Iterator[str]:
     needs = spec.requirements(loss).needs
     if "states" in needs:
         yield f"the loss '{loss}' compares states, and an ensemble has none"
+    if "frame-logits" in needs:
+        yield f"the loss '{loss}' needs logits of single frames, and an ensemble has none"
     if "summary" in needs and len(summary_widths) > 1:
         yield (
             f"the loss '{loss}' compares encodings, and those of the ensemble "

@@ -170,6 +170,7 @@ class _Loop:
             skip=self.progress.step,
             processes=self.processes,
             device=self.experiment.device,
+            mixup=objective.mixup,
         )
 
     def _sums_on_device(self) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from distillbench.interfaces import (
     Term,
     ViewSpec,
 )
+from distillbench.mixing import Mixup
 from distillbench.training.build import Experiment, LossKey, key_of, needs_states
 from distillbench.training.callbacks import SILENT, Observer
 from distillbench.training.ensembles import average_outputs
@@ -85,6 +86,7 @@ class Objective:
     views: the frames to read for each batch, by `ForwardPass.clips_name`. They are those of
         learners, and of teachers that see no learner's frames and have no cached outputs.
     gathers_states: whether some loss reads the states of the whole batch.
+    mixup: draws how the videos of each batch are mixed; None where the phase mixes nothing.
     """
 
     views: Mapping[str, Reads]
@@ -98,8 +100,15 @@ class Objective:
         """
         self._experiment = experiment
         self._phase = phase
+        self.mixup = Mixup(phase.mixup, experiment.spec.seed, phase.name) if phase.mixup else None
         self._with_states = needs_states(experiment.spec, phase)
         self._terms = tuple(self._resolved_terms())
+        self._frame_by_frame = {
+            forward
+            for term in self._terms
+            if "frame-logits" in self._needs(term)
+            for forward in term.teachers
+        }
         self._cached: dict[ForwardPass, TeacherOutputs] = {}
         for forward in self._cacheable():
             self._cached[forward] = teacher_outputs(
@@ -186,8 +195,11 @@ class Objective:
             if selection is not None:
                 clips = clips.take(selection.index)
         output: Output = self._experiment.models[forward.network](
-            clips, with_states=self._with_states
+            clips, with_states=self._with_states, mixing=batch.mixing
         )
+        if forward in self._frame_by_frame:
+            frame_logits = self._experiment.models[forward.network].frame_logits(clips)
+            output = replace(output, frame_logits=frame_logits)
         return output
 
     # ----------------------------------------------------------------- which network sees what
@@ -253,13 +265,14 @@ class Objective:
 
     def _cacheable(self) -> list[ForwardPass]:
         """Lists the teachers whose output for a video is small and the same at every step."""
-        if self._with_states or not self._phase.epochs:
+        # A mixed video is another one at every step.
+        if self._with_states or not self._phase.epochs or self._phase.mixup:
             return []
         constant: dict[ForwardPass, None] = {}
         incomplete: set[ForwardPass] = set()
         for term in self._terms:
             # The cache holds encodings, from which the logits follow but no exits or selection.
-            needs_more = self._needs(term) & {"exits", "selection"}
+            needs_more = self._needs(term) & {"exits", "selection", "frame-logits"}
             for forward in term.teachers:
                 if self._is_constant(forward):
                     constant[forward] = None
@@ -366,14 +379,16 @@ def _detached(output: Output) -> Output:
 def _rolled(output: Output) -> Output:
     """Gives every video the output of the video before it in the (shuffled) batch."""
     encoding = output.encoding
-    states = {
-        layer: States(found.values.roll(1, 0), found.times.roll(1, 0))
-        for layer, found in encoding.states.items()
-    }
+    states = {layer: _rolled_states(found) for layer, found in encoding.states.items()}
     exits = tuple(summary.roll(1, 0) for summary in encoding.exits)
     return replace(
         output,
         encoding=Encoding(encoding.summary.roll(1, 0), states, exits),
         logits=output.logits.roll(1, 0),
+        frame_logits=output.frame_logits and _rolled_states(output.frame_logits),
         exits=tuple(logits.roll(1, 0) for logits in output.exits),
     )
+
+
+def _rolled_states(states: States) -> States:
+    return States(states.values.roll(1, 0), states.times.roll(1, 0))

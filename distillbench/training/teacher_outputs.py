@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from distillbench.config.run_spec import without_releases
 from distillbench.data.batches import Chosen, Reads, batches, clips_at
-from distillbench.distributed.processes import SINGLE, Share
 from distillbench.errors import ResultError, TrainingError
 from distillbench.interfaces import INTERFACE_VERSION, Clips, Output, Videos, ViewSpec
 from distillbench.networks import Model, evaluating
@@ -65,13 +64,13 @@ class UncachedVideos:
     view: Reads
     cached: CachedOutputs
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Chooses frames of those videos in a share of `which` (B,) that are not cached."""
-        own = which[share.computed]
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, rows: slice | Tensor) -> Chosen:
+        """Chooses frames of those videos in some rows of `which` (B,) that are not cached."""
+        own = which[rows]
         uncached = own[~self.cached.has(own)]
         if not len(uncached):
             return Chosen(uncached, uncached.new_empty(0, 0), 0)
-        return self.view.chosen(videos, uncached, epoch, SINGLE.share(len(uncached)))
+        return self.view.chosen(videos, uncached, epoch, slice(None))
 
 
 def teacher_outputs(
@@ -143,7 +142,7 @@ def _encoding_width(experiment: Experiment, teacher: Model, view: Reads) -> int:
     train = experiment.splits.train
     first_video = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
-        chosen = view.chosen(train, first_video, 0, SINGLE.share(1))
+        chosen = view.chosen(train, first_video, 0, slice(None))
         clips = clips_at(train, chosen.videos, chosen.index, chosen.slots)
         return _encoded(teacher, clips, experiment.device).shape[1]
 

@@ -69,6 +69,7 @@ def phase_key(experiment: Experiment, number: int) -> str:
     described = without_releases(spec.describe())
     numbers, needed = _phases_before(spec, number)
     phases = [described["phases"][n] for n in numbers]
+    needed |= {spec.networks[name].width_of or name for name in needed}
     networks = {name: described["networks"][name] for name in sorted(needed)}
     losses = set()
     for phase in phases:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from distillbench.config.run_spec import Choice, RunSpec
 from distillbench.data.batches import Chosen, View
-from distillbench.distributed.processes import Share
 from distillbench.interfaces import FrameSelector, LearnedSelector, Splits, Videos, ViewSpec
 from distillbench.seeds import clip_keys, derive
 
@@ -76,10 +75,10 @@ class Candidates:
         """Returns the numbers of the candidates of the videos `which` (B,): (B, M) int64."""
         return self.selector.candidates(videos.lengths[which])
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
-        """Chooses the candidates of a share of the videos, padded as for all of them."""
-        own = which[share.computed]
-        index = self.index(videos, which, epoch)[share.computed]
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, rows: slice | Tensor) -> Chosen:
+        """Chooses the candidates of some rows of the videos, padded as for all of them."""
+        own = which[rows]
+        index = self.index(videos, which, epoch)[rows]
         ids = [videos.ids[video] for video in own.tolist()]
         # In evaluation the keys leave the epoch out: a clip's choice is always the same.
         purpose = ("train", epoch) if self.training else ("evaluate",)
@@ -102,11 +101,11 @@ class RandomK:
         self._seed = seed
         self._view = cache(lambda slots: View(choice.build(slots), slots, seed, training=True))
 
-    def chosen(self, videos: Videos, which: Tensor, epoch: int, share: Share) -> Chosen:
+    def chosen(self, videos: Videos, which: Tensor, epoch: int, rows: slice | Tensor) -> Chosen:
         """Draws a number of frames for the batch `which` (B,), then chooses that many."""
-        # From the whole batch, not the share: all processes must draw the same number.
+        # From the whole batch, not the rows: all processes must draw the same number.
         seed = derive(self._seed, "number of frames", epoch, int(which[0]), len(which))
         generator = torch.Generator().manual_seed(seed)
         slots = int(torch.randint(self._least, self._most + 1, (), generator=generator))
-        chosen: Chosen = self._view(slots).chosen(videos, which, epoch, share)
+        chosen: Chosen = self._view(slots).chosen(videos, which, epoch, rows)
         return chosen

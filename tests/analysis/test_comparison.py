@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -145,3 +146,14 @@ def test_settings_are_text_in_a_markdown_table(make_result: Make) -> None:
         )
         == 1
     )
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_a_comparison_without_a_comparable_metric_is_written_with_its_notes(
+    make_result: Callable[..., Result], form: str
+) -> None:
+    a, b = make_result(seed=0), make_result(seed=1)
+    found = compare(chosen([a, b], a.id), chosen([a, b], b.id), 100)
+    bare = dataclasses.replace(found, differences={}, titles={}, notes=("nothing in common",))
+    written = comparison.render(bare, form)
+    assert form == "csv" or "nothing in common" in written

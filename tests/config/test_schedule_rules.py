@@ -144,6 +144,7 @@ DECLARED = {
             terms=(Term("labels", view=ViewSpec(k=2)), Term("labels", view=ViewSpec(k=(2, 4))))
         ),
     ],
+    "mixed videos": [FIRST, replace(SECOND, mixup=0.2)],
     "a phase without epochs": [FIRST, replace(SECOND, epochs=0)],
 }
 
@@ -230,6 +231,14 @@ WRONG_TYPES = [
     ([with_learner(optimizer={"momentum": 0.9})], "it may set: learning_rate, clip, l2"),
     ([with_learner(optimizer={"clip": -1})], "each to a number of at least 0"),
     ([with_learner(optimizer=7)], "its optimizer is 7"),
+    (
+        [replace(SECOND, mixup=-1.0)],
+        "phase 'second': its mixup is -1.0; it must be 0 or a number from 0.001 to 1000",
+    ),
+    ([replace(SECOND, mixup=1e-4)], "its mixup is 0.0001"),
+    ([replace(SECOND, mixup=float("nan"))], "its mixup is nan"),
+    ([replace(SECOND, mixup=True)], "its mixup is True"),
+    ([replace(SECOND, mixup="0.2")], "its mixup is '0.2'"),
 ]
 
 
@@ -262,6 +271,21 @@ WRONG_NETWORKS = [
         "the network 'student' has a view by 'best'",
     ),
     ({"student": NetworkSpec("student", ViewSpec(k=(2, 4)))}, "its own view must be one number"),
+    (
+        {"student": NetworkSpec("student", width_of="nobody")},
+        "the network 'student' has the width of 'nobody'; it must be another network",
+    ),
+    ({"student": NetworkSpec("student", width_of="student")}, "it must be another network"),
+    ({"student": NetworkSpec("student", width_of=7)}, "has the width of 7; it must be another"),
+    ({"student": NetworkSpec("student", width_of="x"), "x": 7}, "it must be another network"),
+    (
+        {
+            "teacher": NetworkSpec("teacher"),
+            "peer": NetworkSpec("student", width_of="teacher"),
+            "student": NetworkSpec("student", width_of="peer"),
+        },
+        "the network 'student' has the width of 'peer', which has that of 'teacher'; name that one",
+    ),
 ]
 
 

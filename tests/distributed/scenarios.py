@@ -153,6 +153,33 @@ def same_frames(processes, folder):
     return trained(processes, folder, "schedule.targets=same-frames", loss="ce,pred")
 
 
+def ranked(processes, folder):
+    losses = "ce,rank-frames,match-saliency"
+    return trained(processes, folder, "selector.hidden=4", selector="scorer", loss=losses)
+
+
+def rewarded(processes, folder):
+    chosen = {"selector": "one-step-policy", "loss": "ce,reinforce:5"}
+    return trained(processes, folder, "selector.hidden=4", **chosen)
+
+
+def mixed(processes, folder):
+    """Mixes videos whose partners are in the other process."""
+    knobs = ["schedule.epochs_factor=1", "schedule.mixup=0.5"]
+    return trained(processes, folder, *knobs, schedule="function-matching", train_selector="random")
+
+
+def mixed_states(processes, folder):
+    knobs = ["schedule.epochs_factor=1", "schedule.views=own"]
+    choices = {"schedule": "function-matching", "loss": "ce,rep-intermediate"}
+    return trained(processes, folder, *knobs, **choices)
+
+
+def projected(processes, folder):
+    knobs = ["student.cell_size=6"]
+    return trained(processes, folder, *knobs, schedule="simkd", loss="rep,pred")
+
+
 def evaluated(processes, folder):
     """Evaluates in several batches, so that both processes get some, and in one."""
     experiment = experiment_of(processes, schedule="scratch")
@@ -225,6 +252,11 @@ SCENARIOS: dict[str, Callable[[Processes, Path], Any]] = {
         states,
         shuffled_states,
         same_frames,
+        ranked,
+        rewarded,
+        mixed,
+        mixed_states,
+        projected,
         evaluated,
         cached_outputs,
         uncached,

@@ -163,6 +163,9 @@ def cited(pattern: re.Pattern[str], text: str) -> set[str]:
     return {number for found in pattern.findall(text) for number in re.findall(r"\d+", found)}
 
 
+OTHER_PAPERS = re.compile(r"arXiv\s+\d{4}\.\d{4,5}[^.)]*section\s+[\d.]+", re.DOTALL)
+
+
 def test_every_row_and_section_that_the_code_cites_is_on_the_page_of_the_paper():
     page = (ROOT / "docs" / "paper.md").read_text()
     rows, sections = (
@@ -174,7 +177,8 @@ def test_every_row_and_section_that_the_code_cites_is_on_the_page_of_the_paper()
     citing += [*(ROOT / "docs" / "decisions").glob("*.md")]
     missing = {}
     for path in citing:
-        text = path.read_text(encoding="utf-8")
+        # Sections of other papers stand behind their arXiv id.
+        text = OTHER_PAPERS.sub("", path.read_text(encoding="utf-8"))
         if "docs/paper.md" in text:
             assert cited(ROWS, text) <= rows, path
             assert cited(SECTIONS, text) <= sections, path

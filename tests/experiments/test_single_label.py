@@ -3,59 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
+from blobs import CLASSES, dataset
 
 from distillbench.errors import ConfigError
 from distillbench.evaluation.metric_set import metrics_of
-from distillbench.interfaces import Codec, DataSet, Labels, Metric, Splits, Videos
+from distillbench.interfaces import DataSet, Metric
 from distillbench.registry.discovery import Component, Registry, discover
 
 Command = Callable[..., tuple[int, str, str]]
-CLASSES = 4
-
-
-class Blobs(Videos):
-    """Videos of five frames, each of one class, which a look of its own shows."""
-
-    codec = Codec(normalise="none")
-    class_names = None
-
-    def __init__(self, name: str, count: int) -> None:
-        self.ids = [f"{name} {number}" for number in range(count)]
-        self.lengths = torch.full((count,), 5)
-        drawn = torch.Generator().manual_seed(count)
-        self._of = torch.randint(CLASSES, (count,), generator=drawn)
-        self.labels = Labels(torch.arange(count + 1), self._of, CLASSES)
-        self.features = {"rgb": 8}
-        self.fingerprint = f"blobs-{name}"
-        self._frames = (
-            torch.randn(count, 5, 8, generator=drawn) + torch.eye(CLASSES, 8)[self._of][:, None]
-        )
-
-    def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
-        read = self._frames[videos[:, None], frames.clamp_min(0)] * (frames >= 0)[:, :, None]
-        return read if out is None else out.copy_(read)
-
-
-def dataset(label_kind: str, metrics: Sequence[str] = ()) -> type[DataSet]:
-    def splits(self: DataSet) -> Splits:
-        return Splits(Blobs("train", 60), Blobs("validation", 40), Blobs("test", 50))
-
-    parts = {
-        "label_kind": label_kind,
-        "metrics": tuple(metrics),
-        "splits": splits,
-        "__doc__": "Blobs.",
-    }
-    made: Any = type(DataSet)("MadeUp", (DataSet,), parts)
-    return made  # type: ignore[no-any-return]
 
 
 class Spread(Metric):

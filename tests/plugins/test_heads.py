@@ -4,14 +4,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench_plugins.heads.context_gating import ContextGatingHead
+from distillbench_plugins.heads.label_query import LabelQuery
 from distillbench_plugins.heads.logistic import Logistic
+from distillbench_plugins.heads.mlp import MultilayerPerceptron
 from distillbench_plugins.heads.moe import MixtureOfExperts
 
-HEADS = [MixtureOfExperts, Logistic]
+HEADS = [MixtureOfExperts, Logistic, MultilayerPerceptron, ContextGatingHead, LabelQuery]
 
 
 def reference(head: MixtureOfExperts, summary: Tensor) -> Tensor:
@@ -110,3 +114,129 @@ def test_knobs_that_cannot_be_are_refused() -> None:
     for kind in HEADS:
         with pytest.raises(ConfigError, match=r"dropout=1\.0"):
             kind(5, 7, dropout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "knob"),
+    [
+        (MultilayerPerceptron, "size"),
+        (MultilayerPerceptron, "layers"),
+        (ContextGatingHead, "mixtures"),
+        (LabelQuery, "queries"),
+        (LabelQuery, "chunks"),
+        (LabelQuery, "size"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, 65_537])
+def test_a_width_or_a_count_that_cannot_be_is_refused_by_name(
+    kind: type[Head], knob: str, value: int
+) -> None:
+    with pytest.raises(ConfigError, match=f"{knob}={value}"):
+        kind(5, 7, **{knob: value})
+
+
+def test_a_perceptron_has_the_hidden_layers_it_was_asked_for() -> None:
+    head = MultilayerPerceptron(5, 7, size=11, layers=3)
+    shapes = [tuple(part.weight.shape) for part in head.layers if isinstance(part, nn.Linear)]
+    assert shapes == [(11, 5), (11, 11), (11, 11), (7, 11)]
+
+
+def test_a_perceptron_learns_what_no_linear_head_can() -> None:
+    summary = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    either = torch.tensor([[0.0], [1.0], [1.0], [0.0]])
+    right = []
+    for head in (MultilayerPerceptron(2, 1, size=32, dropout=0.0), Logistic(2, 1, dropout=0.0)):
+        adam = torch.optim.Adam(head.parameters(), 0.05)
+        for _ in range(150):
+            adam.zero_grad()
+            binary_cross_entropy_with_logits(head(summary), either).backward()
+            adam.step()
+        right.append(bool(((head(summary) > 0) == (either > 0)).all()))
+    assert right == [True, False]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), scale=st.sampled_from([0.1, 1.0, 5.0]), encoding=st.booleans())
+def test_gated_probabilities_agree_with_the_formula_in_float64(
+    seed: int, scale: float, encoding: bool
+) -> None:
+    torch.manual_seed(seed)
+    head = ContextGatingHead(5, 7, gate_encoding=encoding).eval()
+    summary = scale * torch.randn(3, 5)
+    logits = head(summary)
+    head, seen = head.double(), summary.double()
+    if encoding:
+        gate = head.gate.gates[0]
+        seen = (seen @ gate.weight.T + gate.bias).sigmoid() * seen
+    moe = MixtureOfExperts(5, 7).double()
+    moe.load_state_dict({name: head.state_dict()[name] for name in moe.state_dict()})
+    p = reference(moe, seen)
+    y = (p @ head.class_gates.weight.T + head.class_gates.bias).sigmoid() * p
+    torch.testing.assert_close(logits.double(), y.logit(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_gated_class_can_exclude_another() -> None:
+    head = ContextGatingHead(2, 2, gate_encoding=False).eval()
+    with torch.no_grad():
+        head.gates.weight.zero_()
+        head.experts.weight.copy_(torch.eye(2).repeat_interleave(2, 0))
+        head.class_gates.weight.copy_(torch.tensor([[0.0, 0.0], [-50.0, 0.0]]))
+        head.class_gates.bias.fill_(5.0)
+        alone = head(torch.tensor([[-20.0, 20.0]])).sigmoid()[0, 1]
+        beside = head(torch.tensor([[20.0, 20.0]])).sigmoid()[0, 1]
+    assert alone > 0.5
+    assert beside < 1e-6
+
+
+def test_a_gated_logit_stays_exact_where_its_probability_rounds_to_zero() -> None:
+    head = ContextGatingHead(5, 7).eval()
+    summary = 100 * torch.randn(20, 5)
+    logits = head(summary)
+    exact = head.double()(summary.double())
+    assert exact.min() < -40
+    torch.testing.assert_close(logits.double(), exact, rtol=1e-4, atol=1e-4)
+
+
+def label_query(head: LabelQuery, summary: Tensor) -> Tensor:
+    """The logits class by class, written out."""
+    logits = torch.zeros(len(summary), head.classes)
+    group = head.readouts.shape[1]
+    for video, whole in enumerate(summary):
+        filled = torch.zeros(head.chunks * head.chunk_width)
+        filled[: len(whole)] = whole
+        tokens = filled.split(head.chunk_width)
+        for c in range(head.classes):
+            query = head.queries[c // group]
+            scores = [
+                query @ head.keys(token + place) / len(query) ** 0.5
+                for token, place in zip(tokens, head.places, strict=True)
+            ]
+            shares = torch.stack(scores).softmax(0)
+            read = sum(
+                share * head.values(token) for share, token in zip(shares, tokens, strict=True)
+            )
+            logits[video, c] = read @ head.readouts[c // group, c % group] + head.bias[c]
+    return logits
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    width=st.integers(1, 9),
+    classes=st.integers(1, 9),
+    queries=st.integers(1, 10),
+    chunks=st.integers(1, 5),
+)
+def test_each_class_reads_what_its_groups_query_gathers(
+    width: int, classes: int, queries: int, chunks: int
+) -> None:
+    head = LabelQuery(width, classes, queries=queries, chunks=chunks, size=6).eval()
+    summary = torch.randn(2, width)
+    with torch.no_grad():
+        torch.testing.assert_close(head(summary), label_query(head, summary), rtol=1e-4, atol=1e-5)
+
+
+def test_with_as_many_queries_as_classes_each_class_has_its_own() -> None:
+    head = LabelQuery(6, 4, queries=100, chunks=3, size=8, dropout=0.0)
+    head(torch.randn(2, 6))[:, 2].sum().backward()
+    assert head.queries.grad is not None
+    assert head.queries.grad.any(1).tolist() == [False, False, True, False]

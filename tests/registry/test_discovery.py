@@ -57,9 +57,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Discovered:
 
 def third_parties(registry: Registry) -> list[Failure]:
     ours = [c for c in registry if c.distribution == "distillbench"]
-    assert {c.kind for c in ours} == {*KINDS} - {"learned-selector", "exit-policy"}, (
-        "what is good stays"
-    )
+    assert {c.kind for c in ours} == {*KINDS}, "what is good stays"
     return [f for f in registry.failures if (f.distribution, f.version) == SAID]
 
 

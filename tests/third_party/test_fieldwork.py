@@ -44,14 +44,14 @@ RUNS = {
         [*ALONE, "--student", "slow-start", "--loss", "every-exit", "--exit-policy", "confident"],
     ),
     "peers": (2, [*HRNN, "--schedule", "peers"]),
-    "assistants": (8, [*HRNN, "--schedule", "assistants"]),
-    "born-again": (5, [*HRNN, "--schedule", "born-again"]),
-    "mean-teacher": (2, [*HRNN, "--schedule", "mean-teacher"]),
-    "curriculum": (5, [*HRNN, "--schedule", "curriculum"]),
-    "any-k": (5, [*HRNN, "--schedule", "any-k"]),
+    "chain": (8, [*HRNN, "--schedule", "chain"]),
+    "reborn": (5, [*HRNN, "--schedule", "reborn"]),
+    "follower": (2, [*HRNN, "--schedule", "follower"]),
+    "fewer-frames": (5, [*HRNN, "--schedule", "fewer-frames"]),
+    "drawn-k": (5, [*HRNN, "--schedule", "drawn-k"]),
     "two-teachers": (8, [*HRNN, "--schedule", "two-teachers"]),
-    "netvlad": (5, ["--teacher", "netvlad", "--student", "netvlad"]),
-    "crd": (5, [*HRNN, "--loss", "ce,crd"]),
+    "vlad": (5, ["--teacher", "vlad", "--student", "vlad"]),
+    "contrast": (5, [*HRNN, "--loss", "ce,contrast"]),
     "points": (5, [*HRNN, "--data", "points"]),
     "npy-folder": (5, [*HRNN, "--data", "npy-folder"]),
 }
@@ -216,8 +216,8 @@ def test_what_is_a_part_of_the_network_is_exported_and_quantised_with_it(
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--selector", "sampler", "--loss", "ce,crd,policy-gradient:0.1"],
-        ["--schedule", "mean-teacher"],
+        ["--selector", "sampler", "--loss", "ce,contrast,policy-gradient:0.1"],
+        ["--schedule", "follower"],
     ],
     ids=["a memory bank and a selector that draws", "an average that teaches"],
 )

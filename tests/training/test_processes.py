@@ -70,6 +70,11 @@ def differences(one, two) -> float:
         "states",
         "shuffled_states",
         "same_frames",
+        "ranked",
+        "rewarded",
+        "mixed",
+        "mixed_states",
+        "projected",
         "uncached",
     ],
 )

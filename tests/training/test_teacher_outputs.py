@@ -17,7 +17,6 @@ from torch import Tensor
 
 from distillbench.config.run_spec import RunSpec
 from distillbench.data.batches import batches
-from distillbench.distributed.processes import SINGLE
 from distillbench.errors import ResultError, TrainingError
 from distillbench.interfaces import Encoding, Output
 from distillbench.storage import load_tensors, save_tensors
@@ -176,11 +175,11 @@ def test_only_videos_that_are_not_cached_are_read_and_encoded(
     assert sum(pass_sizes) == 64 - 2 * SHARD
     assert outputs.view is not None
     train, view = experiment.splits.train, experiment.evaluation_views["teacher"]
-    chosen = outputs.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, SINGLE.share(4))
+    chosen = outputs.view.chosen(train, torch.tensor([3, 50, 19, 20]), 0, slice(None))
     videos, frames = chosen.videos, chosen.index
     assert videos.tolist() == [50, 20]
-    assert torch.equal(frames, view.chosen(train, videos, 0, SINGLE.share(2)).index)
-    assert not len(outputs.view.chosen(train, torch.tensor([3, 19]), 0, SINGLE.share(2)).videos)
+    assert torch.equal(frames, view.chosen(train, videos, 0, slice(None)).index)
+    assert not len(outputs.view.chosen(train, torch.tensor([3, 19]), 0, slice(None)).videos)
 
 
 @pytest.mark.parametrize(

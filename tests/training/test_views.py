@@ -7,7 +7,7 @@ import torch
 from conftest import TINY
 from running import declared
 
-from distillbench.distributed.processes import SINGLE, Share
+from distillbench.distributed.processes import Share
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Learner, NetworkSpec, Phase, Term, ViewSpec
 from distillbench.training.build import Experiment, assemble, check_lengths, open_data
@@ -79,8 +79,10 @@ def test_all_processes_draw_the_same_number_of_frames_for_a_batch(experiment) ->
     assert isinstance(view, RandomK)
     for epoch in range(8):
         which = torch.randperm(len(train), generator=torch.Generator().manual_seed(epoch))[:16]
-        whole = view.chosen(train, which, epoch, SINGLE.share(16))
-        shares = [view.chosen(train, which, epoch, Share((0, 9, 16), rank)) for rank in (0, 1)]
+        whole = view.chosen(train, which, epoch, slice(None))
+        shares = [
+            view.chosen(train, which, epoch, Share((0, 9, 16), rank).computed) for rank in (0, 1)
+        ]
         assert [chosen.slots for chosen in shares] == [whole.slots] * 2
         assert torch.equal(torch.cat([chosen.videos for chosen in shares]), whole.videos)
         assert torch.equal(torch.cat([chosen.index for chosen in shares]), whole.index)
@@ -92,7 +94,7 @@ def test_every_number_of_a_range_occurs_and_no_other(experiment) -> None:
         experiment.splits.train,
     )
     drawn = [
-        view.chosen(train, torch.arange(start, start + 4), epoch, SINGLE.share(4))
+        view.chosen(train, torch.arange(start, start + 4), epoch, slice(None))
         for epoch in range(10)
         for start in range(0, 16, 4)
     ]

@@ -31,7 +31,13 @@ def wants_small_logits_whatever_the_labels(self, output, batch):
     return output.logits.float().square().sum(1).mean()
 
 
+def rounds_the_labels(self, output, batch):
+    logits, labels = output.logits.float(), (batch.labels > 0.5).float()
+    return binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(logits)
+
+
 VIOLATIONS = [
+    ("counts_labels_in_part", violating(LabelLoss, PARTS, forward=rounds_the_labels)),
     (
         "reads_the_labels",
         violating(LabelLoss, PARTS, forward=wants_small_logits_whatever_the_labels),

@@ -87,6 +87,29 @@ def gives_a_probability_above_one(self, clips, generator):
     return Selection(chosen.index, chosen.weights, 1 + chosen.weights.sum(1).square())
 
 
+def scores_what_it_kept(self, clips, generator):
+    chosen = forward(self, clips, generator)
+    return Selection(chosen.index, chosen.weights, scores=chosen.weights)
+
+
+def scores_padding_with_infinity(self, clips, generator):
+    chosen = forward(self, clips, generator)
+    scored = self.scores(clips).masked_fill(~clips.mask(), -torch.inf)
+    return Selection(chosen.index, chosen.weights, scores=scored)
+
+
+def compares_with_frames_that_there_are_not(self, clips, generator):
+    chosen = forward(self, clips, generator)
+    return Selection(
+        chosen.index, chosen.weights, baseline=torch.arange(3).repeat(len(chosen.index), 1)
+    )
+
+
+def learns_from_nothing_but_scores_without_gradient(self, clips, generator):
+    scored = self.scores(clips).detach()
+    return Selection(self.best(scored, clips), scores=scored)
+
+
 def draws_a_direction_that_is_no_weight(self, width: int, k: int) -> None:
     build(self, width, k)
     self.direction = torch.randn(width)
@@ -118,6 +141,22 @@ VIOLATIONS = [
     (
         "weights_and_probabilities_fit",
         violating(LearnedSelector, PARTS, forward=gives_a_probability_above_one),
+    ),
+    (
+        "weights_and_probabilities_fit",
+        violating(LearnedSelector, PARTS, forward=scores_what_it_kept),
+    ),
+    (
+        "weights_and_probabilities_fit",
+        violating(LearnedSelector, PARTS, forward=scores_padding_with_infinity),
+    ),
+    (
+        "weights_and_probabilities_fit",
+        violating(LearnedSelector, PARTS, forward=compares_with_frames_that_there_are_not),
+    ),
+    (
+        "is_learned",
+        violating(LearnedSelector, PARTS, forward=learns_from_nothing_but_scores_without_gradient),
     ),
     (
         "survives_storage",

@@ -129,6 +129,11 @@ def smooths_labels_in_place(self, student, teacher, batch):
     return forward(self, student, teacher, batch)
 
 
+def weighs_videos_with_a_label(self, student, teacher, batch):
+    return (self.rows(student, teacher) * (1 + (batch.labels[:, 0] > 0.5))).mean()
+
+
+OF_LABELS = Requirements(SUMMARY | {"labels"}, claims=frozenset({"batch-mean", "least-at-match"}))
 ANY_WIDTH = Requirements(
     SUMMARY - {"equal-widths"}, claims=frozenset({"batch-mean", "least-at-match", "any-width"})
 )
@@ -180,6 +185,10 @@ VIOLATIONS = [
     (
         "survives_bf16",
         violating(MatchingLoss, PARTS, rows=clamps_in_low_precision, requirements=OF_LOGITS),
+    ),
+    (
+        "counts_labels_in_part",
+        violating(MatchingLoss, PARTS, forward=weighs_videos_with_a_label, requirements=OF_LABELS),
     ),
     ("leaves_its_input_as_it_was", violating(MatchingLoss, PARTS, forward=smooths_labels_in_place)),
 ]

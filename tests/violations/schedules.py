@@ -64,6 +64,14 @@ def loses_an_epoch(self, epochs):
     ]
 
 
+def stops_the_teacher_of_short_runs(self, epochs):
+    alone = Learner(self.objective.supervised())
+    return [
+        Phase("teacher", epochs if epochs > 10 else 1, {"teacher": alone}),
+        student(self, epochs),
+    ]
+
+
 def forgets_the_student(self, epochs):
     return [teacher(self, epochs)]
 
@@ -113,6 +121,10 @@ VIOLATIONS = [
     ("declares_what_can_be_run", violating(TrainingSchedule, PARTS, phases=weighs_negatively)),
     ("declares_what_can_be_run", violating(TrainingSchedule, PARTS, phases=weighs_infinitely)),
     ("epochs_add_up", violating(TrainingSchedule, PARTS, phases=loses_an_epoch)),
+    (
+        "epochs_add_up",
+        violating(TrainingSchedule, PARTS, phases=stops_the_teacher_of_short_runs),
+    ),
     ("the_reported_network_learns", violating(TrainingSchedule, PARTS, phases=forgets_the_student)),
     ("nobody_idles", violating(TrainingSchedule, PARTS, phases=weighs_nothing)),
     (

@@ -76,7 +76,7 @@ def _seeds(side: Side) -> str:
 
 
 def _paired_seeds(found: Comparison) -> str:
-    count = next(iter(found.differences.values())).paired_seeds
+    count = max((each.paired_seeds for each in found.differences.values()), default=0)
     if not count:
         return ""
     return f" and by {count} seed{'s' if count != 1 else ''}"

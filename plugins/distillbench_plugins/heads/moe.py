@@ -5,13 +5,13 @@ YouTube-8M's head (arXiv 1609.08675).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, logsigmoid
+from torch.nn.functional import dropout
 
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.mixture import mixture_logits
 
 
 class MixtureOfExperts(Head):
@@ -43,21 +43,9 @@ class MixtureOfExperts(Head):
         nn.init.zeros_(self.experts.bias)
 
     def forward(self, summary: Tensor) -> Tensor:
-        """Returns log p - log(1 - p), in float32 or better, finite however large the inputs are.
-
-        p and 1 - p have the softmax's denominator in common, so neither is ever computed.
-        """
+        """Returns log p - log(1 - p), in float32 or better, finite however large the inputs are."""
         summary = dropout(summary, self.dropout, self.training)
-        gates = _at_least_float32(self.gates(summary)).view(-1, self.classes, self.mixtures + 1)
-        experts = _at_least_float32(self.experts(summary)).view(-1, self.classes, self.mixtures)
-        gates = gates - gates.detach().amax(2, keepdim=True)
-        yes: Tensor = gates[:, :, :-1] + logsigmoid(experts)
-        no = torch.cat([gates[:, :, :-1] + logsigmoid(-experts), gates[:, :, -1:]], 2)
-        return yes.logsumexp(2) - no.logsumexp(2)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+        return mixture_logits(self.gates(summary), self.experts(summary), self.classes)
 
 
 @hookimpl

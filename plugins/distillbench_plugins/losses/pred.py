@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from distillbench import hookimpl
+from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 
 
@@ -21,6 +22,8 @@ class Prediction(MatchingLoss):
             the sigmoids normalized over the classes, as the released code has it; squared, the sum
             over classes of (p_T - p_S)^2.
         reduction: mean over the batch, or sum, as the released code has it.
+        temperature: T, above 0, that divides both networks' logits; the value is multiplied by T^2.
+            With `bernoulli` it is the MLD loss of arXiv 2308.06453, eq. 2.
     """
 
     requirements = Requirements(
@@ -33,8 +36,12 @@ class Prediction(MatchingLoss):
         *,
         divergence: Literal["bernoulli", "categorical", "squared"] = "bernoulli",
         reduction: Literal["mean", "sum"] = "mean",
+        temperature: float = 1.0,
     ) -> None:
         super().__init__(context)
+        if not temperature > 0:
+            raise ConfigError([f"loss pred: temperature={temperature} is not above 0"])
+        self.temperature = temperature
         self.divergence = {
             "bernoulli": _bernoulli,
             "categorical": _categorical,
@@ -45,7 +52,10 @@ class Prediction(MatchingLoss):
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns one scalar in float32 or better."""
         ours = output.logits.float() if output.logits.dtype.itemsize < 4 else output.logits
-        total = self.divergence(teacher.logits.detach().to(ours.dtype), ours).sum()
+        theirs = teacher.logits.detach().to(ours.dtype)
+        if self.temperature != 1.0:
+            ours, theirs = ours / self.temperature, theirs / self.temperature
+        total = self.temperature**2 * self.divergence(theirs, ours).sum()
         return total / len(ours) if self.reduction == "mean" else total
 
 

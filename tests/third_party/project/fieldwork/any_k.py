@@ -30,5 +30,5 @@ class AnyK(TrainingSchedule):
 
 @hookimpl
 def training_schedules() -> dict[str, type[TrainingSchedule]]:
-    """Offers `any-k`."""
-    return {"any-k": AnyK}
+    """Offers `drawn-k`."""
+    return {"drawn-k": AnyK}

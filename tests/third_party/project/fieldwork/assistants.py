@@ -45,5 +45,5 @@ class Assistants(TrainingSchedule):
 
 @hookimpl
 def training_schedules() -> dict[str, type[TrainingSchedule]]:
-    """Offers `assistants`."""
-    return {"assistants": Assistants}
+    """Offers `chain`."""
+    return {"chain": Assistants}

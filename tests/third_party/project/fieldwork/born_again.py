@@ -34,5 +34,5 @@ class BornAgain(TrainingSchedule):
 
 @hookimpl
 def training_schedules() -> dict[str, type[TrainingSchedule]]:
-    """Offers `born-again`."""
-    return {"born-again": BornAgain}
+    """Offers `reborn`."""
+    return {"reborn": BornAgain}

@@ -66,5 +66,5 @@ class Contrast(MatchingLoss):
 
 @hookimpl
 def matching_losses() -> dict[str, type[MatchingLoss]]:
-    """Offers `crd`."""
-    return {"crd": Contrast}
+    """Offers `contrast`."""
+    return {"contrast": Contrast}

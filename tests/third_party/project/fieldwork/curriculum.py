@@ -40,5 +40,5 @@ class Curriculum(TrainingSchedule):
 
 @hookimpl
 def training_schedules() -> dict[str, type[TrainingSchedule]]:
-    """Offers `curriculum`."""
-    return {"curriculum": Curriculum}
+    """Offers `fewer-frames`."""
+    return {"fewer-frames": Curriculum}

@@ -44,5 +44,5 @@ class MeanTeacher(TrainingSchedule):
 
 @hookimpl
 def training_schedules() -> dict[str, type[TrainingSchedule]]:
-    """Offers `mean-teacher`."""
-    return {"mean-teacher": MeanTeacher}
+    """Offers `follower`."""
+    return {"follower": MeanTeacher}

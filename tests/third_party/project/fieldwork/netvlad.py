@@ -39,11 +39,11 @@ class NetVLAD(Encoder):
 
 @hookimpl
 def teacher_encoders() -> dict[str, type[Encoder]]:
-    """Offers `netvlad`."""
-    return {"netvlad": NetVLAD}
+    """Offers `vlad`."""
+    return {"vlad": NetVLAD}
 
 
 @hookimpl
 def student_encoders() -> dict[str, type[Encoder]]:
-    """Offers `netvlad`."""
-    return {"netvlad": NetVLAD}
+    """Offers `vlad`."""
+    return {"vlad": NetVLAD}

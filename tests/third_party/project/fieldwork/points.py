@@ -73,7 +73,7 @@ class Margin(LabelLoss):
     """The multi-class hinge loss: the right class leads every other by a margin of 1."""
 
     requirements = Requirements(
-        frozenset({"labels", "logits"}),
+        frozenset({"labels", "hard-labels", "logits"}),
         valid_for=frozenset({"single-label"}),
         claims=frozenset({"batch-mean", "any-width"}),
     )

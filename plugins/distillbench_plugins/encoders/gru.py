@@ -1,0 +1,81 @@
+"""A plain recurrent network over the frames (GRU, arXiv 1406.1078)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from distillbench import hookimpl
+from distillbench.errors import ConfigError
+from distillbench.interfaces import Clips, Encoder, Encoding
+from distillbench_plugins.layers.numbers import ascending
+from distillbench_plugins.layers.pooling import state_after
+from distillbench_plugins.layers.recurrent import encoding_of
+
+
+class GRUEncoder(Encoder):
+    """GRU layers over the frames; the encoding is the last layer's state after the last frame.
+
+    Arxiv 1406.1078, eq. 5 to 8. Few or many frames are read in the same way, one after another.
+
+    Knobs:
+        size: W and E, the width of a state.
+        layers: how many lie above one another.
+        dropout: share dropped between layers in training.
+        exits: after how many frames it may stop early, such as 2,5; empty for never.
+    """
+
+    check_knobs: ClassVar[Mapping[str, object]] = {"size": 8}
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        size: int = 512,
+        layers: int = 1,
+        dropout: float = 0.0,
+        exits: str = "",
+    ) -> None:
+        super().__init__()
+        problems = [
+            f"encoder gru: {name}={value} is not an integer from 1 to {most}"
+            for name, value, most in (("size", size, 65_536), ("layers", layers, 64))
+            if not 1 <= value <= most
+        ]
+        if not 0.0 <= dropout < 1.0:
+            problems.append(f"encoder gru: dropout={dropout} is not within [0, 1)")
+        if problems:
+            raise ConfigError(problems)
+        self.exits = ascending(exits, "encoder gru: exits")
+        self.rnn = nn.GRU(
+            width, size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
+        )
+
+    def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
+        """Encodes clips; the states are the last layer's, after every frame."""
+        states = self._states(clips.frames)
+        exits = self.exits if self.training else ()
+        return encoding_of(states, clips, with_states=with_states, exits=exits)
+
+    def up_to(self, clips: Clips, frames: int) -> Encoding:
+        """Encodes the first `frames` frames."""
+        return Encoding(state_after(self._states(clips.frames[:, :frames]), clips, frames))
+
+    def _states(self, frames: Tensor) -> Tensor:
+        """Returns the last layer's state after every frame: (B, T, D) to (B, T, W)."""
+        states: Tensor = self.rnn(frames)[0]
+        return states
+
+
+@hookimpl
+def teacher_encoders() -> dict[str, type[Encoder]]:
+    """Offers `gru`."""
+    return {"gru": GRUEncoder}
+
+
+@hookimpl
+def student_encoders() -> dict[str, type[Encoder]]:
+    """Offers `gru`."""
+    return {"gru": GRUEncoder}

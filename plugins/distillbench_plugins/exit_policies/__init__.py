@@ -1,0 +1,1 @@
+"""Exit policies: when a network that may stop early has seen enough."""

@@ -1,0 +1,71 @@
+"""A mixture of experts whose classes gate one another (arXiv 1706.06905)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, logsigmoid
+
+from distillbench import hookimpl
+from distillbench.errors import ConfigError
+from distillbench.interfaces import Head
+from distillbench_plugins.layers.gating import ContextGating
+from distillbench_plugins.layers.mixture import mixture_logits
+from distillbench_plugins.layers.precision import wide
+
+
+class ContextGatingHead(Head):
+    """Gates the encoding, then the classes' probabilities of a mixture of experts.
+
+    y = sigmoid(W p + b) * p (arXiv 1706.06905, eq. 1), with p of the mixture that `moe` computes,
+    so that W, (C, C), learns which classes exclude one another. The published code normalizes
+    batches within the gates; the paper's equation does not, and neither does this.
+    Summary (B, E), logits (B, C). Meant for multi-label data: on single-label data every class is
+    still gated as one of many. It reads the encoding alone, so k frames and N are the same to it.
+
+    Knobs:
+        mixtures: experts of each class, the dummy not counted.
+        gate_encoding: whether the encoding is gated too; an encoder may end in such a gate already.
+        dropout: the share of the encoding that is dropped before the head.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        classes: int,
+        *,
+        mixtures: int = 2,
+        gate_encoding: bool = True,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        problems = []
+        if not 1 <= mixtures <= 4096:
+            problems.append(
+                f"head context-gating: mixtures={mixtures} is not an integer from 1 to 4096"
+            )
+        if not 0.0 <= dropout < 1.0:
+            problems.append(f"head context-gating: dropout={dropout} is not within [0, 1)")
+        if problems:
+            raise ConfigError(problems)
+        self.classes, self.dropout = classes, dropout
+        self.gate = ContextGating(width) if gate_encoding else nn.Identity()
+        self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)
+        self.experts = nn.Linear(width, classes * mixtures)
+        self.class_gates = nn.Linear(classes, classes)
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Returns log y - log(1 - y), in float32 or better, without computing y or 1 - y."""
+        gated = self.gate(dropout(summary, self.dropout, self.training))
+        logits = mixture_logits(self.gates(gated), self.experts(gated), self.classes)
+        gates = wide(self.class_gates(logits.sigmoid()))
+        yes = logsigmoid(logits) + logsigmoid(gates)
+        # 1 - y is the chance that the mixture says no, or that it says yes and the gate is shut.
+        no = torch.logaddexp(logsigmoid(-logits), logsigmoid(logits) + logsigmoid(-gates))
+        return yes - no
+
+
+@hookimpl
+def heads() -> dict[str, type[Head]]:
+    """Offers `context-gating`."""
+    return {"context-gating": ContextGatingHead}

@@ -1,0 +1,83 @@
+"""Queries of classes attend to chunks of the encoding (after arXiv 2111.12933)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, pad
+
+from distillbench import hookimpl
+from distillbench.errors import ConfigError
+from distillbench.interfaces import Head
+
+
+class LabelQuery(Head):
+    """Queries of groups of classes attend to chunks of the encoding, each read out on its own.
+
+    The encoding (B, E) is cut into chunks, which are the tokens: ML-Decoder (arXiv 2111.12933,
+    section 3) attends to places of an image, of which a summary has none. As there, queries do not
+    attend to one another, and each answers for C / queries classes by a matrix of its own (group
+    decoding). Attention has one head, and no feed-forward layer or normalization follows it.
+    Made for multi-label data; on single-label data it differs in nothing. It reads the encoding
+    alone, so k frames and N are the same to it.
+
+    Knobs:
+        queries: how many there are; no more than classes are made, and then each has one class.
+        chunks: how many tokens the encoding is cut into; zeros fill the last ones.
+        size: width of queries, keys and values.
+        dropout: the share of the encoding that is dropped before the head.
+    """
+
+    check_knobs: ClassVar[Mapping[str, object]] = {"queries": 3, "chunks": 3, "size": 8}
+
+    def __init__(
+        self,
+        width: int,
+        classes: int,
+        *,
+        queries: int = 100,
+        chunks: int = 16,
+        size: int = 256,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        problems = [
+            f"head label-query: {name}={value} is not an integer from 1 to 65536"
+            for name, value in (("queries", queries), ("chunks", chunks), ("size", size))
+            if not 1 <= value <= 65_536
+        ]
+        if not 0.0 <= dropout < 1.0:
+            problems.append(f"head label-query: dropout={dropout} is not within [0, 1)")
+        if problems:
+            raise ConfigError(problems)
+        self.classes, self.dropout, self.chunks = classes, dropout, chunks
+        self.chunk_width = -(-width // chunks)
+        queries = min(queries, classes)
+        group = -(-classes // queries)
+        self.places = nn.Parameter(torch.randn(chunks, self.chunk_width) / self.chunk_width**0.5)
+        self.keys, self.values = (nn.Linear(self.chunk_width, size) for _ in range(2))
+        self.queries = nn.Parameter(torch.randn(queries, size) / size**0.5)
+        self.readouts = nn.Parameter(torch.randn(queries, group, size) / size**0.5)
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Returns the logits (B, C)."""
+        summary = dropout(summary, self.dropout, self.training)
+        filled = pad(summary, (0, self.chunks * self.chunk_width - summary.shape[1]))
+        tokens = filled.view(len(summary), self.chunks, self.chunk_width)
+        keys = self.keys(tokens + self.places)
+        scores = torch.einsum("qw,btw->bqt", self.queries, keys) / keys.shape[2] ** 0.5
+        values = self.values(tokens)
+        gathered = torch.einsum("bqt,btw->bqw", scores.softmax(2).to(values.dtype), values)
+        logits = torch.einsum("bqw,qcw->bqc", gathered, self.readouts)
+        # The last group may have fewer classes than the others.
+        return logits.flatten(1)[:, : self.classes] + self.bias
+
+
+@hookimpl
+def heads() -> dict[str, type[Head]]:
+    """Offers `label-query`."""
+    return {"label-query": LabelQuery}

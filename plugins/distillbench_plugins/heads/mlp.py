@@ -1,0 +1,59 @@
+"""A multilayer perceptron on the encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from distillbench import hookimpl
+from distillbench.errors import ConfigError
+from distillbench.interfaces import Head
+
+
+class MultilayerPerceptron(Head):
+    """Hidden layers with GELU (arXiv 1606.08415) on the encoding, then one logit a class.
+
+    Summary (B, E), logits (B, C). A class's probability is the logit's sigmoid on multi-label data,
+    and the softmax's share where a video has one label. It reads the encoding alone, so k frames
+    and N are the same to it.
+
+    Knobs:
+        size: width of each hidden layer.
+        layers: how many hidden layers there are.
+        dropout: the share of the encoding and of each hidden layer that is dropped in training.
+    """
+
+    check_knobs: ClassVar[Mapping[str, object]] = {"size": 12}
+
+    def __init__(
+        self, width: int, classes: int, *, size: int = 1024, layers: int = 1, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        problems = [
+            f"head mlp: {name}={value} is not an integer from 1 to {most}"
+            for name, value, most in (("size", size, 65_536), ("layers", layers, 64))
+            if not 1 <= value <= most
+        ]
+        if not 0.0 <= dropout < 1.0:
+            problems.append(f"head mlp: dropout={dropout} is not within [0, 1)")
+        if problems:
+            raise ConfigError(problems)
+        widths = [width, *[size] * layers]
+        parts: list[nn.Module] = [nn.Dropout(dropout)]
+        for before, after in pairwise(widths):
+            parts += [nn.Linear(before, after), nn.GELU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*parts, nn.Linear(size, classes))
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Returns the logits (B, C)."""
+        logits: Tensor = self.layers(summary)
+        return logits
+
+
+@hookimpl
+def heads() -> dict[str, type[Head]]:
+    """Offers `mlp`."""
+    return {"mlp": MultilayerPerceptron}

@@ -1,0 +1,45 @@
+"""Lays the states of a student that saw k frames beside those of a teacher that saw N."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from distillbench.errors import NotApplicableError
+from distillbench.interfaces import NO_FRAME, LossContext, States
+from distillbench_plugins.layers.precision import wide_pair
+
+
+def shared_layer(context: LossContext, loss: str) -> str:
+    """Names the first layer of the student whose states the teacher has, too.
+
+    loss: for the message. Raises `NotApplicableError` where there is none.
+    """
+    teacher = context.teacher.states if context.teacher else {}
+    for name in context.student.states:
+        if name in teacher:
+            return name
+    raise NotApplicableError(
+        [
+            f"{loss} compares states, and student and teacher have no layer of states in common; "
+            f"the student has {', '.join(context.student.states) or 'none'}, "
+            f"the teacher {', '.join(teacher) or 'none'}"
+        ]
+    )
+
+
+def at_the_same_frames(student: States, teacher: States) -> tuple[Tensor, Tensor, Tensor]:
+    """Gathers the teacher's states after the frames that the student saw.
+
+    Returns the student's values (B, T, W), the teacher's (B, T, W') and where both exist (B, T).
+    Values are zero elsewhere.
+    """
+    times = student.times.contiguous()
+    # Padding is moved to the end of the order that `searchsorted` needs.
+    known = teacher.times.masked_fill(teacher.times == NO_FRAME, torch.iinfo(torch.int64).max)
+    place = torch.searchsorted(known, times).clamp_max(known.shape[1] - 1)
+    both = (known.gather(1, place) == times) & (times != NO_FRAME)
+    ours, theirs = wide_pair(student.values, teacher.values)
+    place, both = place.to(ours.device), both.to(ours.device)
+    theirs = theirs.gather(1, place[:, :, None].expand(-1, -1, theirs.shape[2]))
+    return ours * both[:, :, None], theirs * both[:, :, None], both

@@ -241,7 +241,7 @@ def requirements_of(choice: Choice | None) -> Requirements:
 
 
 _LATER = frozenset({"mixup", "width_of"})
-"""Fields that were added when results were stored already: those must keep their keys."""
+"""Fields that rows stored earlier do not have: at their defaults they change no key."""
 
 
 def described(value: Any) -> Any:

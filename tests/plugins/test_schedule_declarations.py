@@ -288,8 +288,12 @@ def test_weights_move_from_the_teacher_to_the_labels() -> None:
 
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
-    (Mutual, {"peers": 1}, "schedule mutual: peers=1 is not at least 2"),
-    (BornAgain, {"generations": 1}, "schedule born-again: generations=1 is not at least 2"),
+    (Mutual, {"peers": 1}, "schedule mutual: peers=1 is not an integer from 2 to 100"),
+    (
+        BornAgain,
+        {"generations": 1},
+        "schedule born-again: generations=1 is not an integer from 2 to 100",
+    ),
     (Assistants, {"frames": "15,30"}, "schedule assistants: frames=15,30 is not a list of"),
     (Assistants, {"frames": ""}, "schedule assistants: frames= is not a list of"),
     (Curriculum, {"frames": "30,30"}, "schedule curriculum: frames=30,30 is not a list of"),
@@ -301,8 +305,12 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (MeanTeacher, {"ramp": 1.5}, r"schedule mean-teacher: ramp=1.5 is not in \[0, 1\]"),
     (FunctionMatching, {"mixup": -1.0}, "schedule function-matching: mixup=-1.0 is not in"),
     (FunctionMatching, {"mixup": 1e-9}, "schedule function-matching: mixup=1e-09 is not in"),
-    (FunctionMatching, {"epochs_factor": 0}, "epochs_factor=0 is not at least 1"),
-    (TeacherEnsemble, {"teachers": 1}, "schedule ensemble: teachers=1 is not at least 2"),
+    (FunctionMatching, {"epochs_factor": 0}, "epochs_factor=0 is not an integer from 1 to 1000"),
+    (
+        TeacherEnsemble,
+        {"teachers": 1},
+        "schedule ensemble: teachers=1 is not an integer from 2 to 100",
+    ),
     (EarlyTeacher, {"share": 0.0}, r"schedule early-teacher: share=0.0 is not in \(0, 1\]"),
     (EarlyTeacher, {"share": 1.1}, r"schedule early-teacher: share=1.1 is not in \(0, 1\]"),
     (Annealed, {"over": 0.0}, r"schedule annealed: over=0.0 is not in \(0, 1\]"),

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class AttentiveProbe(Encoder):
@@ -29,15 +29,15 @@ class AttentiveProbe(Encoder):
 
     def __init__(self, width: int, *, size: int = 512, heads: int = 8, queries: int = 1) -> None:
         super().__init__()
-        problems = [
-            f"encoder attentive-probe: {name}={value} is not an integer from 1 to 65536"
-            for name, value in (("size", size), ("heads", heads), ("queries", queries))
-            if not 1 <= value <= 65_536
-        ]
+        problems = wrong_counts(
+            "encoder attentive-probe",
+            size=(size, 1, 65_536),
+            heads=(heads, 1, 65_536),
+            queries=(queries, 1, 65_536),
+        )
         if not problems and size % heads:
             problems.append(f"encoder attentive-probe: heads={heads} does not divide size={size}")
-        if problems:
-            raise ConfigError(problems)
+        refuse(problems)
         self.heads = heads
         self.queries = nn.Parameter(torch.randn(queries, size) / size**0.5)
         self.keys, self.values = nn.Linear(width, size), nn.Linear(width, size)

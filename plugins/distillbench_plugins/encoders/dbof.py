@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 from distillbench_plugins.layers.pooling import mean_over_frames
 
 
@@ -38,13 +38,7 @@ class DeepBagOfFrames(Encoder):
         pooling: Literal["max", "mean"] = "max",
     ) -> None:
         super().__init__()
-        problems = [
-            f"encoder dbof: {name}={value} is not an integer from 1 to 65536"
-            for name, value in (("clusters", clusters), ("size", size))
-            if not 1 <= value <= 65_536
-        ]
-        if problems:
-            raise ConfigError(problems)
+        refuse(wrong_counts("encoder dbof", clusters=(clusters, 1, 65_536), size=(size, 1, 65_536)))
         self.pooling = pooling
         self.frame = nn.Sequential(nn.Linear(width, clusters), nn.LayerNorm(clusters), nn.ReLU())
         self.video = nn.Sequential(nn.Linear(clusters, size), nn.LayerNorm(size), nn.ReLU6())

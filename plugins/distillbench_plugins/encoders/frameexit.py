@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding
-from distillbench_plugins.layers.numbers import ascending
+from distillbench_plugins.layers.knobs import ascending, refuse, wrong_counts
 
 
 class FrameExit(Encoder):
@@ -33,9 +32,7 @@ class FrameExit(Encoder):
 
     def __init__(self, width: int, *, size: int = 512, exits: str = "2,5,10") -> None:
         super().__init__()
-        if not 1 <= size <= 65_536:
-            found = f"encoder frameexit: size={size} is not an integer from 1 to 65536"
-            raise ConfigError([found])
+        refuse(wrong_counts("encoder frameexit", size=(size, 1, 65_536)))
         self.exits = ascending(exits, "encoder frameexit: exits")
         self.frame = nn.Sequential(nn.Linear(width, size), nn.ReLU(), nn.Linear(size, size))
         self.last = nn.Linear(size, size)

@@ -8,9 +8,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
-from distillbench_plugins.layers.numbers import ascending
+from distillbench_plugins.layers.knobs import ascending, refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.pooling import state_after
 from distillbench_plugins.layers.recurrent import encoding_of
 
@@ -39,15 +38,8 @@ class GRUEncoder(Encoder):
         exits: str = "",
     ) -> None:
         super().__init__()
-        problems = [
-            f"encoder gru: {name}={value} is not an integer from 1 to {most}"
-            for name, value, most in (("size", size, 65_536), ("layers", layers, 64))
-            if not 1 <= value <= most
-        ]
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"encoder gru: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts("encoder gru", size=(size, 1, 65_536), layers=(layers, 1, 64))
+        refuse([*problems, *wrong_dropout("encoder gru", dropout)])
         self.exits = ascending(exits, "encoder gru: exits")
         self.rnn = nn.GRU(
             width, size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
+from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.pooling import mean_over_frames
 
 
@@ -29,13 +29,8 @@ class MeanPool(Encoder):
 
     def __init__(self, width: int, *, size: int = 512, dropout: float = 0.0) -> None:
         super().__init__()
-        problems = []
-        if not 1 <= size <= 65_536:
-            problems.append(f"encoder mean-pool: size={size} is not an integer from 1 to 65536")
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"encoder mean-pool: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts("encoder mean-pool", size=(size, 1, 65_536))
+        refuse([*problems, *wrong_dropout("encoder mean-pool", dropout)])
         self.frame = nn.Sequential(nn.Linear(width, size), nn.ReLU())
         self.video = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, size))
 

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout as drop
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
-from distillbench_plugins.layers.numbers import ascending
+from distillbench_plugins.layers.knobs import ascending, refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.pooling import state_after
 from distillbench_plugins.layers.recurrent import encoding_of
 from distillbench_plugins.layers.scan import linear_recurrence
@@ -42,15 +41,8 @@ class MinGRU(Encoder):
         exits: str = "",
     ) -> None:
         super().__init__()
-        problems = [
-            f"encoder mingru: {name}={value} is not an integer from 1 to {most}"
-            for name, value, most in (("size", size, 65_536), ("layers", layers, 64))
-            if not 1 <= value <= most
-        ]
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"encoder mingru: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts("encoder mingru", size=(size, 1, 65_536), layers=(layers, 1, 64))
+        refuse([*problems, *wrong_dropout("encoder mingru", dropout)])
         self.exits = ascending(exits, "encoder mingru: exits")
         self.dropout = dropout
         widths = [width, *[size] * (layers - 1)]

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
 from distillbench_plugins.layers.gating import ContextGating
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class NetVLAD(Encoder):
@@ -34,13 +34,9 @@ class NetVLAD(Encoder):
         self, width: int, *, clusters: int = 256, size: int = 1024, gating: bool = True
     ) -> None:
         super().__init__()
-        problems = [
-            f"encoder netvlad: {name}={value} is not an integer from 1 to 65536"
-            for name, value in (("clusters", clusters), ("size", size))
-            if not 1 <= value <= 65_536
-        ]
-        if problems:
-            raise ConfigError(problems)
+        refuse(
+            wrong_counts("encoder netvlad", clusters=(clusters, 1, 65_536), size=(size, 1, 65_536))
+        )
         self.assign = nn.Linear(width, clusters)
         self.centers = nn.Parameter(torch.randn(clusters, width) / width**0.5)
         self.project = nn.Linear(clusters * width, size)

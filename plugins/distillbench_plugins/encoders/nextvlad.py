@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
 from distillbench_plugins.layers.gating import ContextGating
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class NeXtVLAD(Encoder):
@@ -49,25 +49,20 @@ class NeXtVLAD(Encoder):
         gate_reduction: int = 8,
     ) -> None:
         super().__init__()
-        numbers = {
-            "clusters": clusters,
-            "groups": groups,
-            "expansion": expansion,
-            "size": size,
-            "gate_reduction": gate_reduction,
-        }
-        problems = [
-            f"encoder nextvlad: {name}={value} is not an integer from 1 to 65536"
-            for name, value in numbers.items()
-            if not 1 <= value <= 65_536
-        ]
+        problems = wrong_counts(
+            "encoder nextvlad",
+            clusters=(clusters, 1, 65_536),
+            groups=(groups, 1, 65_536),
+            expansion=(expansion, 1, 65_536),
+            size=(size, 1, 65_536),
+            gate_reduction=(gate_reduction, 1, 65_536),
+        )
         if not problems and expansion * width % groups:
             problems.append(
                 f"encoder nextvlad: groups={groups} does not divide the expanded frame, which has"
                 f" {expansion} x {width} numbers"
             )
-        if problems:
-            raise ConfigError(problems)
+        refuse(problems)
         self.groups, self.clusters = groups, clusters
         expanded = expansion * width
         part = expanded // groups

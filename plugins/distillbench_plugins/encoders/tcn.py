@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Clips, Encoder, Encoding
+from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.recurrent import encoding_of
 
 
@@ -55,16 +55,10 @@ class TemporalConvolutions(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        numbers = (("size", size, 1, 65_536), ("layers", layers, 1, 16), ("kernel", kernel, 2, 64))
-        problems = [
-            f"encoder tcn: {name}={value} is not an integer from {least} to {most}"
-            for name, value, least, most in numbers
-            if not least <= value <= most
-        ]
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"encoder tcn: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts(
+            "encoder tcn", size=(size, 1, 65_536), layers=(layers, 1, 16), kernel=(kernel, 2, 64)
+        )
+        refuse([*problems, *wrong_dropout("encoder tcn", dropout)])
         self.frame = nn.Linear(width, size)
         self.blocks = nn.Sequential(
             *(_Block(size, kernel, 2**layer, dropout) for layer in range(layers))

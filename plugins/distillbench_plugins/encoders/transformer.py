@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding, States
+from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.pooling import mean_over_frames
 
 
@@ -41,21 +41,15 @@ class TransformerEncoder(Encoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        problems = [
-            f"encoder transformer: {name}={value} is not an integer from 1 to {most}"
-            for name, value, most in (
-                ("size", size, 65_536),
-                ("layers", layers, 64),
-                ("heads", heads, 4096),
-            )
-            if not 1 <= value <= most
-        ]
+        problems = wrong_counts(
+            "encoder transformer",
+            size=(size, 1, 65_536),
+            layers=(layers, 1, 64),
+            heads=(heads, 1, 4096),
+        )
         if not problems and (size % heads or size % 2):
             problems.append(f"encoder transformer: heads={heads} and 2 do not divide size={size}")
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"encoder transformer: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        refuse([*problems, *wrong_dropout("encoder transformer", dropout)])
         self.frame = nn.Linear(width, size)
         self.layers = nn.ModuleList(_Layer(size, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(size)

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, logsigmoid
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
 from distillbench_plugins.layers.gating import ContextGating
+from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.mixture import mixture_logits
 from distillbench_plugins.layers.precision import wide
 
@@ -39,15 +39,8 @@ class ContextGatingHead(Head):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        problems = []
-        if not 1 <= mixtures <= 4096:
-            problems.append(
-                f"head context-gating: mixtures={mixtures} is not an integer from 1 to 4096"
-            )
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"head context-gating: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts("head context-gating", mixtures=(mixtures, 1, 4096))
+        refuse([*problems, *wrong_dropout("head context-gating", dropout)])
         self.classes, self.dropout = classes, dropout
         self.gate = ContextGating(width) if gate_encoding else nn.Identity()
         self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, pad
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 
 
 class LabelQuery(Head):
@@ -44,15 +44,13 @@ class LabelQuery(Head):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        problems = [
-            f"head label-query: {name}={value} is not an integer from 1 to 65536"
-            for name, value in (("queries", queries), ("chunks", chunks), ("size", size))
-            if not 1 <= value <= 65_536
-        ]
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"head label-query: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts(
+            "head label-query",
+            queries=(queries, 1, 65_536),
+            chunks=(chunks, 1, 65_536),
+            size=(size, 1, 65_536),
+        )
+        refuse([*problems, *wrong_dropout("head label-query", dropout)])
         self.classes, self.dropout, self.chunks = classes, dropout, chunks
         self.chunk_width = -(-width // chunks)
         queries = min(queries, classes)

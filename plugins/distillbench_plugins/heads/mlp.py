@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 
 
 class MultilayerPerceptron(Head):
@@ -32,15 +32,8 @@ class MultilayerPerceptron(Head):
         self, width: int, classes: int, *, size: int = 1024, layers: int = 1, dropout: float = 0.5
     ) -> None:
         super().__init__()
-        problems = [
-            f"head mlp: {name}={value} is not an integer from 1 to {most}"
-            for name, value, most in (("size", size, 65_536), ("layers", layers, 64))
-            if not 1 <= value <= most
-        ]
-        if not 0.0 <= dropout < 1.0:
-            problems.append(f"head mlp: dropout={dropout} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        problems = wrong_counts("head mlp", size=(size, 1, 65_536), layers=(layers, 1, 64))
+        refuse([*problems, *wrong_dropout("head mlp", dropout)])
         widths = [width, *[size] * layers]
         parts: list[nn.Module] = [nn.Dropout(dropout)]
         for before, after in pairwise(widths):

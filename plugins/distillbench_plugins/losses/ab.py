@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 from distillbench_plugins.layers.projection import projection
 
@@ -28,8 +28,7 @@ class ActivationBoundary(MatchingLoss):
 
     def __init__(self, context: LossContext, *, margin: float = 1.0) -> None:
         super().__init__(context)
-        if not margin > 0:
-            raise ConfigError([f"loss ab: margin={margin} is not above 0"])
+        require_positive("loss ab", margin=margin)
         self.margin = margin
         self.projection = projection(context)
 

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.alignment import at_the_same_frames, shared_layer
+from distillbench_plugins.layers.knobs import require_positive
 
 
 class AttentionTransfer(MatchingLoss):
@@ -29,8 +29,7 @@ class AttentionTransfer(MatchingLoss):
 
     def __init__(self, context: LossContext, *, power: float = 2.0) -> None:
         super().__init__(context)
-        if not power > 0:
-            raise ConfigError([f"loss at: power={power} is not above 0"])
+        require_positive("loss at", power=power)
         self.power = power
         self.layer = shared_layer(context, "loss at")
 

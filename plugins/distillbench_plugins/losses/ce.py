@@ -8,6 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import LabelLoss, LossBatch, LossContext, Output, Requirements
+from distillbench_plugins.layers.precision import wide
 
 
 class CrossEntropy(LabelLoss):
@@ -32,7 +33,7 @@ class CrossEntropy(LabelLoss):
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        logits = output.logits.float() if output.logits.dtype.itemsize < 4 else output.logits
+        logits = wide(output.logits)
         targets = batch.labels.to(logits.dtype)
         if self.label_smoothing:
             targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / 2

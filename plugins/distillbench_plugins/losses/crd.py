@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -125,8 +126,7 @@ class ContrastiveRepresentation(MatchingLoss):
         return others, counts
 
     def _offset(self) -> float:
-        number = self.negatives or self.videos
-        return torch.tensor(number / self.videos).log().item()
+        return math.log((self.negatives or self.videos) / self.videos)
 
     def _known(self, scaled: Tensor) -> Tensor:
         """-log h of products divided by tau: h is a sigmoid, shifted by log(N / M)."""

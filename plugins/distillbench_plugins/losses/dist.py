@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
 _EPSILON = 1e-8
@@ -47,8 +47,7 @@ class RelationMatch(MatchingLoss):
         variance_floor: float = 0.0,
     ) -> None:
         super().__init__(context)
-        if not temperature > 0:
-            raise ConfigError([f"loss dist: temperature={temperature} is not above 0"])
+        require_positive("loss dist", temperature=temperature)
         self.inter, self.intra, self.temperature = inter, intra, temperature
         self.form, self.variance_floor = form, variance_floor
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
 _EXCLUDED = -1e4
@@ -43,8 +43,7 @@ class DecoupledDistillation(MatchingLoss):
         temperature: float = 4.0,
     ) -> None:
         super().__init__(context)
-        if not temperature > 0:
-            raise ConfigError([f"loss dkd: temperature={temperature} is not above 0"])
+        require_positive("loss dkd", temperature=temperature)
         self.alpha, self.beta, self.temperature = alpha, beta, temperature
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

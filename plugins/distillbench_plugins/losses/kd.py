@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
 
@@ -28,8 +28,7 @@ class KnowledgeDistillation(MatchingLoss):
 
     def __init__(self, context: LossContext, *, temperature: float = 4.0) -> None:
         super().__init__(context)
-        if not temperature > 0:
-            raise ConfigError([f"loss kd: temperature={temperature} is not above 0"])
+        require_positive("loss kd", temperature=temperature)
         self.temperature = temperature
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
 _EPSILON = 1e-7
@@ -31,8 +31,7 @@ class StandardizedDistillation(MatchingLoss):
 
     def __init__(self, context: LossContext, *, temperature: float = 2.0) -> None:
         super().__init__(context)
-        if not temperature > 0:
-            raise ConfigError([f"loss kd-standardized: temperature={temperature} is not above 0"])
+        require_positive("loss kd-standardized", temperature=temperature)
         self.temperature = temperature
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

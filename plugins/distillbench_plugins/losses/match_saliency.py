@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.frame_evidence import Form, agreement, candidates_of
+from distillbench_plugins.layers.knobs import require_positive
 
 
 class MatchSaliency(MatchingLoss):
@@ -35,8 +35,7 @@ class MatchSaliency(MatchingLoss):
         self, context: LossContext, *, temperature: float = 0.1, form: Form = "sigmoid"
     ) -> None:
         super().__init__(context)
-        if not 0 < temperature < float("inf"):
-            raise ConfigError([f"loss match-saliency: temperature={temperature} is not above 0"])
+        require_positive("loss match-saliency", temperature=temperature)
         self.temperature = temperature
         self.form: Form = form
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
 
@@ -34,8 +34,7 @@ class NormalizedDistillation(MatchingLoss):
         self, context: LossContext, *, gamma: float = 1.5, temperature: float = 1.0
     ) -> None:
         super().__init__(context)
-        if not temperature > 0:
-            raise ConfigError([f"loss nkd: temperature={temperature} is not above 0"])
+        require_positive("loss nkd", temperature=temperature)
         self.gamma, self.temperature = gamma, temperature
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

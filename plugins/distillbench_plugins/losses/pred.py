@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import require_positive
+from distillbench_plugins.layers.precision import wide_pair
 
 
 class Prediction(MatchingLoss):
@@ -39,8 +40,7 @@ class Prediction(MatchingLoss):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(context)
-        if not temperature > 0:
-            raise ConfigError([f"loss pred: temperature={temperature} is not above 0"])
+        require_positive("loss pred", temperature=temperature)
         self.temperature = temperature
         self.divergence = {
             "bernoulli": _bernoulli,
@@ -51,8 +51,7 @@ class Prediction(MatchingLoss):
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns one scalar in float32 or better."""
-        ours = output.logits.float() if output.logits.dtype.itemsize < 4 else output.logits
-        theirs = teacher.logits.detach().to(ours.dtype)
+        ours, theirs = wide_pair(output.logits, teacher.logits)
         if self.temperature != 1.0:
             ours, theirs = ours / self.temperature, theirs / self.temperature
         total = self.temperature**2 * self.divergence(theirs, ours).sum()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.frame_evidence import Form, candidates_of, likelihood
+from distillbench_plugins.layers.knobs import require_positive
 
 
 class RankFrames(MatchingLoss):
@@ -33,8 +33,7 @@ class RankFrames(MatchingLoss):
         self, context: LossContext, *, margin: float = 1.0, form: Form = "sigmoid"
     ) -> None:
         super().__init__(context)
-        if not 0 < margin < float("inf"):
-            raise ConfigError([f"loss rank-frames: margin={margin} is not above 0"])
+        require_positive("loss rank-frames", margin=margin)
         self.margin = margin
         self.form: Form = form
 

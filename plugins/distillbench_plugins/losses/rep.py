@@ -6,6 +6,7 @@ from torch import Tensor
 
 from distillbench import hookimpl
 from distillbench.interfaces import LossBatch, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.precision import wide_pair
 
 
 class Representation(MatchingLoss):
@@ -22,10 +23,8 @@ class Representation(MatchingLoss):
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        ours, theirs = output.encoding.summary, teacher.encoding.summary.detach()
-        if ours.dtype.itemsize < 4:
-            ours = ours.float()
-        return (ours - theirs.to(ours.dtype)).square().sum(1).mean()
+        ours, theirs = wide_pair(output.encoding.summary, teacher.encoding.summary)
+        return (ours - theirs).square().sum(1).mean()
 
 
 @hookimpl

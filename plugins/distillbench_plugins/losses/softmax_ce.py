@@ -8,6 +8,7 @@ from torch.nn.functional import log_softmax
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import LabelLoss, LossBatch, LossContext, Output, Requirements
+from distillbench_plugins.layers.precision import wide
 
 
 class SoftmaxCrossEntropy(LabelLoss):
@@ -36,7 +37,7 @@ class SoftmaxCrossEntropy(LabelLoss):
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
-        logits = output.logits.float() if output.logits.dtype.itemsize < 4 else output.logits
+        logits = wide(output.logits)
         labels = batch.labels.to(logits.dtype)
         targets = labels / labels.sum(1, keepdim=True).clamp_min(1.0)
         if self.label_smoothing:

@@ -16,7 +16,8 @@ from distillbench.interfaces import (
     TrainingSchedule,
     ViewSpec,
 )
-from distillbench_plugins.layers.frame_counts import ALL, falling
+from distillbench_plugins.layers.knobs import falling
+from distillbench_plugins.layers.views import ALL
 
 
 class AnyK(TrainingSchedule):

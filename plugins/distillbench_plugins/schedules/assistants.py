@@ -15,7 +15,7 @@ from distillbench.interfaces import (
     TrainingSchedule,
     ViewSpec,
 )
-from distillbench_plugins.layers.frame_counts import falling
+from distillbench_plugins.layers.knobs import falling
 
 
 class Assistants(TrainingSchedule):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Init, Learner, NetworkSpec, Objective, Phase, TrainingSchedule
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class BornAgain(TrainingSchedule):
@@ -22,8 +22,7 @@ class BornAgain(TrainingSchedule):
     """
 
     def __init__(self, objective: Objective, *, generations: int = 3) -> None:
-        if generations < 2:
-            raise ConfigError([f"schedule born-again: generations={generations} is not at least 2"])
+        refuse(wrong_counts("schedule born-again", generations=(generations, 2, 100)))
         self.objective, self.generations = objective, generations
 
     def networks(self) -> Mapping[str, NetworkSpec]:

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from distillbench import hookimpl
 from distillbench.interfaces import Learner, Objective, Phase, TrainingSchedule, ViewSpec
-from distillbench_plugins.layers.frame_counts import ALL, falling
+from distillbench_plugins.layers.knobs import falling
+from distillbench_plugins.layers.views import ALL
 
 
 class Curriculum(TrainingSchedule):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import (
     Ensemble,
     Learner,
@@ -14,6 +13,7 @@ from distillbench.interfaces import (
     Phase,
     TrainingSchedule,
 )
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class TeacherEnsemble(TrainingSchedule):
@@ -29,8 +29,7 @@ class TeacherEnsemble(TrainingSchedule):
     """
 
     def __init__(self, objective: Objective, *, teachers: int = 3) -> None:
-        if teachers < 2:
-            raise ConfigError([f"schedule ensemble: teachers={teachers} is not at least 2"])
+        refuse(wrong_counts("schedule ensemble", teachers=(teachers, 2, 100)))
         self.objective = objective
         # The first is the teacher of other schedules, so that it is trained once for all of them.
         self.teachers = ("teacher", *(f"teacher{number}" for number in range(2, teachers + 1)))

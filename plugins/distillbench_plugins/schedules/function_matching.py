@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Learner, Objective, Phase, Teacher, TrainingSchedule
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class FunctionMatching(TrainingSchedule):
@@ -37,12 +37,8 @@ class FunctionMatching(TrainingSchedule):
         problems = []
         if not (mixup == 0 or 1e-3 <= mixup <= 1e3):
             problems.append(f"schedule function-matching: mixup={mixup} is not in [0.001, 1000]")
-        if epochs_factor < 1:
-            problems.append(
-                f"schedule function-matching: epochs_factor={epochs_factor} is not at least 1"
-            )
-        if problems:
-            raise ConfigError(problems)
+        counts = wrong_counts("schedule function-matching", epochs_factor=(epochs_factor, 1, 1000))
+        refuse([*problems, *counts])
         self.objective, self.mixup, self.epochs_factor = objective, mixup, epochs_factor
         self.teacher = Teacher("teacher", view="learner" if views == "consistent" else "own")
 

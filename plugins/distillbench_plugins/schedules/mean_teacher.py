@@ -18,7 +18,7 @@ from distillbench.interfaces import (
     TrainingSchedule,
     ViewSpec,
 )
-from distillbench_plugins.layers.frame_counts import ALL
+from distillbench_plugins.layers.views import ALL
 
 
 class MeanTeacher(TrainingSchedule):

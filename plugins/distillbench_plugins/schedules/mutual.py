@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Learner, NetworkSpec, Objective, Phase, Term, TrainingSchedule
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class Mutual(TrainingSchedule):
@@ -22,8 +22,7 @@ class Mutual(TrainingSchedule):
     """
 
     def __init__(self, objective: Objective, *, peers: int = 2) -> None:
-        if peers < 2:
-            raise ConfigError([f"schedule mutual: peers={peers} is not at least 2"])
+        refuse(wrong_counts("schedule mutual", peers=(peers, 2, 100)))
         self.objective = objective
         self.names = ["student", *(f"peer{number}" for number in range(2, peers + 1))]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Learner, Objective, Phase, TrainingSchedule
+from distillbench_plugins.layers.knobs import refuse, wrong_counts
 
 
 class Scratch(TrainingSchedule):
@@ -22,10 +22,7 @@ class Scratch(TrainingSchedule):
     """
 
     def __init__(self, objective: Objective, *, epochs_factor: int = 1) -> None:
-        if epochs_factor < 1:
-            raise ConfigError(
-                [f"schedule scratch: epochs_factor={epochs_factor} is not at least 1"]
-            )
+        refuse(wrong_counts("schedule scratch", epochs_factor=(epochs_factor, 1, 1000)))
         self.objective, self.epochs_factor = objective, epochs_factor
 
     def phases(self, epochs: int) -> Sequence[Phase]:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import ClipGenerator, Clips, LearnedSelector, Selection
 from distillbench_plugins.layers.frame_choice import best, every, require_stride
 from distillbench_plugins.layers.frame_scores import FrameScores, gumbel
+from distillbench_plugins.layers.knobs import require_positive
 
 
 class GumbelTopK(LearnedSelector):
@@ -38,8 +38,7 @@ class GumbelTopK(LearnedSelector):
     ) -> None:
         super().__init__()
         require_stride("gumbel", stride)
-        if not 0.0 < temperature < torch.inf:
-            raise ConfigError([f"selector gumbel: temperature={temperature} is not above 0"])
+        require_positive("selector gumbel", temperature=temperature)
         self.k, self.stride, self.temperature = k, stride, temperature
         self.score = FrameScores("gumbel", width, hidden)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from distillbench import hookimpl
@@ -58,7 +60,10 @@ class LSTMEncoder(Encoder):
 
     def _states(self, frames: Tensor) -> Tensor:
         """Returns the last layer's state after every frame: (B, T, D) to (B, T, W)."""
-        states: Tensor = self.rnn(frames)[0]
+        # On the CPU in float32 always: not every processor can do torch's LSTM in bf16.
+        is_on_cpu = frames.device.type == "cpu"
+        with torch.autocast("cpu", enabled=False) if is_on_cpu else nullcontext():
+            states: Tensor = self.rnn(frames)[0]
         return states
 
 

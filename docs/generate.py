@@ -33,6 +33,7 @@ PAGES = (
     HERE / "tutorial.md",
     HERE / "methods.md",
 )
+BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
 _SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
 _PART = re.compile(r"(<!-- made from the code: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -76,14 +77,22 @@ def _methods(kind: str) -> str:
         if component.kind == kind and component.distribution == "distillbench":
             named = dict.fromkeys(_SOURCE.findall(inspect.getdoc(component.cls) or ""))
             sources = [f"arXiv {name}" if name[0].isdigit() else name for name in named]
+            sources = sources or _printed_source(component.cls)
             cells = (
                 f"`{component.name}`",
                 _SOURCE_IN_BRACKETS.sub("", component.summary),
                 ", ".join(sources) or "-",
                 when[kind, component.name],
             )
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _printed_source(cls: type) -> list[str]:
+    """Finds the source in the first line of a module whose paper is not on arXiv."""
+    first, *_ = (inspect.getdoc(inspect.getmodule(cls)) or "").splitlines()
+    found = re.search(r"\(([^()]*\d{4})\)", first)
+    return [found[1]] if found else []
 
 
 def contract() -> str:
@@ -221,10 +230,12 @@ test_contract = contract_tests("my-distribution", expected_failures={"check_name
 makes a test of each. An expected failure that passes, fails. Checks use toys: four clips of up to 60 frames, 16 numbers a
 frame, 5 classes. A data set with a knob `dir` is shown small shards in YouTube-8M's layout. One that reads another format raises
 `DataError` there, and is *not checked* until it is shown a folder of its own: `distillbench check NAME --data-dir FOLDER`, or
-`contract_tests(..., data_dir="FOLDER")`. Two class attributes help the checks:
+`contract_tests(..., data_dir="FOLDER")`. Three class attributes help the checks:
 
 - `check_knobs: ClassVar[Mapping[str, object]]`: knobs with which the component is small enough to be trained for 60 steps in
   a moment, such as `{"cell_size": 8}`. Building from defaults is tested with the defaults.
+- `check_needs: ClassVar[str]`: what a component needs that no toy has, such as a file the user names; all that needs it built
+  is then *not checked*, with these words.
 - `keeps: ClassVar[str]` of a frame selector: `"k"` (the default), `"at most k"` or `"all"`, for one that does not keep exactly
   k frames of every video that has so many.
 

@@ -25,6 +25,9 @@ def check(
             help="Folder of shards to check a data set with (its knob dir).", metavar="FOLDER"
         ),
     ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="How many components to check at once.", metavar="N")
+    ] = 1,
 ) -> None:
     """Test every promise of the contract for every installed component.
 
@@ -37,5 +40,5 @@ def check(
     components, failures = verdicts.select(registry, name, distribution)
     if data_dir is not None:
         verdicts.check_data_dir(components, data_dir)
-    if not verdicts.report(components, failures, data_dir):
+    if not verdicts.report(components, failures, data_dir, jobs):
         raise typer.Exit(1)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from distillbench.errors import DistillbenchError
 from distillbench.printing import printing_nothing
-from distillbench.registry.discovery import Component
+from distillbench.registry.discovery import Component, Registry, discover
 from distillbench.registry.kinds import KINDS
 from distillbench.testing import every_kind
 from distillbench.testing.every_kind import of_kind
@@ -63,6 +68,62 @@ def verdicts(subject: Subject) -> Iterator[Verdict]:
     """Runs every check of the subject's kind."""
     for check in CHECKS[subject.component.kind]:
         yield verdict(check, subject)
+
+
+def verdicts_of(
+    listed: Sequence[Subject], jobs: int = 1
+) -> Iterator[tuple[Subject, Iterable[Verdict]]]:
+    """Checks installed subjects in their order, `jobs` at once in processes of their own.
+
+    Raises `DistillbenchError` where a component ends such a process.
+    """
+    if jobs == 1:
+        yield from ((subject, verdicts(subject)) for subject in listed)
+        return
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, max(1, len(listed))), mp_context=spawned) as pool:
+        judged = [
+            pool.submit(_judged_elsewhere, _name_of(each), each.import_effects, each.data_dir)
+            for each in listed
+        ]
+        for subject, future in zip(listed, judged, strict=True):
+            checks = CHECKS[subject.component.kind]
+            try:
+                found = future.result()
+            except BrokenProcessPool as ended:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise DistillbenchError(
+                    "a component ended the process that checked it; without --jobs the last one"
+                    " named is it"
+                ) from ended
+            yield (
+                subject,
+                [
+                    Verdict(subject.component, check, *each)
+                    for check, each in zip(checks, found, strict=True)
+                ],
+            )
+
+
+def _name_of(subject: Subject) -> tuple[str, str, str]:
+    """Names a component in a way that another process can find it by."""
+    return subject.component.kind, subject.component.name, subject.component.distribution
+
+
+def _judged_elsewhere(
+    name: tuple[str, str, str], imports: tuple[str, ...], data_dir: str | None
+) -> list[tuple[Status, str]]:
+    """Runs every check in this process, on the component as it is installed."""
+    for component in _installed():
+        subject = Subject(component, imports, data_dir)
+        if _name_of(subject) == name:
+            return [_judged(check, subject) for check in CHECKS[component.kind]]
+    raise DistillbenchError(f"the {name[0]} '{name[1]}' is not installed any more")
+
+
+@cache
+def _installed() -> Registry:
+    return discover()
 
 
 def verdict(check: Check, subject: Subject) -> Verdict:

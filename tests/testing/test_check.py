@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
+
 import pytest
 import torch
 from violations import selectors
 
+from distillbench.errors import DistillbenchError
 from distillbench.registry.discovery import Component, Registry, discover
 from distillbench.testing.promises import Subject
-from distillbench.testing.runner import CHECKS, subjects, verdicts
+from distillbench.testing.runner import CHECKS, subjects, verdicts, verdicts_of
 
 
 def test_every_shipped_component_keeps_its_promises():
@@ -23,6 +26,22 @@ def test_every_promise_is_printed_with_its_checks_name(command):
     assert "preset paper (distillbench" in out
     assert all(check.name in out for check in CHECKS["preset"])
     assert out.count("✓") == len(CHECKS["preset"])
+
+
+def test_components_that_are_checked_at_once_have_the_same_verdicts(command):
+    once, twice = (command("check", "mlp", "--jobs", jobs) for jobs in ("1", "2"))
+    assert once[0] == twice[0] == 0
+    assert once[1].splitlines()[:-1] == twice[1].splitlines()[:-1]
+
+
+def test_a_component_that_ends_its_process_is_told_from_a_broken_promise(monkeypatch):
+    def ends(*given):
+        raise BrokenProcessPool("gone")
+
+    offered = [each for each in subjects(discover()) if each.component.name == "uniform"]
+    monkeypatch.setattr("concurrent.futures.Future.result", ends)
+    with pytest.raises(DistillbenchError, match="without --jobs the last one named is it"):
+        list(verdicts_of(offered, 2))
 
 
 def test_a_cross_says_what_was_received_and_exits_with_1(command, monkeypatch):

@@ -13,7 +13,7 @@ from distillbench.cli.render.terminal import console, styled
 from distillbench.errors import ConfigError
 from distillbench.registry.discovery import Component, Failure, Plugin, Registry
 from distillbench.registry.knobs import knobs_of, nearest
-from distillbench.testing.runner import Verdict, subjects, verdicts
+from distillbench.testing.runner import Verdict, subjects, verdicts_of
 from distillbench.testing.suite import same_distribution
 
 _MARKS = {
@@ -95,24 +95,28 @@ def check_data_dir(components: Sequence[Component], folder: str) -> None:
 
 
 def report(
-    components: Sequence[Component], failures: Sequence[Failure], data_dir: str | None = None
+    components: Sequence[Component],
+    failures: Sequence[Failure],
+    data_dir: str | None = None,
+    jobs: int = 1,
 ) -> bool:
     """Checks components, and prints the verdict on every promise of each component.
 
     components: those to check.
     failures: plugins that could not be loaded, which are printed too.
     data_dir: the folder to check a data set with.
+    jobs: how many components are checked at once.
 
     Returns True if no promise is broken and every plugin was loaded.
     """
     began, out = time.perf_counter(), console()
     counts = {"kept": 0, "broken": 0, "not claimed": 0, "not checked": 0}
-    for subject in subjects(components, data_dir):
+    for subject, found in verdicts_of(subjects(components, data_dir), jobs):
         component = subject.component
         origin = f"{component.distribution} {component.version}"
         out.print(styled("[bold]{} {}[/] ({})", component.kind, component.name, origin))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
-        for verdict in verdicts(subject):
+        for verdict in found:
             counts[verdict.status] += 1
             table.add_row("", _MARKS[verdict.status], verdict.check.name, _text(verdict))
         out.print(table)

@@ -113,11 +113,13 @@ class Runs(ABC):
     data: the data set's name.
     metrics: the titles of the quality metrics by the names of their columns, the most important
     first.
+    errors: those metrics of which less is better.
     methods: the names of all methods of the results, whichever were left out by `--where`.
     """
 
     data: str
     metrics: Mapping[str, str]
+    errors: frozenset[str]
     methods: tuple[str, ...]
 
     @property

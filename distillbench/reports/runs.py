@@ -61,7 +61,9 @@ class StoredRuns(Runs):
             reason = f"these results are of {' and '.join(names)}"
             raise ConfigError([f"{reason}; choose one with --where data={names[0]}"])
         self.data = names[0]
-        self.metrics = {column.name: column.title for column in columns_in(kept)}
+        columns = columns_in(kept)
+        self.metrics = {column.name: column.title for column in columns}
+        self.errors = frozenset(c.name for c in columns if not c.higher_is_better)
         self.methods = tuple(sorted(set(rows["method"][rows["data"] == self.data])))
         self._rows = kept
         self._results = {result.id: result for result in trained}

@@ -295,6 +295,34 @@ def test_a_methods_gain_is_over_its_best_control(make_result: Make) -> None:
     assert "frames redrawn (random)" in row[1].words
 
 
+def test_the_board_of_all_methods_takes_each_gain_over_the_best_control(make_result: Make) -> None:
+    results = [
+        make_result(knows=knows, seed=seed, **choices)
+        for seed in (0, 1)
+        for knows, choices in (
+            (1.0, {"schedule": "scratch", "loss": "ce"}),
+            (3.0, {"schedule": "scratch", "loss": "ce", "train_selector": "random"}),
+            (2.0, {"schedule": "serial", "loss": "rep,ce"}),
+        )
+    ]
+    runs = stored(results)
+    found = made("zoo", runs)
+    assert [names[0] for names, _ in found.rows] == ["control", "control", "loss"]
+    (_, best), (_, worst), (_, method) = found.rows
+    assert best[0].value > method[0].value > worst[0].value
+    assert method[1].value == pytest.approx(method[0].value - best[0].value, abs=1e-9)
+    assert best[1].value is None
+    # Were it an error, the other control would be the best, and more of it no gain.
+    runs.errors = frozenset({"gap"})
+    turned = made("zoo", runs)
+    assert [row[0].value for _, row in turned.rows] == [
+        worst[0].value,
+        best[0].value,
+        method[0].value,
+    ]
+    assert turned.rows[2][1][1].value == pytest.approx(worst[0].value - method[0].value, abs=1e-9)
+
+
 def test_a_teacher_shown_the_students_frames_is_a_method_of_its_own(make_result: Make) -> None:
     results = [
         make_result(schedule="scratch", k=3, knows=0.5),

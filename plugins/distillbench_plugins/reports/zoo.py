@@ -22,9 +22,9 @@ class Zoo(Report):
     """Every method at one k: quality, gain over the best control, and what it costs.
 
     A control is a run whose student learns nothing from a trained teacher of the same video. A
-    method's gain is over the control with the highest mean among those of its encoder, head and
-    selector; the interval is paired by video and by seed. Methods are grouped by the one choice in
-    which they differ from the commonest.
+    method's gain is over the control with the best mean among those of its encoder, head and
+    selector; the interval is paired by video and by seed, and an error that falls is a gain.
+    Methods are grouped by the one choice in which they differ from the commonest.
 
     Knobs:
         k: frames of the students; 0 is the k that most runs have.
@@ -49,7 +49,7 @@ class Zoo(Report):
         methods = runs.over_seeds(rows)
         methods["control"] = [_is_control(runs, row) for row in records(methods)]
         methods["section"] = _sections(methods)
-        methods = methods.sort_values(metric, ascending=False, kind="stable")
+        methods = methods.sort_values(metric, ascending=metric in runs.errors, kind="stable")
         made: list[Row] = []
         rules: list[int] = []
         for section in _SECTIONS:
@@ -62,7 +62,7 @@ class Zoo(Report):
         title = runs.metrics[metric]
         columns = tuple(("", name) for name in (title, "gain", "95 %", "MACs", "frames", "ms"))
         notes = (
-            "gain over the control with the highest mean of the same encoder, head and selector;"
+            "gain over the control with the best mean of the same encoder, head and selector;"
             " the interval is paired by video and by seed",
             "that control was picked after looking, so gains are a little too small; no interval"
             " is corrected for the number of rows",
@@ -132,9 +132,10 @@ def _cells(
     rivals = records(having(methods, control=True, **same))
     if row["control"] or not rivals:
         return (quality, Cell(), Cell(), *cost)
-    best = max(rivals, key=lambda rival: float(rival[metric]))
-    theirs = having(rows, configuration=best["configuration"])
-    found = runs.compare(own, theirs, metric=metric, resamples=_RESAMPLES)
+    sides = (own, having(rows, configuration=rivals[0]["configuration"]))  # rivals stand in order
+    if metric in runs.errors:
+        sides = sides[::-1]
+    found = runs.compare(*sides, metric=metric, resamples=_RESAMPLES)
     gain = Cell(found.value, digits=3, words=f"{found.value:+.3f}")
     return (quality, gain, Cell(words=f"[{found.low:+.3f}, {found.high:+.3f}]"), *cost)
 

@@ -40,6 +40,10 @@ class Labels:
         dense[rows, self.classes[torch.arange(len(rows)) + first]] = 1.0
         return dense
 
+    def positives(self) -> Tensor:
+        """Returns how many videos have each class, (C,) int64."""
+        return torch.bincount(self.classes, minlength=self.count)
+
     def take(self, videos: Tensor) -> Labels:
         """Returns the labels of the videos (B,) int64, each as often as it is named."""
         starts, ends = self.offsets[videos], self.offsets[videos + 1]

@@ -59,11 +59,13 @@ class LossContext:
     student: the network that learns.
     teacher: the one it is compared with; None for a loss on the labels.
     videos: of the training split, the size of a memory bank.
+    positives: how many training videos have each class, C numbers; empty where it is not known.
     """
 
     student: Shapes
     teacher: Shapes | None
     videos: int
+    positives: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Predictions:
             self.hits[videos],
             self.positives[videos],
             self.hits_at_positives[videos],
-            np.bincount(labels.classes.numpy(), minlength=labels.count),
+            labels.positives().numpy(),
             labels,
         )
 

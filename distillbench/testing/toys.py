@@ -27,8 +27,9 @@ WIDTH, CLASSES = 16, 5
 STUDENT = Shapes(summary=8, states={"layer": 6}, classes=CLASSES)
 OTHER = Shapes(summary=10, states={"layer": 7}, classes=CLASSES)
 TRAINING_VIDEOS = 40
-ON_LABELS = LossContext(STUDENT, None, TRAINING_VIDEOS)
-MATCHING = LossContext(STUDENT, STUDENT, TRAINING_VIDEOS)
+POSITIVES = (20, 10, 5, 1, 0)
+ON_LABELS = LossContext(STUDENT, None, TRAINING_VIDEOS, POSITIVES)
+MATCHING = LossContext(STUDENT, STUDENT, TRAINING_VIDEOS, POSITIVES)
 LOSSES = ("on-labels", "matching-encodings", "matching-predictions")
 """The losses that toy objectives name.
 

@@ -23,6 +23,7 @@ from distillbench.interfaces import (
     Shapes,
     Splits,
     Term,
+    Videos,
     ViewSpec,
 )
 from distillbench.networks import Model, Precision, columns_of, precision_on, probe, projected
@@ -140,7 +141,7 @@ def assemble(
         models[network], shapes[network] = build_network(spec, splits, network)
         models[network].to(device)
     refuse_conflicts(spec, models, shapes)
-    losses = _losses(spec, shapes, len(splits.train), device)
+    losses = _losses(spec, shapes, splits.train, device)
     # Machines of one run may differ, but all processes must compute in the same precision.
     precision = processes.broadcast(lambda: precision_on(device, spec.training.precision))
     for model in models.values():
@@ -239,12 +240,13 @@ def _seed(spec: RunSpec, *purpose: object) -> Iterator[None]:
 
 
 def _losses(
-    spec: RunSpec, shapes: Mapping[str, Shapes], videos: int, device: torch.device
+    spec: RunSpec, shapes: Mapping[str, Shapes], train: Videos, device: torch.device
 ) -> dict[LossKey, Loss]:
     """Builds the loss of every term.
 
     Terms of the same learner, loss and teacher share one loss, in all phases.
     """
+    positives = train.labels.positives().tolist()
     losses: dict[LossKey, Loss] = {}
     for phase in spec.phases:
         for name, learner in phase.learners.items():
@@ -256,7 +258,7 @@ def _losses(
                 if key.teacher:
                     first_member = members_of(phase, key.teacher)[0]
                     teacher = shapes[first_member]
-                context = LossContext(shapes[name], teacher, videos)
+                context = LossContext(shapes[name], teacher, len(train), positives)
                 # The teacher is part of the seed only where needed: with one teacher the weights
                 # do not depend on its name.
                 purpose = f"{name} loss {term.loss}"

@@ -21,6 +21,7 @@ from distillbench.errors import ConfigError, NotApplicableError
 from distillbench.interfaces import (
     NO_FRAME,
     Encoding,
+    LabelLoss,
     LossBatch,
     LossContext,
     MatchingLoss,
@@ -29,14 +30,18 @@ from distillbench.interfaces import (
     States,
 )
 from distillbench_plugins.losses.ab import ActivationBoundary
+from distillbench_plugins.losses.asymmetric import Asymmetric
 from distillbench_plugins.losses.at import AttentionTransfer
+from distillbench_plugins.losses.balanced_ce import BalancedCrossEntropy
 from distillbench_plugins.losses.cc import CorrelationCongruence
 from distillbench_plugins.losses.cosine import Cosine
 from distillbench_plugins.losses.crd import ContrastiveRepresentation
 from distillbench_plugins.losses.dist import RelationMatch
 from distillbench_plugins.losses.dkd import DecoupledDistillation
+from distillbench_plugins.losses.focal import Focal
 from distillbench_plugins.losses.fsp import Flow
 from distillbench_plugins.losses.hint import Hint
+from distillbench_plugins.losses.jsd import JensenShannon
 from distillbench_plugins.losses.kd import KnowledgeDistillation
 from distillbench_plugins.losses.kd_standardized import StandardizedDistillation
 from distillbench_plugins.losses.logit_mse import LogitMatch
@@ -45,6 +50,9 @@ from distillbench_plugins.losses.nkd import NormalizedDistillation
 from distillbench_plugins.losses.nst import NeuronSelectivity
 from distillbench_plugins.losses.pkt import ProbabilisticTransfer
 from distillbench_plugins.losses.pred import Prediction
+from distillbench_plugins.losses.psm import PartialSoftmax
+from distillbench_plugins.losses.rep_intermediate import IntermediateRepresentation
+from distillbench_plugins.losses.review import Review, hierarchical_context
 from distillbench_plugins.losses.rkd import Relations
 from distillbench_plugins.losses.soft_bce import SoftLabels
 from distillbench_plugins.losses.sp import SimilarityPreserving
@@ -162,6 +170,31 @@ def nkd(s: Array, t: Array, labels: Array) -> Any:
     return total / len(s)
 
 
+def psm(s: Array, t: Array, labels: Array) -> Any:
+    total: Any = 0
+    for ours, theirs, has in zip(s / 1.5, t / 1.5, labels > 0, strict=True):
+        for label in has.nonzero()[0]:
+            taking_part = ~has
+            taking_part[label] = True
+            p, q = (softmax(row[None, taking_part])[0] for row in (theirs, ours))
+            total = total + 1.5**2 * (p * np.log(p / q)).sum()
+    return total / len(s)
+
+
+def jensen_shannon(p: Array, q: Array) -> Any:
+    middle = (p + q) / 2
+    return ((p * np.log(p / middle) + q * np.log(q / middle)) / 2).sum()
+
+
+def jsd(s: Array, t: Array, labels: Array) -> Any:
+    p, q = sigmoid(t), sigmoid(s)
+    return (jensen_shannon(p, q) + jensen_shannon(1 - p, 1 - q)) / len(s)
+
+
+def jsd_softmax(s: Array, t: Array, labels: Array) -> Any:
+    return 4.0 * jensen_shannon(softmax(t / 2), softmax(s / 2)) / len(s)
+
+
 def hint(s: Array, t: Array, labels: Array) -> Any:
     return ((s - t) ** 2).mean()
 
@@ -263,6 +296,61 @@ def fsp(s: Array, t: Array, labels: Array) -> Any:
     return total / VIDEOS
 
 
+def states_apart(s: Array, teachers: Callable[[int, int], Array]) -> Any:
+    """Squared distances of states from position 1 on from what the teacher has for them."""
+    total: Any = 0
+    for video, place in zip(*(STUDENT_TIMES != NO_FRAME).nonzero(), strict=True):
+        if place:
+            total = total + ((s[video, place] - teachers(video, place)) ** 2).sum()
+    return total / VIDEOS
+
+
+def gathered(s: Array, t: Array, labels: Array) -> Any:
+    return states_apart(s, lambda video, place: aligned(t)[0][video, place])
+
+
+def pooled(s: Array, t: Array, labels: Array) -> Any:
+    def since(video: int, place: int) -> Array:
+        end, start = STUDENT_TIMES[video, place], STUDENT_TIMES[video, place - 1]
+        seen = (TEACHER_TIMES[video] > start) & (TEACHER_TIMES[video] <= end)
+        return t[video, seen].mean(0)
+
+    return states_apart(s, since)
+
+
+def interpolated(s: Array, t: Array, labels: Array) -> Any:
+    def between(video: int, place: int) -> Array:
+        ours, theirs = ((x[video] != NO_FRAME).sum() for x in (STUDENT_TIMES, TEACHER_TIMES))
+        exact = place * (theirs - 1) / (ours - 1)
+        low, share = int(exact), exact - int(exact)
+        return (1 - share) * t[video, low] + share * t[video, min(low + 1, theirs - 1)]
+
+    return states_apart(s, between)
+
+
+def soft_dtw(first: Array, second: Array, gamma: float) -> Any:
+    table = np.full((len(first) + 1, len(second) + 1), np.inf + 0j)
+    table[0, 0] = 0
+    for i, j in product(range(len(first)), range(len(second))):
+        ways = np.array([table[i, j], table[i, j + 1], table[i + 1, j]])
+        ways = ways[np.isfinite(ways.real)]
+        least = ways.real.min()
+        table[i + 1, j + 1] = ((first[i] - second[j]) ** 2).sum()
+        table[i + 1, j + 1] += least - gamma * np.log(np.exp(-(ways - least) / gamma).sum())
+    return table[-1, -1]
+
+
+def warped(s: Array, t: Array, labels: Array) -> Any:
+    total: Any = 0
+    for video in range(VIDEOS):
+        x, y = (
+            s[video, STUDENT_TIMES[video] != NO_FRAME],
+            t[video, TEACHER_TIMES[video] != NO_FRAME],
+        )
+        total = total + soft_dtw(x, y, 2.0) - soft_dtw(x, x, 2.0) / 2 - soft_dtw(y, y, 2.0) / 2
+    return total / VIDEOS
+
+
 # ---------------------------------------------------------------------------------------- the test
 
 Formula = Callable[[Array, Array, Array], Any]
@@ -274,6 +362,13 @@ CASES: dict[str, tuple[MatchingLoss, Formula, str]] = {
     "logit-mse": (LogitMatch(CONTEXT), logit_mse, "logits"),
     "soft-bce": (SoftLabels(CONTEXT, teacher_share=0.3), soft_bce, "logits"),
     "pred": (Prediction(CONTEXT, temperature=3.0), multi_label_kd, "logits"),
+    "psm": (PartialSoftmax(CONTEXT, temperature=1.5), psm, "logits"),
+    "jsd": (JensenShannon(CONTEXT), jsd, "logits"),
+    "jsd-softmax": (
+        JensenShannon(CONTEXT, form="softmax", temperature=2.0),
+        jsd_softmax,
+        "logits",
+    ),
     "dist": (
         RelationMatch(CONTEXT, inter=0.7, intra=1.3, temperature=2.0),
         dist,
@@ -296,6 +391,22 @@ CASES: dict[str, tuple[MatchingLoss, Formula, str]] = {
     "ab": (ActivationBoundary(CONTEXT), ab, "summary"),
     "at": (AttentionTransfer(WIDER), at, "states"),
     "nst": (NeuronSelectivity(WIDER), nst, "states"),
+    "rep-intermediate": (IntermediateRepresentation(CONTEXT, final=False), gathered, "states"),
+    "rep-intermediate-pool": (
+        IntermediateRepresentation(CONTEXT, final=False, alignment="pool"),
+        pooled,
+        "states",
+    ),
+    "rep-intermediate-interpolate": (
+        IntermediateRepresentation(CONTEXT, final=False, alignment="interpolate"),
+        interpolated,
+        "states",
+    ),
+    "rep-intermediate-soft-dtw": (
+        IntermediateRepresentation(CONTEXT, final=False, alignment="soft-dtw", gamma=2.0),
+        warped,
+        "states",
+    ),
 }
 
 
@@ -340,6 +451,141 @@ def test_value_and_gradient_are_the_papers(name: str, seed: int) -> None:
         slope = formula(ours + 1j * STEP * along, theirs.astype(complex), LABELS).imag / STEP
         found = (values.grad.numpy() * along).sum()
         np.testing.assert_allclose(found, slope, rtol=1e-9, atol=1e-9 * abs(values.grad).max())
+
+
+def focal(s: Array, labels: Array) -> Any:
+    p = sigmoid(s)
+    has = -0.3 * (1 - p) ** 1.5 * np.log(p)
+    lacks = -0.7 * p**1.5 * np.log(1 - p)
+    return (labels * has + (1 - labels) * lacks).sum() / len(s)
+
+
+def asymmetric(s: Array, labels: Array) -> Any:
+    p = sigmoid(s)
+    shifted = np.where(p.real > 0.2, p - 0.2, 0)
+    has = -((1 - p) ** 1.0) * np.log(p)
+    return (labels * has - (1 - labels) * shifted**3.0 * np.log(1 - shifted)).sum() / len(s)
+
+
+def balanced(s: Array, labels: Array) -> Any:
+    raw = np.array([(1 - 0.9) / (1 - 0.9**n) for n in (7, 3, 1, 1)])
+    p = sigmoid(s)
+    each = -labels * np.log(p) - (1 - labels) * np.log(1 - p)
+    return (each * raw * 4 / raw.sum()).sum() / len(s)
+
+
+COUNTED = LossContext(SHAPES, None, 40, (7, 3, 1, 0))
+ON_LABELS: dict[str, tuple[LabelLoss, Callable[[Array, Array], Any]]] = {
+    "focal": (Focal(COUNTED, gamma=1.5, alpha=0.3), focal),
+    "asymmetric": (
+        Asymmetric(COUNTED, gamma_has=1.0, gamma_lacks=3.0, margin=0.2),
+        asymmetric,
+    ),
+    "balanced-ce": (BalancedCrossEntropy(COUNTED, beta=0.9), balanced),
+}
+
+
+@pytest.mark.parametrize("name", ON_LABELS)
+def test_losses_on_labels_are_the_papers(name: str) -> None:
+    loss, formula = ON_LABELS[name]
+    ours = drawn("logits", 3, False, WIDTH)
+    values = torch.from_numpy(ours).requires_grad_()
+    value = loss(output("logits", values, False), BATCH)
+    value.backward()
+    assert values.grad is not None
+    np.testing.assert_allclose(value.item(), formula(ours, LABELS).real, rtol=1e-9)
+    for way in range(3):
+        along = np.random.default_rng(100 + way).standard_normal(ours.shape)
+        slope = formula(ours + 1j * STEP * along, LABELS).imag / STEP
+        found = (values.grad.numpy() * along).sum()
+        np.testing.assert_allclose(found, slope, rtol=1e-9, atol=1e-9 * abs(values.grad).max())
+
+
+def test_labels_that_all_classes_share_leave_partial_softmax_nothing_to_teach() -> None:
+    values = torch.from_numpy(drawn("logits", 1, False, WIDTH)).requires_grad_()
+    teacher = output("logits", torch.from_numpy(drawn("logits", 2, True, WIDTH)), True)
+    for labels in (torch.ones(VIDEOS, CLASSES), torch.zeros(VIDEOS, CLASSES)):
+        batch = LossBatch(labels.double(), torch.arange(VIDEOS))
+        value = PartialSoftmax(CONTEXT)(output("logits", values, False), teacher, batch)
+        value.backward()
+        assert value.abs() < 1e-12
+        assert values.grad is not None
+        assert values.grad.abs().max() < 1e-12
+
+
+def test_a_review_fuses_later_layers_into_earlier_ones() -> None:
+    """Compared with loops over videos, frames and parts; the gradient is autograd's."""
+    shapes = Shapes(WIDTH, {"first": WIDTH, "second": 2}, CLASSES)
+    wider = Shapes(WIDTH, {"first": 3, "second": WIDTH + 3}, CLASSES)
+    torch.manual_seed(0)
+    loss = Review(LossContext(shapes, wider, 40), width=5).double()
+    student = {"first": drawn("states", 1, False, WIDTH), "second": drawn("states", 2, False, 2)}
+    teacher = {
+        "first": drawn("states", 3, True, 3),
+        "second": drawn("states", 4, True, WIDTH + 3),
+    }
+
+    def outputs(states: dict[str, Array], times: Array) -> Output:
+        made = {
+            name: States(torch.from_numpy(values), torch.from_numpy(times))
+            for name, values in states.items()
+        }
+        return Output(Encoding(torch.zeros(VIDEOS, WIDTH), made), torch.zeros(VIDEOS, CLASSES))
+
+    def matrix(layer: nn.Module) -> Array:
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        return weight.detach().numpy()
+
+    gate = loss.gates[0]
+    assert isinstance(gate, nn.Linear)
+    total = 0.0
+    for video in range(VIDEOS):
+        seen = STUDENT_TIMES[video] != NO_FRAME
+        deep = student["second"][video, seen] @ matrix(loss.narrow[0]).T
+        narrow = student["first"][video, seen] @ matrix(loss.narrow[1]).T
+        gates = sigmoid(np.hstack([narrow, deep]) @ matrix(gate).T + gate.bias.detach().numpy())
+        for name, fused, place in (
+            ("second", deep, 0),
+            ("first", narrow * gates[:, :1] + deep * gates[:, 1:], 1),
+        ):
+            kernel, padded = matrix(loss.spread[place]), np.pad(fused, ((1, 1), (0, 0)))
+            made = np.stack(
+                [sum(kernel[:, :, i] @ padded[t + i] for i in range(3)) for t in range(len(fused))]
+            )
+            theirs = aligned(teacher[name])[0][video, seen]
+            error, weights = ((made - theirs) ** 2).mean(), 1.0
+            for level, parts in enumerate((4, 2, 1), start=1):
+                if parts < len(made):
+                    cut = [
+                        slice(i * len(made) // parts, math.ceil((i + 1) * len(made) / parts))
+                        for i in range(parts)
+                    ]
+                    means = [made[part].mean(0) - theirs[part].mean(0) for part in cut]
+                    error += 0.5**level * (np.stack(means) ** 2).mean()
+                    weights += 0.5**level
+            total += error / weights
+    value = loss(outputs(student, STUDENT_TIMES), outputs(teacher, TEACHER_TIMES), BATCH)
+    np.testing.assert_allclose(value.item(), total / VIDEOS, rtol=1e-9)
+
+
+@pytest.mark.parametrize("frames", [3, 9])
+def test_hierarchical_context_pools_as_torch_does(frames: int) -> None:
+    """As published code has it, where all videos are equally long."""
+    student, teacher = (
+        torch.from_numpy(np.random.default_rng(i).standard_normal((4, frames, 5))) for i in (1, 2)
+    )
+    error, weights = (student - teacher).square().mean(), 1.0
+    for level, parts in enumerate((4, 2, 1), start=1):
+        if parts < frames:
+            ours, theirs = (
+                nn.functional.adaptive_avg_pool1d(each.transpose(1, 2), parts)
+                for each in (student, teacher)
+            )
+            error = error + 0.5**level * (ours - theirs).square().mean()
+            weights += 0.5**level
+    both = torch.ones(4, frames, dtype=torch.bool)
+    torch.testing.assert_close(hierarchical_context(student, teacher, both), error / weights)
 
 
 def test_variational_information_is_a_gaussians_likelihood() -> None:
@@ -390,6 +636,16 @@ def test_contrast_is_with_every_other_video_or_with_those_without_a_shared_label
             loss.after_step()
         assert np.abs(loss.teacher_bank.numpy() - banks["teacher"])[:VIDEOS].max() > 0
         np.testing.assert_array_equal(loss.labels_bank[:VIDEOS].numpy(), LABELS)
+
+
+def test_a_share_of_negatives_is_not_rounded_to_float32() -> None:
+    """N / M = 1 / 3 has no exact value in either, and the formula is the paper's to 1e-9."""
+    torch.manual_seed(0)
+    context = LossContext(SHAPES, SHAPES, 3)
+    loss = ContrastiveRepresentation(context, width=3, negatives=1).double()
+    values = torch.tensor([0.3, -2.0], dtype=torch.float64)
+    expected = -np.log(np.exp(values.numpy()) / (np.exp(values.numpy()) + 1 / 3))
+    np.testing.assert_allclose(loss._known(values).numpy(), expected, rtol=1e-12)
 
 
 def crd(
@@ -481,6 +737,15 @@ def test_states_need_a_layer_that_both_have(cls: type[MatchingLoss]) -> None:
         (lambda: VariationalInformation(CONTEXT, variance=0.0), "variance=0.0"),
         (lambda: ActivationBoundary(CONTEXT, margin=0.0), "margin=0.0"),
         (lambda: AttentionTransfer(CONTEXT, power=0.0), "power=0.0"),
+        (lambda: PartialSoftmax(CONTEXT, temperature=0.0), "temperature=0.0"),
+        (lambda: JensenShannon(CONTEXT, temperature=0.0), "temperature=0.0"),
+        (lambda: Review(CONTEXT, width=0), "width=0"),
+        (lambda: IntermediateRepresentation(CONTEXT, gamma=0.0), "gamma=0.0"),
+        (lambda: Focal(COUNTED, gamma=-1.0), "gamma=-1.0"),
+        (lambda: Focal(COUNTED, alpha=1.5), "alpha=1.5"),
+        (lambda: Asymmetric(COUNTED, gamma_lacks=-1.0), "gamma_lacks=-1.0"),
+        (lambda: Asymmetric(COUNTED, margin=1.0), "margin=1.0"),
+        (lambda: BalancedCrossEntropy(COUNTED, beta=1.0), "beta=1.0"),
     ],
 )
 def test_knobs_out_of_range_are_refused(make: Callable[[], object], problem: str) -> None:

@@ -43,3 +43,40 @@ def at_the_same_frames(student: States, teacher: States) -> tuple[Tensor, Tensor
     place, both = place.to(ours.device), both.to(ours.device)
     theirs = theirs.gather(1, place[:, :, None].expand(-1, -1, theirs.shape[2]))
     return ours * both[:, :, None], theirs * both[:, :, None], both
+
+
+def means_since_the_last(student: States, teacher: States) -> tuple[Tensor, Tensor, Tensor]:
+    """Averages the teacher's states after the student's last frame, up to and with this one.
+
+    Returns what `at_the_same_frames` does; for the student's first frame from the video's start.
+    """
+    ours, theirs = wide_pair(student.values, teacher.values)
+    ends = student.times[:, :, None]
+    starts = torch.cat([torch.full_like(ends[:, :1], NO_FRAME), ends[:, :-1]], 1)
+    known = teacher.times[:, None]
+    within = (known > starts) & (known <= ends) & (known != NO_FRAME) & (ends != NO_FRAME)
+    count = within.sum(2, keepdim=True)
+    both = (count[:, :, 0] > 0).to(ours.device)
+    shares = (within / count.clamp_min(1)).to(theirs)
+    return ours * both[:, :, None], shares @ theirs, both
+
+
+def interpolated(student: States, teacher: States) -> tuple[Tensor, Tensor, Tensor]:
+    """Brings the teacher's states to as many as the student's, by linear interpolation.
+
+    Returns what `at_the_same_frames` does; first falls on first and last on last.
+    """
+    ours, theirs = wide_pair(student.values, teacher.values)
+    seen = student.times != NO_FRAME
+    count = (teacher.times != NO_FRAME).sum(1, keepdim=True)
+    steps = (seen.sum(1, keepdim=True) - 1).clamp_min(1)
+    place = torch.arange(seen.shape[1]) * (count - 1).clamp_min(0) / steps.to(ours.dtype)
+    place = place.to(ours.dtype).clamp_max(teacher.times.shape[1] - 1)
+    both = (seen & (count > 0)).to(ours.device)
+    low = place.floor()
+    share = (place - low).to(ours.device)[:, :, None]
+    wide = (-1, -1, theirs.shape[2])
+    first = low.long().to(ours.device)[:, :, None].expand(wide)
+    second = place.ceil().long().to(ours.device)[:, :, None].expand(wide)
+    values = theirs.gather(1, first) * (1 - share) + theirs.gather(1, second) * share
+    return ours * both[:, :, None], values * both[:, :, None], both

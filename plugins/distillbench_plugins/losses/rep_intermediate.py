@@ -1,8 +1,9 @@
-"""Match of the states after the frames that both networks saw."""
+"""Match of the states of two networks that saw different numbers of frames."""
 
 from __future__ import annotations
 
-import torch
+from typing import Literal
+
 from torch import Tensor
 
 from distillbench import hookimpl
@@ -15,6 +16,20 @@ from distillbench.interfaces import (
     Requirements,
     States,
 )
+from distillbench_plugins.layers.alignment import (
+    at_the_same_frames,
+    interpolated,
+    means_since_the_last,
+)
+from distillbench_plugins.layers.knobs import require_positive
+from distillbench_plugins.layers.precision import wide, wide_pair
+from distillbench_plugins.layers.soft_dtw import soft_dtw_divergence
+
+_ALIGNED = {
+    "gather": at_the_same_frames,
+    "pool": means_since_the_last,
+    "interpolate": interpolated,
+}
 
 
 class IntermediateRepresentation(MatchingLoss):
@@ -28,6 +43,11 @@ class IntermediateRepresentation(MatchingLoss):
 
     Knobs:
         final: also match the final encodings, as `rep` does.
+        alignment: which states are compared. gather, those after the same frame, as in the paper;
+            pool, the mean of the teacher's states since the student's last frame; interpolate, the
+            teacher's states at as many equal steps, wherever the frames were; soft-dtw, all of
+            both, by the best warping of time (arXiv 2010.08354), position 0 included.
+        gamma: how soft the warping is, above 0.
     """
 
     requirements = Requirements(
@@ -35,40 +55,42 @@ class IntermediateRepresentation(MatchingLoss):
         claims=frozenset({"batch-mean", "least-at-match"}),
     )
 
-    def __init__(self, context: LossContext, *, final: bool = True) -> None:
+    def __init__(
+        self,
+        context: LossContext,
+        *,
+        final: bool = True,
+        alignment: Literal["gather", "pool", "interpolate", "soft-dtw"] = "gather",
+        gamma: float = 1.0,
+    ) -> None:
         super().__init__(context)
-        self.final = final
+        require_positive("loss rep-intermediate", gamma=gamma)
+        self.final, self.alignment, self.gamma = final, alignment, gamma
         theirs = context.teacher.states if context.teacher else {}
         self.layer = next((name for name in context.student.states if name in theirs), "")
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns the mean over the batch, in float32 or better."""
         student, target = output.encoding, teacher.encoding
-        ours, theirs, both = _aligned(student.states[self.layer], target.states[self.layer])
-        total = ((ours - theirs.to(ours.dtype)).square().sum(2) * both).sum()
+        total = self._of_states(student.states[self.layer], target.states[self.layer])
         if self.final:
-            summary = _wide(student.summary)
+            summary = wide(student.summary)
             total = total + (summary - target.summary.detach().to(summary.dtype)).square().sum()
         return total / len(student.summary)
 
+    def _of_states(self, student: States, teacher: States) -> Tensor:
+        if self.alignment == "soft-dtw":
+            return self._warped(student, teacher)
+        ours, theirs, _ = _ALIGNED[self.alignment](student, teacher)
+        # From position 1 on, as the paper sums.
+        return (ours[:, 1:] - theirs[:, 1:]).square().sum(2).sum()
 
-def _aligned(student: States, teacher: States) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the student's states from position 1 on, and the teacher's at the same frames.
-
-    Also where both exist.
-    """
-    ours, times = _wide(student.values[:, 1:]), student.times[:, 1:].contiguous()
-    known = teacher.times.masked_fill(teacher.times == NO_FRAME, torch.iinfo(torch.int64).max)
-    place = torch.searchsorted(known, times).clamp_max(known.shape[1] - 1)
-    both = (known.gather(1, place) == times) & (times != NO_FRAME)
-    device = ours.device
-    index = place.to(device)[:, :, None].expand(-1, -1, ours.shape[2])
-    theirs = teacher.values.detach().gather(1, index)
-    return ours, theirs, both.to(device, ours.dtype)
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.float() if values.dtype.itemsize < 4 else values
+    def _warped(self, student: States, teacher: States) -> Tensor:
+        ours, theirs = wide_pair(student.values, teacher.values)
+        lengths, their_lengths = (
+            (each.times != NO_FRAME).sum(1).clamp_min(1) for each in (student, teacher)
+        )
+        return soft_dtw_divergence(ours, theirs, lengths, their_lengths, self.gamma).sum()
 
 
 @hookimpl

@@ -27,6 +27,8 @@ class Training:
     The defaults are the paper's (docs/paper.md, section 3 and rows 15, 17, 18).
 
     epochs: epochs a phase of the schedule may spend.
+    patience: a phase ends once no network that it trains has become better on validation videos for
+        so many epochs; 0 spends all of them.
     batch_size: videos a step.
     learning_rate: Adam's.
     decay: the factor on the learning rate every `decay_examples` examples seen, as a staircase; 1
@@ -40,6 +42,7 @@ class Training:
     """
 
     epochs: int = 5
+    patience: int = 0
     batch_size: int = 256
     learning_rate: float = 1e-3
     decay: float = 0.95

@@ -452,7 +452,8 @@ class _Resolver:
     def _check_training(self, training: Mapping[str, Any]) -> None:
         for name in ("epochs", "batch_size", "decay_examples"):
             _whole(f"training.{name}", training[name], 1, self.problems)
-        _whole("training.threads", training["threads"], 0, self.problems)
+        for name in ("patience", "threads"):
+            _whole(f"training.{name}", training[name], 0, self.problems)
         for name, least in (("learning_rate", 0.0), ("decay", 0.0), ("clip", 0.0), ("l2", 0.0)):
             if not least <= training[name] < float("inf"):
                 self.problems.append(

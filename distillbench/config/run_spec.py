@@ -214,7 +214,7 @@ class RunSpec:
             "losses": {name: choice.describe() for name, choice in sorted(self.losses.items())},
             "networks": {name: described(spec) for name, spec in self.networks.items()},
             "phases": [described(phase) for phase in self.phases],
-            "training": dataclasses.asdict(self.training),
+            "training": described(self.training),
             "seed": self.seed,
         }
         if self.exit_policy is not None:
@@ -240,7 +240,7 @@ def requirements_of(choice: Choice | None) -> Requirements:
     return found if isinstance(found, Requirements) else Requirements(frozenset())
 
 
-_LATER = frozenset({"mixup", "width_of"})
+_LATER = frozenset({"mixup", "patience", "width_of"})
 """Fields that rows stored earlier do not have: at their defaults they change no key."""
 
 

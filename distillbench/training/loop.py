@@ -112,8 +112,8 @@ class _Loop:
         optimizer = self._optimizer(phase, objective)
         finished_steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
         self.observer.phase_started(phase.name, phase.epochs, self.steps_per_epoch, finished_steps)
-        for epoch in range(self.progress.epoch, phase.epochs):
-            self.progress.epoch = epoch
+        while self.progress.epoch < phase.epochs and not self._has_converged():
+            epoch = self.progress.epoch
             started = time.perf_counter()
             self._train_epoch(phase, epoch, optimizer, objective)
             seconds = time.perf_counter() - started
@@ -124,7 +124,21 @@ class _Loop:
             self.progress.sums = {}
             self.observer.epoch_ended(row)
             self._save_checkpoint(optimizer)
+        if self.progress.epoch < phase.epochs:
+            self.observer.message(
+                f"phase '{phase.name}' ends after {self.progress.epoch} of {phase.epochs} epochs: "
+                f"nothing became better in the last {self.spec.training.patience}"
+            )
         self._finish_phase(phase)
+
+    def _has_converged(self) -> bool:
+        """Tells whether no network of the phase became better in the last epochs.
+
+        A resumed phase asks this too, so that it ends where it would have ended.
+        """
+        patience, epochs = self.spec.training.patience, self.progress.epoch
+        best = [epoch for _, epoch in self.progress.best.values()]
+        return bool(patience and best) and epochs - (max(best) + 1) >= patience
 
     def _train_epoch(
         self, phase: Phase, epoch: int, optimizer: Optimizer, objective: Objective

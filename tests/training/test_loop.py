@@ -247,6 +247,56 @@ def test_each_learner_ends_a_phase_with_its_best_epoch(
     assert history[-1]["networks"]["student"]["best"] == gaps.index(max(gaps)) + 1
 
 
+@pytest.mark.parametrize("patience", [1, 2])
+def test_a_phase_ends_once_nothing_has_improved_for_so_many_epochs(
+    make_spec: Callable[..., RunSpec], tmp_path: Path, patience: int
+) -> None:
+    # Without a step nothing changes, so the first epoch stays the best.
+    still = make_spec(
+        f"training.patience={patience}", "training.learning_rate=0", "training.epochs=9"
+    )
+    history = train(build(still), tmp_path)
+    assert {row["phase"] for row in history} == {"teacher", "student"}
+    assert [row["epoch"] for row in history] == 2 * list(range(1, patience + 2))
+    assert {found["best"] for row in history for found in row["networks"].values()} == {1}
+
+
+def test_patience_asks_for_no_epoch_that_is_better_and_changes_nothing_until_then(
+    make_spec: Callable[..., RunSpec], tmp_path: Path
+) -> None:
+    whole, patient = (
+        without_time(train(build(make_spec(*given, "training.epochs=12")), tmp_path / str(number)))
+        for number, given in enumerate([(), ("training.patience=2",)])
+    )
+    for phase in ("teacher", "student"):
+        all_epochs, spent = ([r for r in h if r["phase"] == phase] for h in (whole, patient))
+        if phase == "teacher":
+            assert spent == all_epochs[: len(spent)]
+        last = spent[-1]["networks"][phase]
+        assert len(spent) == 12 or len(spent) - last["best"] == 2
+        assert all(row["epoch"] - row["networks"][phase]["best"] < 2 for row in spent[:-1])
+    assert len(patient) < len(whole)
+
+
+@pytest.mark.parametrize("step", [1, 8, 12])
+def test_a_killed_phase_ends_where_patience_would_have_ended_it(
+    make_spec: Callable[..., RunSpec], tmp_path: Path, step: int
+) -> None:
+    spec = make_spec("training.patience=1", "training.learning_rate=0", "training.epochs=9")
+    whole = without_time(train(build(spec), tmp_path / "whole"))
+    with pytest.raises(Killed):
+        train(build(spec), tmp_path / "killed", KillAfter(step))
+    assert without_time(train(build(spec), tmp_path / "killed")) == whole
+
+
+def test_a_run_without_patience_has_the_key_that_it_had_before_there_was_any(
+    make_spec: Callable[..., RunSpec],
+) -> None:
+    assert "patience" not in make_spec().describe()["training"]
+    assert make_spec("training.patience=0").key == make_spec().key
+    assert make_spec("training.patience=3").key != make_spec().key
+
+
 def test_a_students_initial_weights_do_not_depend_on_other_networks(
     make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ from distillbench_plugins.losses.at import AttentionTransfer
 from distillbench_plugins.losses.balanced_ce import BalancedCrossEntropy
 from distillbench_plugins.losses.cc import CorrelationCongruence
 from distillbench_plugins.losses.cosine import Cosine
-from distillbench_plugins.losses.crd import ContrastiveRepresentation
+from distillbench_plugins.losses.crd import ContrastiveRepresentation, _products
 from distillbench_plugins.losses.dist import RelationMatch
 from distillbench_plugins.losses.dkd import DecoupledDistillation
 from distillbench_plugins.losses.focal import Focal
@@ -636,6 +636,16 @@ def test_contrast_is_with_every_other_video_or_with_those_without_a_shared_label
             loss.after_step()
         assert np.abs(loss.teacher_bank.numpy() - banks["teacher"])[:VIDEOS].max() > 0
         np.testing.assert_array_equal(loss.labels_bank[:VIDEOS].numpy(), LABELS)
+
+
+@pytest.mark.parametrize("negatives", [2, 5, 40])
+def test_products_with_a_few_memories_are_those_with_all(negatives: int) -> None:
+    """Of 40 memories the products with all are cheaper than a choice of 5 or more."""
+    rows = np.random.default_rng(0)
+    anchors, bank = rows.standard_normal((VIDEOS, WIDTH)), rows.standard_normal((40, WIDTH))
+    others = rows.integers(40, size=(VIDEOS, negatives))
+    found = _products(*(torch.from_numpy(each) for each in (anchors, bank, others)))
+    np.testing.assert_allclose(found.numpy(), np.einsum("bw,bnw->bn", anchors, bank[others]))
 
 
 def test_a_share_of_negatives_is_not_rounded_to_float32() -> None:

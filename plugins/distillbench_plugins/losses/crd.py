@@ -95,9 +95,8 @@ class ContrastiveRepresentation(MatchingLoss):
         positive = (student * target).sum(1) / self.temperature
         loss = 2 * self._known(positive)
         for anchor, bank in ((student, "teacher_bank"), (target, "student_bank")):
-            memories = getattr(self, bank).to(anchor.dtype)[others]
-            products = (memories @ anchor[:, :, None])[:, :, 0] / self.temperature
-            loss = loss + (self._unknown(products) * taken).sum(1)
+            products = _products(anchor, getattr(self, bank).to(anchor.dtype), others)
+            loss = loss + (self._unknown(products / self.temperature) * taken).sum(1)
         return loss.mean()
 
     def after_step(self) -> None:
@@ -135,6 +134,14 @@ class ContrastiveRepresentation(MatchingLoss):
     def _unknown(self, scaled: Tensor) -> Tensor:
         """-log(1 - h)."""
         return -logsigmoid(self._offset() - scaled)
+
+
+def _products(anchors: Tensor, bank: Tensor, others: Tensor) -> Tensor:
+    """Multiplies each anchor (B, W) by its own choice (B, N) of the memories (M, W)."""
+    # Gathering rows costs about as much as ten products with them.
+    if len(bank) <= 10 * others.shape[1]:
+        return (anchors @ bank.T).gather(1, others.to(bank.device))
+    return (bank[others] @ anchors[:, :, None])[:, :, 0]
 
 
 @hookimpl

@@ -36,8 +36,13 @@ class NeuronSelectivity(MatchingLoss):
 
 
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
-    """The mean over videos and over pairs of units of the squared product of their courses."""
-    return (first.transpose(1, 2) @ second).square().mean()
+    """The mean over videos and over pairs of units of the squared product of their courses.
+
+    |F' G|^2 is the product of F F' and G G', which are (T, T): few frames make it cheap, however
+    wide the states are.
+    """
+    pairs = (first @ first.transpose(1, 2)) * (second @ second.transpose(1, 2))
+    return pairs.sum((1, 2)).mean() / (first.shape[2] * second.shape[2])
 
 
 @hookimpl

@@ -52,11 +52,25 @@ class Flow(MatchingLoss):
         pairs = list(pairwise(aligned)) or [(aligned[0], aligned[0])]
         distances = []
         for (ours, theirs, both), (next_ours, next_theirs, next_both) in pairs:
-            frames = (both & next_both).sum(1).clamp_min(1)[:, None, None]
-            student = ours.transpose(1, 2) @ next_ours / frames
-            target = theirs.transpose(1, 2) @ next_theirs / frames
-            distances.append((student - target).square().mean())
+            frames = (both & next_both).sum(1).clamp_min(1)
+            apart = (
+                _product(ours, ours, next_ours, next_ours)
+                - 2 * _product(ours, theirs, next_ours, next_theirs)
+                + _product(theirs, theirs, next_theirs, next_theirs)
+            )
+            entries = ours.shape[2] * next_ours.shape[2]
+            distances.append((apart / frames.square()).mean() / entries)
         return torch.stack(distances).mean()
+
+
+def _product(first: Tensor, second: Tensor, third: Tensor, fourth: Tensor) -> Tensor:
+    """The sum over all entries of (first' third) * (second' fourth), each (B, T, W): (B,).
+
+    Written as first second' and third fourth', which are (T, T): few frames make it cheap, however
+    wide the states are.
+    """
+    pairs = (first @ second.transpose(1, 2)) * (third @ fourth.transpose(1, 2))
+    return pairs.sum((1, 2))
 
 
 @hookimpl

@@ -35,6 +35,7 @@ WORDS = frozenset(
         "middle",
         "paper",
         "parallel",
+        "patience",
         "random",
         "scratch",
         "synthetic",
@@ -51,6 +52,7 @@ LITERALS = {
     "first": "an axis of toy runs, an end of a learning curve and a counter in a file",
     "last": "an aggregate of pandas and an end of a learning curve",
     "paper": "the paper's number beside ours in a cell",
+    "patience": "a setting of training",
     "synthetic": "the beginning of file names of synthetic shards",
     "teacher": "a section of settings",
 }

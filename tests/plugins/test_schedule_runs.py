@@ -149,7 +149,9 @@ def test_an_early_teacher_is_the_one_of_that_epoch(make_spec: MakeSpec, tmp_path
 
 
 def test_a_wrong_knob_stops_the_run_before_training(make_spec: MakeSpec) -> None:
-    with pytest.raises(ConfigError, match="schedule mutual: peers=1 is not at least 2"):
+    with pytest.raises(
+        ConfigError, match="schedule mutual: peers=1 is not an integer from 2 to 100"
+    ):
         make_spec("schedule.peers=1", schedule="mutual")
 
 

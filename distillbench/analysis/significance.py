@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from distillbench.analysis.best_set import best_set
 from distillbench.analysis.intervals import (
     Estimate,
     Floats,
     Values,
-    difference_error,
-    in_common,
     interval,
     replicates,
     seed_error,
@@ -43,16 +42,17 @@ def with_intervals(
     group: str | None = None,
     warn: Warn = _silent,
 ) -> pd.DataFrame:
-    """Adds intervals to the rows in `shown`, and `like_best_uncorrected`.
+    """Adds intervals to the rows in `shown`, and `like_best`.
 
     Each metric that the data of a row is judged by gets a lower and an upper bound.
 
     The bounds of `name` are `name_low` and `name_high`; metrics that need every score have none.
 
-    like_best_uncorrected: whether the row's difference from the row with the best mean of `metric`
-    on the same test videos (and in the same group, where a column groups them), paired by video and
-    by seed, has a 95 % interval that holds 0. It is not corrected for having chosen the best of
-    many rows, and rows with a single seed have none: their intervals tell nothing of other seeds.
+    like_best: whether the row is in the set of those that may be the best by `metric`, of the rows
+    shown and the best one, on the same test videos (and in the same group, where a column groups
+    them): at 95 % for the whole set, however many rows there are (`best_set`). Rows with a single
+    seed have none, and where the best row has one, none has: their intervals tell nothing of other
+    seeds.
     Rows without stored predictions get no interval, and `warn` is called with why.
     """
     by_row = _results_of(rows, results)
@@ -62,7 +62,7 @@ def with_intervals(
     added: dict[str, dict[object, object]] = {
         f"{m}_{end}": {} for m in names for end in ("low", "high")
     }
-    added["like_best_uncorrected"] = {}
+    added["like_best"] = {}
     ordered = rows[rows["status"] == "finished"]
     for _, rivals in ordered.groupby(
         ["videos", *([group] if group else [])], sort=False, dropna=False
@@ -71,7 +71,9 @@ def with_intervals(
         if not values.notna().any():
             continue
         best_row = values.idxmin() if metric in lower_is_better else values.idxmax()
-        best = values_of(by_row[best_row], metric, warn)
+        known: dict[object, Values] = {}
+        if (best := values_of(by_row[best_row], metric, warn)) is not None:
+            known[best_row] = best
         for name in rivals.index.intersection(shown):
             for each in names:
                 method = values_of(by_row[name], each, warn)
@@ -83,9 +85,9 @@ def with_intervals(
                     value + estimate.low,
                     value + estimate.high,
                 )
-                if each == metric and best is not None and min(best.seeds, method.seeds) > 1:
-                    is_like = name == best_row or _is_like(best, method)
-                    added["like_best_uncorrected"][name] = is_like
+                if each == metric:
+                    known[name] = method
+        added["like_best"] |= _like_best(known, best_row, metric not in lower_is_better)
     rows = rows.assign(like_best_by=metric)
     return rows.assign(**{name: pd.Series(values, dtype=object) for name, values in added.items()})
 
@@ -181,15 +183,18 @@ def _interval(method: Values) -> Estimate:
     return interval(0.0, method.mean_influence([]), error)
 
 
-def _is_like(best: Values, other: Values) -> bool:
-    """Tells whether the interval of the difference holds 0.
+def _like_best(
+    known: Mapping[object, Values], best_row: object, higher_is_better: bool
+) -> dict[object, bool]:
+    """Tells which rows may be the best; none where the best has one seed or no predictions.
 
-    It is not known of predictions of other videos.
+    Rows of predictions of other videos cannot be compared, and are denied.
     """
-    if best.mean_influence([]).shape != other.mean_influence([]).shape:
-        return False
-    common = in_common(best, other)
-    difference = best.mean(common) - other.mean(common)
-    influence = best.mean_influence(common) - other.mean_influence(common)
-    found = interval(difference, influence, difference_error(best, other))
-    return found.low <= 0.0 <= found.high
+    best = known.get(best_row)
+    if best is None or best.seeds == 1:
+        return {}
+    several = {name: values for name, values in known.items() if values.seeds > 1}
+    videos = best.mean_influence([]).shape
+    rivals = {n: v for n, v in several.items() if v.mean_influence([]).shape == videos}
+    found = best_set(list(rivals.values()), higher_is_better=higher_is_better)
+    return dict.fromkeys(several, False) | dict(zip(rivals, found, strict=True))

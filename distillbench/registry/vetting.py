@@ -45,7 +45,7 @@ _MEASURED = (
         for w in ("epochs", "steps", "examples", "seconds")
     ),
 )
-_MADE_LATER = (*("like_best_uncorrected", "like_best_by", "method"),)
+_MADE_LATER = (*("like_best", "like_best_by", "method"),)
 COLUMNS = frozenset((*_IDENTITY, *_MEASURED, *_MADE_LATER))
 """Columns of the leaderboard and of reports, and counts in results, which no metric is called."""
 _ENDINGS = ("_sd", "_low", "_high")

@@ -99,7 +99,7 @@ def test_a_single_seed_is_said_to_speak_of_these_networks(board: Callable[..., s
     assert "†  one seed: the interval is valid for these trained networks" in drawn
 
 
-def test_rows_like_the_best_are_marked_as_uncorrected(
+def test_rows_that_may_be_the_best_are_marked(
     make_result: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = [
@@ -109,7 +109,7 @@ def test_rows_like_the_best_are_marked_as_uncorrected(
     show(with_intervals(rows, results, "gap", rows.index), "table", width=200)
     drawn = capsys.readouterr().out
     assert "≈" in drawn.splitlines()[2]
-    assert "≈  may be as good as the best row" in drawn
+    assert "≈  may be the best: of as many equal rows" in drawn
 
 
 def test_doubtful_latencies_and_warnings_are_explained_below(

@@ -27,8 +27,8 @@ def test_the_best_row_is_like_itself_and_a_much_worse_one_is_not(make_result: Ma
     ]
     rows = intervals(over_seeds(frame(results)), results)
     by_k = {row["k"]: row for row in rows.to_dict("records")}
-    assert by_k[3]["like_best_uncorrected"] is True
-    assert by_k[4]["like_best_uncorrected"] is False
+    assert by_k[3]["like_best"] is True
+    assert by_k[4]["like_best"] is False
     assert all(row["gap_low"] < row["gap"] < row["gap_high"] for row in by_k.values())
 
 
@@ -38,7 +38,7 @@ def test_rows_of_other_videos_have_a_best_of_their_own(make_result: Make) -> Non
     ]
     rows = over_seeds(frame(results))
     rows.loc[1, "videos"] = "others"
-    assert list(intervals(rows, results)["like_best_uncorrected"]) == [True, True]
+    assert list(intervals(rows, results)["like_best"]) == [True, True]
 
 
 def test_within_groups_rows_are_like_the_best_of_their_group(make_result: Make) -> None:
@@ -49,17 +49,15 @@ def test_within_groups_rows_are_like_the_best_of_their_group(make_result: Make) 
     ]
     rows = over_seeds(frame(results))
     grouped = with_intervals(rows, results, "gap", rows.index, group="k")
-    assert list(grouped["like_best_uncorrected"]) == [True, True]
+    assert list(grouped["like_best"]) == [True, True]
 
 
 def test_a_single_seed_is_never_marked_as_like_the_best(make_result: Make) -> None:
     results = [make_result(k=3, seed=s) for s in range(2)] + [make_result(k=4, knows=3.0)]
     rows = intervals(over_seeds(frame(results)), results)
-    assert not any(
-        mark is True for mark in rows["like_best_uncorrected"]
-    )  # the best row has one seed alone
+    assert not any(mark is True for mark in rows["like_best"])  # the best row has one seed alone
     each = intervals(frame(results), results)
-    assert not any(mark is True for mark in each["like_best_uncorrected"])
+    assert not any(mark is True for mark in each["like_best"])
     assert each["gap_low"].notna().all()
 
 

@@ -226,7 +226,7 @@ def test_a_second_file_of_a_run_is_named_and_left_out(folder: Path) -> None:
 def test_a_metric_may_not_be_called_as_a_column(folder: Path, command: Command) -> None:
     more = {
         "seeds": 7.0,
-        "like_best_uncorrected": 3.0,
+        "like_best": 3.0,
         "like_best_by": 1.5,
         "result": 1,
         "gap_low": 0.0,

@@ -205,10 +205,7 @@ def _explanations(records: Sequence[Record], metrics: Sequence[MetricColumn]) ->
     title = _title(metrics[0])
     marks = {_mark(row, metric.name) for row in records for metric in metrics}
     if _LIKE_BEST in marks:
-        text = (
-            "may be as good as the best row: the 95 % interval of their difference includes 0 "
-            "(not corrected for picking the best of many rows)"
-        )
+        text = "may be the best: of as many equal rows, one is denied this mark on 5 % of boards"
         notes.append((title, f"{_LIKE_BEST}  {text}"))
     if _ONE_SEED in marks:
         text = "one seed: the interval is valid for these trained networks, not for other seeds"
@@ -264,7 +261,7 @@ def _mark(row: Record, name: str) -> str:
     if row.get("seeds", 1) == 1:
         return _ONE_SEED
     # Rows without a comparison hold NaN or pd.NA here, neither of which is usable as False.
-    is_like_best = name == row.get("like_best_by") and row["like_best_uncorrected"] is True
+    is_like_best = name == row.get("like_best_by") and row["like_best"] is True
     return _LIKE_BEST if is_like_best else ""
 
 

@@ -1,0 +1,81 @@
+"""Writes down the board of all methods from stored results: a row an arm of zoo_arms.toml.
+
+    python benchmarks/study/zoo_board.py --results results/zoo
+
+Quality and gains are those of `distillbench report zoo`, beside the arm's name and the components it is about. Writes
+benchmarks/results/zoo/board.csv, and report.md, which is the report itself. Arms without a result are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from distillbench.api import request_run
+from distillbench.cli.loading import load_results
+from distillbench.cli.render import tables
+from distillbench.interfaces import Cell, Table
+from distillbench.registry.discovery import discover
+from distillbench.reports.runs import StoredRuns, networks_with
+from distillbench_plugins.reports.zoo import Zoo
+from zoo_trials import HERE, Arm, fill, inherited, read_arms, setup
+
+OUT = HERE.parent / "results/zoo"
+COLUMNS = ("arm", "section", "seeds", "gap", "gain", "low", "high", "macs", "frames", "improving")
+
+
+def keys_of(arms: list[Arm], shared: dict[str, object], seeds: range) -> dict[str, str]:
+    """Returns the name of the arm to which each run's key belongs."""
+    keys = {}
+    for arm in arms:
+        settings = setup(shared, arm, {**inherited(arm, arms), **arm.chosen()})
+        named = {name.removeprefix("set."): value for name, value in settings.items()}
+        for seed in seeds:
+            keys[request_run(named, seed=seed).spec.key] = arm.name
+    return keys
+
+
+def interval(cell: Cell) -> tuple[str, str]:
+    low, _, high = cell.words.strip("[]").partition(", ")
+    return low, high
+
+
+def main() -> None:
+    """Reads results and writes the board."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results/zoo"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=OUT)
+    given = parser.parse_args()
+    usual, board, arms = read_arms(HERE / "zoo_arms.toml")
+    fill(arms, given.out / "trials.csv")
+    arm_of = keys_of(arms, {**usual, **board}, range(given.seeds))
+    registry = discover()
+    loaded = load_results([given.results], registry)
+    runs = StoredRuns(loaded.results, networks_with(registry))
+    table = Zoo(k=15).make(runs)
+    assert isinstance(table, Table)
+    rows = runs.rows
+    with (given.out / "board.csv").open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(COLUMNS)
+        for (section, method), (quality, gain, between, macs, frames, _) in table.rows:
+            own = rows[(rows["method"] == method) & rows["run"].isin(arm_of)]
+            if own.empty:
+                continue
+            low, high = interval(between)
+            out.writerow(
+                (
+                    *(arm_of[own["run"].iloc[0]], section, own["seed"].nunique()),
+                    *(f"{quality.value:.4f}", gain.words, low, high),
+                    *(round(1e6 * (macs.value or 0)), frames.value),
+                    int(own["still_improving"].sum()),
+                )
+            )
+    text = tables.render(table, "markdown", False)
+    (given.out / "report.md").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

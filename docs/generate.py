@@ -10,7 +10,7 @@ import csv
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 
@@ -33,8 +33,7 @@ PAGES = (
     HERE / "tutorial.md",
     HERE / "methods.md",
 )
-BOARD = HERE.parent / "benchmarks" / "results" / "zoo" / "board.csv"
-BAR = r"\|"
+_BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
 _SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
 _PART = re.compile(r"(<!-- made from the code: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -51,10 +50,7 @@ def documents() -> dict[Path, str]:
 
 
 def made(name: str) -> str:
-    """Makes the marked part of that name.
-
-    One of `commands`, `hooks`, `methods KIND`, `board SECTION`, `example KIND`.
-    """
+    """Makes the marked part of that name: `commands`, `hooks`, `methods KIND`, `example KIND`."""
     if name == "commands":
         return "".join(
             f"- `{path}`: {_first_line(command.__doc__)}\n" for path, command in _commands()
@@ -63,8 +59,6 @@ def made(name: str) -> str:
         return _hooks()
     if name.startswith("methods "):
         return _methods(name.removeprefix("methods "))
-    if name.startswith("board "):
-        return _board(name.removeprefix("board "))
     kind = name.removeprefix("example ")
     if kind not in PROJECTS:
         raise ValueError(f"no part of a page is called '{name}'")
@@ -74,14 +68,11 @@ def made(name: str) -> str:
 def _methods(kind: str) -> str:
     """Makes a table of the shipped components of a kind.
 
-    What each is and its source come from its docstring, when to use it from methods.csv, its row
-    from the board.
+    What each is and its source come from its docstring, when to use it from methods.csv.
     """
-    measured = {row["arm"]: _row(row) for row in _measured()}
     with (HERE / "methods.csv").open(newline="", encoding="utf-8") as file:
         when = {(row["kind"], row["name"]): row["when"] for row in csv.DictReader(file)}
-    heads = ["name", "what it is", "source", "when to use it", *(["board"] if measured else [])]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    lines = ["| name | what it is | source | when to use it |", "|---|---|---|---|"]
     for component in sorted(discover(), key=lambda found: found.name):
         if component.kind == kind and component.distribution == "distillbench":
             named = dict.fromkeys(_SOURCE.findall(inspect.getdoc(component.cls) or ""))
@@ -92,36 +83,8 @@ def _methods(kind: str) -> str:
                 _SOURCE_IN_BRACKETS.sub("", component.summary),
                 ", ".join(sources) or "-",
                 when[kind, component.name],
-                *([measured.get(component.name, "-")] if measured else []),
             )
-            lines.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _measured() -> list[dict[str, str]]:
-    """Reads the board of all methods; nothing where it was not made."""
-    if not BOARD.is_file():
-        return []
-    with BOARD.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _row(row: Mapping[str, str]) -> str:
-    """Writes the row of a method: its quality, and its gain if it is no control."""
-    quality = f"{float(row['gap']):.3f}"
-    return f"{quality}, {row['gain']}" if row["gain"] else quality
-
-
-def _board(section: str) -> str:
-    """Makes a table of one section of the board."""
-    lines = ["| method | GAP@20 | gain | 95 % | MACs | seeds |", "|---|---|---|---|---|---|"]
-    for row in _measured():
-        if row["section"] == section:
-            mark = "*" if int(row["improving"]) else ""
-            between = f"{row['low']} to {row['high']}" if row["gain"] else ""
-            macs = f"{int(row['macs']) / 1e6:.2f} M"
-            cells = (row["arm"], f"{float(row['gap']):.3f}{mark}", row["gain"], between, macs)
-            lines.append(f"| {' | '.join([*cells, row['seeds']])} |")
+            lines.append(f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from distillbench.interfaces import Cell, Table
 from distillbench.registry.discovery import discover
 from distillbench.reports.runs import StoredRuns, networks_with
 from distillbench_plugins.reports.zoo import Zoo
-from zoo_trials import HERE, Arm, fill, inherited, read_arms, setup
+from zoo_trials import HERE, Arm, fill, read_arms, settled
 
 OUT = HERE.parent / "results/zoo"
 COLUMNS = ("arm", "section", "seeds", "gap", "gain", "low", "high", "macs", "frames", "improving")
@@ -29,8 +29,8 @@ def keys_of(arms: list[Arm], shared: dict[str, object], seeds: range) -> dict[st
     """Returns the name of the arm to which each run's key belongs."""
     keys = {}
     for arm in arms:
-        settings = setup(shared, arm, {**inherited(arm, arms), **arm.chosen()})
-        named = {name.removeprefix("set."): value for name, value in settings.items()}
+        chosen = settled(shared, arm, arms)
+        named = {name.removeprefix("set."): value for name, value in chosen.items()}
         for seed in seeds:
             keys[request_run(named, seed=seed).spec.key] = arm.name
     return keys

@@ -130,6 +130,11 @@ def inherited(arm: Arm, arms: list[Arm]) -> dict[str, float]:
     return {name: value for name, value in taken.items() if name not in arm.without}
 
 
+def settled(shared: Mapping[str, Any], arm: Arm, arms: list[Arm]) -> dict[str, Any]:
+    """Returns the settings of one run with all that was chosen for the arm."""
+    return setup(shared, arm, {**inherited(arm, arms), **arm.chosen()})
+
+
 def search(
     usual: dict[str, Any], arms: list[Arm], among: list[Arm], how: Mapping[str, Any]
 ) -> None:
@@ -175,7 +180,7 @@ def write(usual: dict[str, Any], arms: list[Arm], out: Path, table: Path) -> Non
     """Writes the question of the zoo, and the trials."""
     grids = []
     for arm in arms:
-        settings = setup(usual, arm, {**inherited(arm, arms), **arm.chosen()})
+        settings = settled(usual, arm, arms)
         own = {name: value for name, value in settings.items() if usual.get(name) != value}
         grids.append(f"# {arm.name}\n[[grid]]\n{toml(own)}\n")
     head = "# Every method at one k. Written by zoo_trials.py from zoo_arms.toml.\n"

@@ -76,7 +76,8 @@ def with_intervals(
             known[best_row] = best
         for name in rivals.index.intersection(shown):
             for each in names:
-                method = values_of(by_row[name], each, warn)
+                is_known = each == metric and name in known
+                method = known[name] if is_known else values_of(by_row[name], each, warn)
                 if method is None:
                     continue
                 estimate = _interval(method)

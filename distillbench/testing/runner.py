@@ -83,7 +83,12 @@ def verdicts_of(
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, max(1, len(listed))), mp_context=spawned) as pool:
         judged = [
-            pool.submit(_judged_elsewhere, _name_of(each), each.import_effects, each.data_dir)
+            pool.submit(
+                _judged_elsewhere,
+                (each.component.kind, each.component.name, each.component.distribution),
+                each.import_effects,
+                each.data_dir,
+            )
             for each in listed
         ]
         for subject, future in zip(listed, judged, strict=True):
@@ -91,7 +96,6 @@ def verdicts_of(
             try:
                 found = future.result()
             except BrokenProcessPool as ended:
-                pool.shutdown(wait=False, cancel_futures=True)
                 raise DistillbenchError(
                     "a component ended the process that checked it; without --jobs the last one"
                     " named is it"
@@ -105,18 +109,16 @@ def verdicts_of(
             )
 
 
-def _name_of(subject: Subject) -> tuple[str, str, str]:
-    """Names a component in a way that another process can find it by."""
-    return subject.component.kind, subject.component.name, subject.component.distribution
-
-
 def _judged_elsewhere(
     name: tuple[str, str, str], imports: tuple[str, ...], data_dir: str | None
 ) -> list[tuple[Status, str]]:
-    """Runs every check in this process, on the component as it is installed."""
+    """Runs every check in this process, on the component as it is installed.
+
+    name: its kind, its own name and its distribution's.
+    """
     for component in _installed():
-        subject = Subject(component, imports, data_dir)
-        if _name_of(subject) == name:
+        if (component.kind, component.name, component.distribution) == name:
+            subject = Subject(component, imports, data_dir)
             return [_judged(check, subject) for check in CHECKS[component.kind]]
     raise DistillbenchError(f"the {name[0]} '{name[1]}' is not installed any more")
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.knobs import refuse, wrong_dropout
 
 
 class Logistic(Head):
@@ -21,8 +21,7 @@ class Logistic(Head):
 
     def __init__(self, width: int, classes: int, *, dropout: float = 0.5) -> None:
         super().__init__()
-        if not 0.0 <= dropout < 1.0:
-            raise ConfigError([f"head logistic: dropout={dropout} is not within [0, 1)"])
+        refuse(wrong_dropout("head logistic", dropout))
         self.dropout = dropout
         self.linear = nn.Linear(width, classes)
         nn.init.xavier_uniform_(self.linear.weight)

@@ -11,6 +11,7 @@ from torch.nn.functional import dropout
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.knobs import refuse, wrong_dropout
 from distillbench_plugins.layers.mixture import mixture_logits
 
 
@@ -33,8 +34,7 @@ class MixtureOfExperts(Head):
         super().__init__()
         if mixtures < 1:
             raise ConfigError([f"head moe: mixtures={mixtures} is not at least 1"])
-        if not 0.0 <= dropout < 1.0:
-            raise ConfigError([f"head moe: dropout={dropout} is not within [0, 1)"])
+        refuse(wrong_dropout("head moe", dropout))
         self.classes, self.mixtures, self.dropout = classes, mixtures, dropout
         self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)
         self.experts = nn.Linear(width, classes * mixtures)

@@ -35,15 +35,18 @@ def refuse(problems: Sequence[str]) -> None:
         raise ConfigError(problems)
 
 
+def not_positive(whose: str, **values: float) -> list[str]:
+    """Lists the knobs that are not above 0."""
+    return [
+        f"{whose}: {name}={value} is not above 0"
+        for name, value in values.items()
+        if not 0 < value < math.inf
+    ]
+
+
 def require_positive(whose: str, **values: float) -> None:
     """Raises `ConfigError` which names the knobs that are not above 0."""
-    refuse(
-        [
-            f"{whose}: {name}={value} is not above 0"
-            for name, value in values.items()
-            if not 0 < value < math.inf
-        ]
-    )
+    refuse(not_positive(whose, **values))
 
 
 def ascending(text: str, knob: str) -> tuple[int, ...]:

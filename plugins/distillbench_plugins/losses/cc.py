@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import not_positive, refuse, wrong_counts
 from distillbench_plugins.layers.precision import wide_pair
 
 
@@ -32,13 +32,8 @@ class CorrelationCongruence(MatchingLoss):
 
     def __init__(self, context: LossContext, *, gamma: float = 0.4, order: int = 2) -> None:
         super().__init__(context)
-        problems = []
-        if not gamma > 0:
-            problems.append(f"loss cc: gamma={gamma} is not above 0")
-        if not 1 <= order <= 20:
-            problems.append(f"loss cc: order={order} is not an integer from 1 to 20")
-        if problems:
-            raise ConfigError(problems)
+        problems = not_positive("loss cc", gamma=gamma)
+        refuse([*problems, *wrong_counts("loss cc", order=(order, 1, 20))])
         self.gamma, self.order = gamma, order
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

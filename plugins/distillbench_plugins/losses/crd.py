@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import not_positive, refuse, wrong_counts
 from distillbench_plugins.layers.precision import wide_pair
 
 
@@ -52,19 +52,15 @@ class ContrastiveRepresentation(MatchingLoss):
         learning_rate: float = 0.0,
     ) -> None:
         super().__init__(context)
-        problems = []
-        if not 1 <= width <= 65_536:
-            problems.append(f"loss crd: width={width} is not an integer from 1 to 65536")
+        problems = wrong_counts("loss crd", width=(width, 1, 65_536))
         if negatives < 0:
             problems.append(f"loss crd: negatives={negatives} is not at least 0")
-        if not temperature > 0:
-            problems.append(f"loss crd: temperature={temperature} is not above 0")
+        problems += not_positive("loss crd", temperature=temperature)
         if not 0.0 <= momentum < 1.0:
             problems.append(f"loss crd: momentum={momentum} is not within [0, 1)")
         if learning_rate < 0:
             problems.append(f"loss crd: learning_rate={learning_rate} is not at least 0")
-        if problems:
-            raise ConfigError(problems)
+        refuse(problems)
         theirs = context.teacher.summary if context.teacher else context.student.summary
         self.student = nn.Linear(context.student.summary, width)
         self.teacher = nn.Linear(theirs, width)

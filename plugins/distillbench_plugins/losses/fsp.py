@@ -11,6 +11,7 @@ from distillbench import hookimpl
 from distillbench.errors import NotApplicableError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.alignment import at_the_same_frames, shared_layer
+from distillbench_plugins.layers.unit_products import joint_product
 
 
 class Flow(MatchingLoss):
@@ -54,23 +55,13 @@ class Flow(MatchingLoss):
         for (ours, theirs, both), (next_ours, next_theirs, next_both) in pairs:
             frames = (both & next_both).sum(1).clamp_min(1)
             apart = (
-                _product(ours, ours, next_ours, next_ours)
-                - 2 * _product(ours, theirs, next_ours, next_theirs)
-                + _product(theirs, theirs, next_theirs, next_theirs)
+                joint_product(ours, ours, next_ours, next_ours)
+                - 2 * joint_product(ours, theirs, next_ours, next_theirs)
+                + joint_product(theirs, theirs, next_theirs, next_theirs)
             )
             entries = ours.shape[2] * next_ours.shape[2]
             distances.append((apart / frames.square()).mean() / entries)
         return torch.stack(distances).mean()
-
-
-def _product(first: Tensor, second: Tensor, third: Tensor, fourth: Tensor) -> Tensor:
-    """The sum over all entries of (first' third) * (second' fourth), each (B, T, W): (B,).
-
-    Written as first second' and third fourth', which are (T, T): few frames make it cheap, however
-    wide the states are.
-    """
-    pairs = (first @ second.transpose(1, 2)) * (third @ fourth.transpose(1, 2))
-    return pairs.sum((1, 2))
 
 
 @hookimpl

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from distillbench import hookimpl
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.divergence import softened_divergence
 from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
@@ -34,10 +35,7 @@ class KnowledgeDistillation(MatchingLoss):
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns one scalar in float32 or better."""
         ours, theirs = wide_pair(output.logits, teacher.logits)
-        student = (ours / self.temperature).log_softmax(1)
-        target = (theirs / self.temperature).log_softmax(1)
-        divergence = (target.exp() * (target - student)).sum(1)
-        return self.temperature**2 * divergence.mean()
+        return softened_divergence(ours, theirs, self.temperature)
 
 
 @hookimpl

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from distillbench import hookimpl
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.divergence import softened_divergence
 from distillbench_plugins.layers.knobs import require_positive
 from distillbench_plugins.layers.precision import wide_pair
 
@@ -37,10 +38,7 @@ class StandardizedDistillation(MatchingLoss):
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:
         """Returns one scalar in float32 or better."""
         ours, theirs = wide_pair(output.logits, teacher.logits)
-        student = (_standardized(ours) / self.temperature).log_softmax(1)
-        target = (_standardized(theirs) / self.temperature).log_softmax(1)
-        divergence = (target.exp() * (target - student)).sum(1)
-        return self.temperature**2 * divergence.mean()
+        return softened_divergence(_standardized(ours), _standardized(theirs), self.temperature)
 
 
 def _standardized(logits: Tensor) -> Tensor:

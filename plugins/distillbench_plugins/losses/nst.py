@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from distillbench import hookimpl
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.alignment import at_the_same_frames, shared_layer
+from distillbench_plugins.layers.unit_products import joint_product
 
 
 class NeuronSelectivity(MatchingLoss):
@@ -36,13 +37,9 @@ class NeuronSelectivity(MatchingLoss):
 
 
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
-    """The mean over videos and over pairs of units of the squared product of their courses.
-
-    |F' G|^2 is the product of F F' and G G', which are (T, T): few frames make it cheap, however
-    wide the states are.
-    """
-    pairs = (first @ first.transpose(1, 2)) * (second @ second.transpose(1, 2))
-    return pairs.sum((1, 2)).mean() / (first.shape[2] * second.shape[2])
+    """The mean over videos and over pairs of units of the squared product of their courses."""
+    squares = joint_product(first, first, second, second)
+    return squares.mean() / (first.shape[2] * second.shape[2])
 
 
 @hookimpl

@@ -22,7 +22,7 @@ from distillbench_plugins.layers.alignment import (
     means_since_the_last,
 )
 from distillbench_plugins.layers.knobs import require_positive
-from distillbench_plugins.layers.precision import wide, wide_pair
+from distillbench_plugins.layers.precision import wide_pair
 from distillbench_plugins.layers.soft_dtw import soft_dtw_divergence
 
 _ALIGNED = {
@@ -74,8 +74,8 @@ class IntermediateRepresentation(MatchingLoss):
         student, target = output.encoding, teacher.encoding
         total = self._of_states(student.states[self.layer], target.states[self.layer])
         if self.final:
-            summary = wide(student.summary)
-            total = total + (summary - target.summary.detach().to(summary.dtype)).square().sum()
+            ours, theirs = wide_pair(student.summary, target.summary)
+            total = total + (ours - theirs).square().sum()
         return total / len(student.summary)
 
     def _of_states(self, student: States, teacher: States) -> Tensor:

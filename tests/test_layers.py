@@ -28,7 +28,7 @@ NAMES = {
     "distillbench.interfaces": (
         "BEST INTERFACE_VERSION NO_FRAME Average Batches Cell Claim ClipGenerator Clips Codec Copy DataSet "
         "Demand Difference EarlyExit Encoder Encoding Ensemble EpochEnded Executor ExitPolicy Exporter Failed "
-        "Figure Finished FrameSelector Freeze Head Init Keeps LabelKind LabelLoss Labels LearnedSelector "
+        "Figure Finished Follow FrameSelector Freeze Head Init Keeps LabelKind LabelLoss Labels LearnedSelector "
         "Learner LossBatch LossContext Lost MatchingLoss Message Metric MetricNeeds Need NetworkSpec Networks "
         "Objective Output Phase PhaseStarted Predictions Preset Ramp Report Requirements Row RunEnded "
         "RunEvent RunJob RunStarted RunStatus Runs Selection Shapes Splits States Table Teacher Term Tie "

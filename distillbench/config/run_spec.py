@@ -19,6 +19,7 @@ from distillbench.interfaces import (
     INTERFACE_VERSION,
     Copy,
     DataSet,
+    Follow,
     Freeze,
     LabelKind,
     NetworkSpec,
@@ -240,7 +241,7 @@ def requirements_of(choice: Choice | None) -> Requirements:
     return found if isinstance(found, Requirements) else Requirements(frozenset())
 
 
-_LATER = frozenset({"mixup", "patience", "width_of"})
+_LATER = frozenset({"dropout", "mixup", "patience", "width_of"})
 """Fields that rows stored earlier do not have: at their defaults they change no key."""
 
 
@@ -258,7 +259,7 @@ def described(value: Any) -> Any:
             for f in dataclasses.fields(value)
             if f.name not in _LATER or getattr(value, f.name) != f.default
         }
-        wrapped = isinstance(value, Copy | Tie | Freeze | Ramp)
+        wrapped = isinstance(value, Copy | Tie | Freeze | Follow | Ramp)
         return {type(value).__name__.lower(): parts} if wrapped else parts
     if isinstance(value, Mapping):
         return {name: described(inner) for name, inner in value.items()}

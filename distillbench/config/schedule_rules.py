@@ -12,6 +12,7 @@ from distillbench.interfaces import (
     Average,
     Copy,
     Ensemble,
+    Follow,
     Freeze,
     Init,
     Learner,
@@ -204,6 +205,8 @@ def _wrong_teacher(teacher: object, where: str) -> Iterator[str]:
             f"{where}: its teacher's videos are {quoted(teacher.videos)}; there are: matched,"
             " shuffled"
         )
+    if type(teacher.dropout) is not bool:
+        yield f"{where}: its teacher's dropout is {quoted(teacher.dropout)}; it must be a bool"
 
 
 def _wrong_init(init: object, where: str) -> Iterator[str]:
@@ -212,10 +215,12 @@ def _wrong_init(init: object, where: str) -> Iterator[str]:
         return
     if init.encoder not in ("keep", "fresh") and not isinstance(init.encoder, Copy):
         yield f"{where}: its encoder begins as {quoted(init.encoder)}; there are: keep, fresh, Copy"
-    if init.head not in ("keep", "fresh") and not isinstance(init.head, Copy | Tie | Freeze):
+    if init.head not in ("keep", "fresh") and not isinstance(
+        init.head, Copy | Tie | Freeze | Follow
+    ):
         yield (
             f"{where}: its head begins as {quoted(init.head)}; there are: keep, fresh, Copy, Tie,"
-            " Freeze"
+            " Freeze, Follow"
         )
 
 

@@ -69,12 +69,15 @@ class Teacher:
         as a learner); `learner`: the very frames that the learner sees; or another view.
     videos: `matched` for the same video; `shuffled` for another video of the batch, a control.
     untrained: whether a teacher without any training is meant, as a control.
+    dropout: whether a teacher that learns in the same phase is asked with its dropout on, by the
+        forward pass that its own losses use; without, it takes one more forward pass.
     """
 
     network: str
     view: Literal["own", "learner"] | ViewSpec = "own"
     videos: Literal["matched", "shuffled"] = "matched"
     untrained: bool = False
+    dropout: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,16 @@ class Freeze:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """A copy of the other network's head, made again after every step.
+
+    The learner's gradient passes through it to its encoder and moves no head.
+    """
+
+    network: str
+
+
+@dataclass(frozen=True)
 class Init:
     """Where a learner's weights come from when a phase begins.
 
@@ -123,7 +136,7 @@ class Init:
     """
 
     encoder: Literal["keep", "fresh"] | Copy = "keep"
-    head: Literal["keep", "fresh"] | Copy | Tie | Freeze = "keep"
+    head: Literal["keep", "fresh"] | Copy | Tie | Freeze | Follow = "keep"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from distillbench.networks import Model, learns_from_frames
 
 Models = Mapping[str, Model]
 
-_HEAD_INITS = {"Copy": "copied", "Tie": "tied", "Freeze": "frozen"}
+_HEAD_INITS = {"Copy": "copied", "Tie": "tied", "Freeze": "frozen", "Follow": "followed"}
 
 
 def refuse_conflicts(spec: RunSpec, models: Models, shapes: Mapping[str, Shapes]) -> None:

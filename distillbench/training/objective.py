@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +26,7 @@ from distillbench.interfaces import (
     ViewSpec,
 )
 from distillbench.mixing import Mixup
+from distillbench.networks import evaluating
 from distillbench.training.build import Experiment, LossKey, key_of, needs_states
 from distillbench.training.callbacks import SILENT, Observer
 from distillbench.training.ensembles import average_outputs
@@ -40,12 +42,14 @@ class ForwardPass:
     view: the frames that it sees; None for its own view.
     training: whether the frames are chosen as in training.
     frames_of: the learner's forward pass whose frames it sees; None if it reads frames itself.
+    without_dropout: whether a network that learns is set to evaluation mode for it.
     """
 
     network: str
     view: ViewSpec | None = None
     training: bool = True
     frames_of: ForwardPass | None = None
+    without_dropout: bool = False
 
     @property
     def clips_name(self) -> str:
@@ -194,11 +198,11 @@ class Objective:
             selection = outputs[forward.frames_of].selection
             if selection is not None:
                 clips = clips.take(selection.index)
-        output: Output = self._experiment.models[forward.network](
-            clips, with_states=self._with_states, mixing=batch.mixing
-        )
+        model = self._experiment.models[forward.network]
+        with evaluating(model) if forward.without_dropout else nullcontext():
+            output: Output = model(clips, with_states=self._with_states, mixing=batch.mixing)
         if forward in self._frame_by_frame:
-            frame_logits = self._experiment.models[forward.network].frame_logits(clips)
+            frame_logits = model.frame_logits(clips)
             output = replace(output, frame_logits=frame_logits)
         return output
 
@@ -227,6 +231,11 @@ class Objective:
 
     def _teacher_pass(self, teacher: Teacher, member: str, student: ForwardPass) -> ForwardPass:
         """Returns the forward pass of one network of a teacher."""
+        found = self._teacher_frames(teacher, member, student)
+        learns = member in self._phase.learners
+        return replace(found, without_dropout=learns and not teacher.dropout)
+
+    def _teacher_frames(self, teacher: Teacher, member: str, student: ForwardPass) -> ForwardPass:
         if teacher.view == "learner":
             return ForwardPass(member, frames_of=student)
         learner: Learner | None = self._phase.learners.get(member)

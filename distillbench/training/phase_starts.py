@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from distillbench.config.schedule_rules import in_order
-from distillbench.interfaces import Copy, Freeze, Phase, Tie
+from distillbench.interfaces import Copy, Follow, Freeze, Phase, Tie
 from distillbench.networks import Model
 
 Models = Mapping[str, Model]
@@ -30,7 +30,7 @@ def begin(phase: Phase, models: Models, fresh: Callable[[str], Model]) -> None:
     for name, learner in phase.learners.items():
         if isinstance(learner.init.encoder, Copy):
             encoder_sources[name] = learner.init.encoder.network
-        if isinstance(learner.init.head, Copy | Freeze):
+        if isinstance(learner.init.head, Copy | Freeze | Follow):
             head_sources[name] = learner.init.head.network
     for name in in_order(encoder_sources):
         _copy_weights(models[encoder_sources[name]].encoder, models[name].encoder)
@@ -79,6 +79,8 @@ def set_modes(phase: Phase, models: Models) -> None:
     for name, learner in phase.learners.items():
         if isinstance(learner.init.head, Freeze):
             models[name].head.eval().requires_grad_(False)
+        elif isinstance(learner.init.head, Follow):
+            models[name].head.requires_grad_(False)
 
 
 def end(phase: Phase, models: Models) -> None:
@@ -108,7 +110,14 @@ def learning_parameters(phase: Phase, models: Models) -> dict[str, nn.Parameter]
 
 @torch.no_grad()
 def follow(phase: Phase, models: Models) -> None:
-    """Moves every average of the phase towards its source, by its decay."""
+    """Copies the heads that follow another's, and moves averages towards their sources."""
+    heads = {
+        name: learner.init.head.network
+        for name, learner in phase.learners.items()
+        if isinstance(learner.init.head, Follow)
+    }
+    for name in in_order(heads):
+        _copy_weights(models[heads[name]].head, models[name].head)
     sources = _average_sources(phase)
     for name in in_order(sources):
         decay = phase.averages[name].decay

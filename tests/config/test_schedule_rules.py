@@ -226,7 +226,7 @@ WRONG_TYPES = [
     ([with_learner(init=Init(encoder=Tie("teacher")))], "its encoder begins as Tie("),
     (
         [with_learner(init=Init(head="big"))],
-        "its head begins as 'big'; there are: keep, fresh, Copy, Tie, Freeze",
+        "its head begins as 'big'; there are: keep, fresh, Copy, Tie, Freeze, Follow",
     ),
     ([with_learner(optimizer={"momentum": 0.9})], "it may set: learning_rate, clip, l2"),
     ([with_learner(optimizer={"clip": -1})], "each to a number of at least 0"),

@@ -10,6 +10,7 @@ from distillbench.config.schedule_rules import faults
 from distillbench.errors import ConfigError
 from distillbench.interfaces import (
     Copy,
+    Follow,
     Freeze,
     Init,
     Learner,
@@ -138,10 +139,21 @@ def test_the_head_is_shared_as_asked(head: str) -> None:
     assert head_of(Parallel(THREE, head=head).phases(5)[0]) == HEADS[head]  # type: ignore[arg-type]
 
 
+def test_parallel_can_copy_the_teachers_head_after_every_step() -> None:
+    (both,) = Parallel(THREE, head="follow").phases(5)
+    assert head_of(both) == Follow("teacher")
+
+
+def test_parallel_can_ask_its_teacher_without_dropout() -> None:
+    (both,) = Parallel(THREE, teacher_dropout=False).phases(5)
+    teachers = [term.teacher for term in both.learners["student"].terms if term.teacher]
+    assert teachers == [Teacher("teacher", dropout=False)] * 2
+
+
 def test_parallel_trains_both_at_once_under_one_tied_head() -> None:
     (both,) = Parallel(ENCODINGS).phases(5)
     assert both.epochs == 5
-    student = Learner((Term("rep", 1.0, "teacher"),), Init(head=Tie("teacher")))
+    student = Learner((Term("rep", 1.0, Teacher("teacher")),), Init(head=Tie("teacher")))
     assert both.learners == {"teacher": ALONE, "student": student}
 
 

@@ -249,6 +249,24 @@ def test_no_gradient_reaches_a_teacher_that_also_learns(tmp_path) -> None:
     assert any(bool(gradient.any()) for gradient in student.values())
 
 
+@pytest.mark.parametrize("dropout", [True, False])
+def test_a_teacher_that_also_learns_may_be_asked_without_its_dropout(tmp_path, dropout) -> None:
+    term = Term("pred", 1.0, Teacher("peer", dropout=dropout))
+    learners = {"student": Learner((term,)), "peer": Learner((Term("ce"),))}
+    step = Step(Phase("p", 1, learners), tmp_path, ["head.dropout=0.8"])
+    student, peer = (step.experiment.models[name] for name in ("student", "peer"))
+    student.eval()
+    passes: list[bool] = []
+    peer.encoder.register_forward_pre_hook(lambda encoder, _: passes.append(encoder.training))
+    step.loss()
+    value = float(step.sums["student/pred"]) / 16
+    assert passes == ([True] if dropout else [True, False])
+    assert all(module.training for module in peer.modules())
+    peer.eval()
+    clean = number(divergence(step.output("student").logits, step.output("peer").logits))
+    assert (value == pytest.approx(clean, rel=1e-5)) is not dropout
+
+
 # ---------------------------------------------------------------------------- the optimizer
 
 

@@ -14,6 +14,7 @@ from distillbench.interfaces import (
     Average,
     Codec,
     Copy,
+    Follow,
     Freeze,
     Init,
     Learner,
@@ -130,6 +131,37 @@ def test_a_frozen_head_is_a_copy_that_is_not_trained(models) -> None:
     assert {name.split(".")[1] for name in phase_starts.learning_parameters(phase, models)} == {
         "encoder"
     }
+
+
+def test_a_head_that_follows_is_copied_after_every_step_and_moved_by_no_gradient(models) -> None:
+    phase = begun(models, student=Init(head=Follow("teacher")), teacher=Init())
+    student, teacher = models["student"], models["teacher"]
+    assert student.head is not teacher.head
+    assert student.head.training
+    learning = phase_starts.learning_parameters(phase, models)
+    assert {name for name in learning if ".head." in name} == {
+        "teacher.head.weight",
+        "teacher.head.bias",
+    }
+    student.head(student.encoder(torch.randn(5, 3))).sum().backward()
+    assert bool(student.encoder[0].weight.grad.any())
+    with torch.no_grad():
+        teacher.head.weight += 1.0
+    phase_starts.follow(phase, models)
+    assert same(state(student.head), state(teacher.head))
+
+
+def test_an_average_holds_the_head_that_its_source_follows_by_now(models) -> None:
+    learners = {
+        "student": Learner(LABELS, Init(head=Follow("teacher"))),
+        "teacher": Learner(LABELS),
+    }
+    phase = Phase("p", 1, learners, averages={"peer": Average("student", 0.0)})
+    phase_starts.begin(phase, models, fresh_network)
+    with torch.no_grad():
+        models["teacher"].head.weight += 1.0
+    phase_starts.follow(phase, models)
+    assert same(state(models["peer"].head), state(models["teacher"].head))
 
 
 def test_learners_are_in_training_mode_and_others_in_evaluation_mode_without_gradient(

@@ -13,7 +13,7 @@ from distillbench.analysis.leaderboard import row
 from distillbench.cli.render.terminal import console, styled
 from distillbench.config.run_spec import Choice, RunSpec
 from distillbench.config.schedule_rules import teacher_of
-from distillbench.interfaces import Copy, Freeze, Learner, Ramp, Term, Tie
+from distillbench.interfaces import Copy, Follow, Freeze, Learner, Ramp, Term, Tie
 from distillbench.networks import has_bf16
 from distillbench.results.store import Result
 from distillbench.training.build import Experiment
@@ -145,7 +145,7 @@ def _learner(name: str, learner: Learner) -> str:
     return f"{name} on {terms}{encoder}{head}"
 
 
-def _start(part: str, start: str | Copy | Tie | Freeze) -> str:
+def _start(part: str, start: str | Copy | Tie | Freeze | Follow) -> str:
     """Writes where the weights of an encoder or a head come from; nothing if they are kept."""
     if start == "keep":
         return ""
@@ -154,7 +154,12 @@ def _start(part: str, start: str | Copy | Tie | Freeze) -> str:
     return f", {part} {_VERBS[type(start)]} {start.network}'s"
 
 
-_VERBS: Mapping[type, str] = {Copy: "copied from the", Tie: "tied to the", Freeze: "frozen, the"}
+_VERBS: Mapping[type, str] = {
+    Copy: "copied from the",
+    Tie: "tied to the",
+    Freeze: "frozen, the",
+    Follow: "following the",
+}
 
 
 def _term(term: Term) -> str:

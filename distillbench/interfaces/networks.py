@@ -111,3 +111,12 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def forward(self, summary: Tensor) -> Tensor:
         """Returns the logits (B, C) of summaries (B, E)."""
+
+    def start_from(self, rates: Tensor) -> None:
+        """Is told how frequent classes are, before training; a head may begin there.
+
+        Called once, on the CPU, after the weights were drawn. Does nothing unless overridden.
+
+        rates: (C,) float32, of each class (n + 1/2) / (V + 1), where n of V training videos have
+            it.
+        """

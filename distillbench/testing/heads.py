@@ -75,6 +75,23 @@ def probabilities_agree_with_float64(subject: Subject) -> None:
         expect(apart < 1e-3, f"{name} is off by {float(apart):.2g} of itself")
 
 
+def may_start_from_base_rates(subject: Subject) -> None:
+    """Told how frequent classes are, however rare or common, it has finite logits and weights.
+
+    The rates stay as they were given.
+    """
+    head = _head(subject)
+    for rate in (1e-7, 0.5, 1 - 1e-7):
+        rates = torch.full((toys.CLASSES,), rate)
+        given = rates.clone()
+        head.start_from(rates)
+        expect(torch.equal(rates, given), "it changed the rates that it was given")
+        finite = all(weight.isfinite().all() for weight in head.state_dict().values())
+        expect(finite, f"weights that are not finite, from rates of {rate:g}")
+        logits = _logits(head, _summaries())
+        expect(logits.isfinite().all(), f"logits that are not finite, from rates of {rate:g}")
+
+
 def evaluation_is_deterministic(subject: Subject) -> None:
     """In evaluation the same summary has the same logits, whatever the random state."""
     modules.repeats(_head(subject), lambda head: head(_summaries()))
@@ -138,6 +155,7 @@ CHECKS = (
     clips_do_not_see_each_other,
     logits_are_finite_for_large_inputs,
     probabilities_agree_with_float64,
+    may_start_from_base_rates,
     evaluation_is_deterministic,
     every_weight_gets_a_gradient,
     can_be_copied,

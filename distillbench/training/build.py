@@ -17,6 +17,7 @@ from distillbench.distributed.processes import SINGLE, Processes
 from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import (
     DataSet,
+    Head,
     LearnedSelector,
     LossContext,
     Phase,
@@ -169,6 +170,9 @@ def build_network(
             encoder = projected(encoder, shapes.summary, wanted)
         shapes = replace(shapes, summary=wanted)
     head = _seeded(spec, spec.head, (f"{network} head", *purpose), shapes.summary, classes)
+    if type(head).start_from is not Head.start_from:
+        with spec.head.component.guarded():
+            head.start_from((videos.labels.positives() + 0.5) / (len(videos) + 1))
     selector = _learned_selector(spec, splits, network, purpose)
     model = Model(encoder, head, videos.codec, selector=selector, features=videos.features)
     return model, shapes

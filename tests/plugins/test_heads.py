@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
+from distillbench.training.build import build_network, open_data
 from distillbench_plugins.heads.context_gating import ContextGatingHead
 from distillbench_plugins.heads.label_query import LabelQuery
 from distillbench_plugins.heads.logistic import Logistic
@@ -98,6 +102,53 @@ def test_gates_have_no_bias_and_a_dummy_and_matrices_start_glorot_uniform() -> N
 def test_the_dummy_says_no_to_an_encoding_of_zero() -> None:
     probabilities = MixtureOfExperts(5, 7, mixtures=2).eval()(torch.zeros(1, 5)).sigmoid()
     torch.testing.assert_close(probabilities, torch.full((1, 7), 1 / 3))
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_may_begin_at_the_base_rates_of_its_classes(kind: type[Head]) -> None:
+    rates = torch.tensor([1e-6, 0.001, 0.02, 0.1, 0.3])
+    torch.manual_seed(0)
+    head = kind(64, 5, base_rates=True).eval()  # type: ignore[call-arg]
+    head.start_from(rates)
+    logits = head(0.01 * torch.randn(200, 64))
+    # Hidden layers and places add to the bias even where the encoding says nothing.
+    torch.testing.assert_close(logits.mean(0), rates.logit(), rtol=0.0, atol=0.7)
+
+
+@pytest.mark.parametrize("kind", [MixtureOfExperts, Logistic])
+def test_with_an_encoding_of_zero_a_class_has_its_base_rate_exactly(kind: type[Head]) -> None:
+    rates = torch.tensor([1e-6, 0.001, 0.02, 0.1, 0.3])
+    head = kind(5, 5, base_rates=True).eval()  # type: ignore[call-arg]
+    head.start_from(rates)
+    torch.testing.assert_close(head(torch.zeros(1, 5)).sigmoid()[0], rates, rtol=1e-4, atol=0.0)
+
+
+def test_the_networks_of_a_run_begin_at_the_rates_of_its_training_videos(
+    make_spec: Callable[..., RunSpec],
+) -> None:
+    spec = make_spec("head.base_rates=true", head="logistic")
+    splits = open_data(spec)
+    videos = len(splits.train)
+    rates = (splits.train.labels.dense(torch.arange(videos)).sum(0) + 0.5) / (videos + 1)
+    for network in ("teacher", "student"):
+        model, _ = build_network(spec, splits, network)
+        assert isinstance(model.head, Logistic)
+        torch.testing.assert_close(model.head.linear.bias.sigmoid(), rates)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_class_that_all_videos_have_leaves_a_head_finite(kind: type[Head]) -> None:
+    head = kind(5, 4, base_rates=True).eval()  # type: ignore[call-arg]
+    head.start_from(torch.tensor([1e-9, 0.4, 0.9, 1.0]))
+    assert head(torch.randn(3, 5)).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_that_was_not_asked_keeps_the_bias_that_it_was_drawn_with(kind: type[Head]) -> None:
+    head = kind(5, 3)
+    before = {name: value.clone() for name, value in head.state_dict().items()}
+    head.start_from(torch.tensor([0.1, 0.2, 0.3]))
+    assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
 
 
 def test_under_autocast_the_mixture_is_still_summed_in_float32() -> None:

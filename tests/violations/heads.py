@@ -81,11 +81,19 @@ def ignores_the_seed(self, width: int, classes: int) -> None:
     nn.init.uniform_(self.linear.bias, -1, 1, generator=chance)
 
 
+def begins_nowhere_at_even_rates(self, rates):
+    self.linear.bias.data = 1 / (0.5 - rates)
+
+
 VIOLATIONS = [
     ("a_logit_for_each_class", violating(Head, PARTS, forward=one_logit_too_many)),
     ("clips_do_not_see_each_other", violating(Head, PARTS, forward=centres_over_the_batch)),
     ("logits_are_finite_for_large_inputs", violating(Head, PARTS, forward=overflows)),
     ("probabilities_agree_with_float64", violating(Head, PARTS, forward=rounds)),
+    (
+        "may_start_from_base_rates",
+        violating(Head, PARTS, start_from=begins_nowhere_at_even_rates),
+    ),
     ("evaluation_is_deterministic", violating(Head, PARTS, forward=adds_noise_in_evaluation)),
     ("every_weight_gets_a_gradient", violating(Head, PARTS, __init__=has_a_spare_weight)),
     (

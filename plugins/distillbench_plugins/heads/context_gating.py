@@ -8,6 +8,7 @@ from torch.nn.functional import dropout, logsigmoid
 
 from distillbench import hookimpl
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.base_rates import begin_mixture_at
 from distillbench_plugins.layers.gating import ContextGating
 from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 from distillbench_plugins.layers.mixture import mixture_logits
@@ -27,6 +28,7 @@ class ContextGatingHead(Head):
         mixtures: experts of each class, the dummy not counted.
         gate_encoding: whether the encoding is gated too; an encoder may end in such a gate already.
         dropout: the share of the encoding that is dropped before the head.
+        base_rates: whether each class begins at its share of the training videos, by the bias.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class ContextGatingHead(Head):
         mixtures: int = 2,
         gate_encoding: bool = True,
         dropout: float = 0.5,
+        base_rates: bool = False,
     ) -> None:
         super().__init__()
         problems = wrong_counts("head context-gating", mixtures=(mixtures, 1, 4096))
         refuse([*problems, *wrong_dropout("head context-gating", dropout)])
-        self.classes, self.dropout = classes, dropout
+        self.classes, self.dropout, self.base_rates = classes, dropout, base_rates
         self.gate = ContextGating(width) if gate_encoding else nn.Identity()
         self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)
         self.experts = nn.Linear(width, classes * mixtures)
@@ -56,6 +59,11 @@ class ContextGatingHead(Head):
         # 1 - y is the chance that the mixture says no, or that it says yes and the gate is shut.
         no = torch.logaddexp(logsigmoid(-logits), logsigmoid(logits) + logsigmoid(-gates))
         return yes - no
+
+    def start_from(self, rates: Tensor) -> None:
+        """Sets the experts' bias if `base_rates` asks for it, as if all gates were half open."""
+        if self.base_rates:
+            begin_mixture_at(self.experts.bias, 2 * rates)
 
 
 @hookimpl

@@ -11,6 +11,7 @@ from torch.nn.functional import dropout, pad
 
 from distillbench import hookimpl
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.base_rates import begin_at
 from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 
 
@@ -29,6 +30,7 @@ class LabelQuery(Head):
         chunks: how many tokens the encoding is cut into; zeros fill the last ones.
         size: width of queries, keys and values.
         dropout: the share of the encoding that is dropped before the head.
+        base_rates: whether each class begins at its share of the training videos, by the bias.
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"queries": 3, "chunks": 3, "size": 8}
@@ -42,6 +44,7 @@ class LabelQuery(Head):
         chunks: int = 16,
         size: int = 256,
         dropout: float = 0.5,
+        base_rates: bool = False,
     ) -> None:
         super().__init__()
         problems = wrong_counts(
@@ -52,6 +55,7 @@ class LabelQuery(Head):
         )
         refuse([*problems, *wrong_dropout("head label-query", dropout)])
         self.classes, self.dropout, self.chunks = classes, dropout, chunks
+        self.base_rates = base_rates
         self.chunk_width = -(-width // chunks)
         queries = min(queries, classes)
         group = -(-classes // queries)
@@ -73,6 +77,11 @@ class LabelQuery(Head):
         logits = torch.einsum("bqw,qcw->bqc", gathered, self.readouts)
         # The last group may have fewer classes than the others.
         return logits.flatten(1)[:, : self.classes] + self.bias
+
+    def start_from(self, rates: Tensor) -> None:
+        """Sets the bias if `base_rates` asks for it."""
+        if self.base_rates:
+            begin_at(self.bias, rates)
 
 
 @hookimpl

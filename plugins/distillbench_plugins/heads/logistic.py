@@ -7,6 +7,7 @@ from torch.nn.functional import dropout
 
 from distillbench import hookimpl
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.base_rates import begin_at
 from distillbench_plugins.layers.knobs import refuse, wrong_dropout
 
 
@@ -17,12 +18,15 @@ class Logistic(Head):
 
     Knobs:
         dropout: the share of the encoding that is dropped before the head (docs/paper.md, row 16).
+        base_rates: whether each class begins at its share of the training videos, by the bias.
     """
 
-    def __init__(self, width: int, classes: int, *, dropout: float = 0.5) -> None:
+    def __init__(
+        self, width: int, classes: int, *, dropout: float = 0.5, base_rates: bool = False
+    ) -> None:
         super().__init__()
         refuse(wrong_dropout("head logistic", dropout))
-        self.dropout = dropout
+        self.dropout, self.base_rates = dropout, base_rates
         self.linear = nn.Linear(width, classes)
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
@@ -31,6 +35,11 @@ class Logistic(Head):
         """Returns the logits (B, C)."""
         logits: Tensor = self.linear(dropout(summary, self.dropout, self.training))
         return logits
+
+    def start_from(self, rates: Tensor) -> None:
+        """Sets the bias if `base_rates` asks for it."""
+        if self.base_rates:
+            begin_at(self.linear.bias, rates)
 
 
 @hookimpl

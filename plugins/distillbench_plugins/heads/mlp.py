@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from distillbench import hookimpl
 from distillbench.interfaces import Head
+from distillbench_plugins.layers.base_rates import begin_at
 from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
 
 
@@ -24,12 +25,20 @@ class MultilayerPerceptron(Head):
         size: width of each hidden layer.
         layers: how many hidden layers there are.
         dropout: the share of the encoding and of each hidden layer that is dropped in training.
+        base_rates: whether each class begins at its share of the training videos, by the bias.
     """
 
     check_knobs: ClassVar[Mapping[str, object]] = {"size": 12}
 
     def __init__(
-        self, width: int, classes: int, *, size: int = 1024, layers: int = 1, dropout: float = 0.5
+        self,
+        width: int,
+        classes: int,
+        *,
+        size: int = 1024,
+        layers: int = 1,
+        dropout: float = 0.5,
+        base_rates: bool = False,
     ) -> None:
         super().__init__()
         problems = wrong_counts("head mlp", size=(size, 1, 65_536), layers=(layers, 1, 64))
@@ -38,12 +47,20 @@ class MultilayerPerceptron(Head):
         parts: list[nn.Module] = [nn.Dropout(dropout)]
         for before, after in pairwise(widths):
             parts += [nn.Linear(before, after), nn.GELU(), nn.Dropout(dropout)]
+        self.base_rates = base_rates
         self.layers = nn.Sequential(*parts, nn.Linear(size, classes))
 
     def forward(self, summary: Tensor) -> Tensor:
         """Returns the logits (B, C)."""
         logits: Tensor = self.layers(summary)
         return logits
+
+    def start_from(self, rates: Tensor) -> None:
+        """Sets the last bias if `base_rates` asks for it."""
+        if self.base_rates:
+            last = self.layers[-1]
+            assert isinstance(last, nn.Linear)
+            begin_at(last.bias, rates)
 
 
 @hookimpl

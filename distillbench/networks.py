@@ -129,7 +129,8 @@ class Model(nn.Module):
             return None
         columns = columns_of(self.features, self.selector.reads)
         if columns is not None:
-            candidates = self.codec.decode(replace(clips, frames=clips.frames[:, :, columns]))
+            read = replace(clips, frames=clips.frames[:, :, columns])
+            candidates = self.codec.take(columns).decode(read)
         else:
             candidates = self.codec.decode(clips)
         with self.autocast(candidates.frames.device):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,60 @@ def test_decoded_frames_have_unit_norm_and_decoded_padding_is_zero() -> None:
     decoded = Codec().decode(clips([4, 2])).frames
     assert torch.allclose(decoded[0].norm(dim=1), torch.ones(4))
     assert not decoded[1, 2:].any()
+
+
+def spread(frames: torch.Tensor) -> Clips:
+    counts = torch.full((len(frames),), frames.shape[1])
+    return Clips(frames, counts, torch.arange(frames.shape[1]).expand(len(frames), -1), 4)
+
+
+def test_each_feature_may_be_divided_by_its_own_norm() -> None:
+    frames = torch.randn(3, 4, 7)
+    decoded = Codec(normalise="l2-features", widths=(5, 2)).decode(spread(frames)).frames
+    for part in (slice(0, 5), slice(5, 7)):
+        torch.testing.assert_close(decoded[..., part].norm(dim=2), torch.ones(3, 4))
+        torch.testing.assert_close(
+            decoded[..., part] * frames[..., part].norm(dim=2, keepdim=True), frames[..., part]
+        )
+
+
+def test_frames_may_be_standardised_and_padding_stays_zero() -> None:
+    mean, deviation = (1.0, -2.0, 0.5), (2.0, 0.5, 1.0)
+    codec = Codec(normalise="standardise", mean=mean, deviation=deviation)
+    frames = torch.randn(2, 4, 3)
+    shown = Clips(frames, torch.tensor([4, 2]), torch.arange(4).expand(2, -1), 4)
+    decoded = codec.decode(shown).frames
+    expected = (frames - torch.tensor(mean)) / torch.tensor(deviation)
+    torch.testing.assert_close(decoded[0], expected[0])
+    torch.testing.assert_close(decoded[1, :2], expected[1, :2])
+    assert not decoded[1, 2:].any()
+
+
+@given(
+    st.sampled_from(["l2-features", "standardise", "none"]), st.sets(st.integers(0, 6), min_size=1)
+)
+def test_the_codec_of_some_columns_decodes_whole_features_as_that_of_all(
+    how: Any, chosen: set[int]
+) -> None:
+    codec = Codec(
+        normalise=how,
+        widths=(4, 1, 2),
+        mean=tuple(range(7)),
+        deviation=tuple(range(1, 8)),
+    )
+    frames = torch.randn(2, 3, 7)
+    columns = torch.tensor(sorted(chosen))
+    if how == "l2-features":
+        features = [range(4), range(4, 5), range(5, 7)]
+        columns = torch.tensor([c for part in features if chosen & set(part) for c in part])
+    alone = codec.take(columns).decode(spread(frames[:, :, columns])).frames
+    torch.testing.assert_close(alone, codec.decode(spread(frames)).frames[:, :, columns])
+
+
+def test_a_codec_describes_what_it_has_and_can_be_made_of_that() -> None:
+    assert Codec().describe().keys() == {"scale", "offset", "normalise"}
+    codec = Codec(normalise="standardise", mean=(1.0,), deviation=(2.0,))
+    assert Codec(**codec.describe()) == codec
 
 
 @given(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distillbench.data.bounds import MOST_CLASSES, require_bounds
+from distillbench.data.normalising import normalising
 from distillbench.data.paths import expanded
 from distillbench.data.splits import (
     NAMES,
@@ -25,6 +26,7 @@ from distillbench.data.tfrecord.reader import ShardVideos, find_shards
 from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
 from distillbench.errors import DataError
 from distillbench.interfaces import Splits
+from distillbench.interfaces.clips import Normalise
 
 Three = tuple[Tensor, Tensor, Tensor]
 _VALIDATION_SHARE = 0.1
@@ -49,6 +51,8 @@ class ShardSource:
         validation_share: drawn for validation; none: 0.1.
         test_share: drawn for the test.
         split_seed: changes what is drawn.
+        normalise: what each frame is divided by: l2, its norm; l2-features, each list's norm;
+            standardise, the training videos' deviation after their mean was taken away; none.
         classes: their number; none: the vocabulary's, else the highest label and one.
         vocabulary: csv of class names; none: the one beside the shards, if any.
         skip_bad_records: leave out, count and report what cannot be read, rather than stop.
@@ -64,6 +68,7 @@ class ShardSource:
     validation_share: float | None = _VALIDATION_SHARE
     test_share: float = 0.1
     split_seed: int = 0
+    normalise: Normalise = "l2"
     classes: int | None = None
     vocabulary: str = ""
     skip_bad_records: bool = False
@@ -81,6 +86,7 @@ class ShardSource:
         )
         train, validation, test = self._share(videos, owner)
         train = nested_fraction(videos.ids, train, self.fraction, seed=self.split_seed)
+        videos.decode_with(normalising(self.normalise, videos, train))
         return splits_of(videos, train, validation, test)
 
     def check(self) -> None:

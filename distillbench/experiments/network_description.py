@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,7 +36,7 @@ def description(
         "encoder": {"kind": encoder.component.kind, **encoder.describe()},
         "head": head.describe(),
         "features": dict(features),
-        "codec": dataclasses.asdict(codec),
+        "codec": codec.describe(),
         "classes": classes,
         "class_names": None if class_names is None else list(class_names),
         "precision": precision,
@@ -58,7 +57,7 @@ def network_from(about: Mapping[str, Any]) -> nn.Module:
         encoder, head = about["encoder"], about["head"]
         wanted = [(encoder["kind"], encoder["name"]), ("head", head["name"])]
         width, classes = sum(about["features"].values()), int(about["classes"])
-        codec, precision = Codec(**about["codec"]), about["precision"]
+        codec, precision = _codec(about["codec"]), about["precision"]
         knobs = [dict(encoder["knobs"]), dict(head["knobs"])]
         features = dict(about["features"])
         wanted_width = about.get("projected_to")
@@ -97,6 +96,11 @@ def network_from(about: Mapping[str, Any]) -> nn.Module:
         else:
             model.exit_policy = choice.build()
     return model.eval()
+
+
+def _codec(about: Mapping[str, Any]) -> Codec:
+    tuples = {name: tuple(value) for name, value in about.items() if isinstance(value, list)}
+    return Codec(**{**about, **tuples})
 
 
 _PARTS = {"learned_selector": "learned-selector", "exit_policy": "exit-policy"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+Normalise = Literal["l2", "l2-features", "standardise", "none"]
 
 NO_FRAME = -1
 """Marks, in an index of frames, a slot that holds no frame; such slots end a row."""
@@ -62,17 +64,42 @@ class Clips:
 
 @dataclass(frozen=True)
 class Codec:
-    """How stored uint8 frames become numbers.
-
-    Value = q * scale + offset, then each frame divided by its norm.
+    """How stored uint8 frames become numbers: value = q * scale + offset, and then normalised.
 
     The default is YouTube-8M's: Google's decoder, q * 4 / 255 + 4 / 512 - 2 (biased by 1/128, which
-    is kept).
+    is kept), and each frame divided by its norm.
+
+    normalise: `l2`: by the frame's norm; `l2-features`: each feature of the frame by its own;
+        `standardise`: (value - mean) / deviation in every dimension; `none`.
+    widths: of the features of a frame, for `l2-features`.
+    mean, deviation: (D), for `standardise`.
     """
 
     scale: float = 4.0 / 255.0
     offset: float = 4.0 / 512.0 - 2.0
-    normalise: Literal["l2", "none"] = "l2"
+    normalise: Normalise = "l2"
+    # Not shown: fingerprints of data that has none of them hold the text of a codec.
+    widths: tuple[int, ...] = field(default=(), repr=False)
+    mean: tuple[float, ...] = field(default=(), repr=False)
+    deviation: tuple[float, ...] = field(default=(), repr=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns its fields by name, as JSON would hold them; without those that are empty."""
+        found = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: value for name, value in found.items() if value != ()}
+
+    def take(self, columns: Tensor) -> Codec:
+        """Returns the codec of some columns (D',) of a frame, which ascend."""
+        ends = torch.tensor(self.widths).cumsum(0)
+        feature = torch.bucketize(columns, ends, right=True)
+        counts = torch.bincount(feature, minlength=len(ends)).tolist() if self.widths else []
+        at = columns.tolist()
+        return replace(
+            self,
+            widths=tuple(count for count in counts if count),
+            mean=tuple(self.mean[column] for column in at) if self.mean else (),
+            deviation=tuple(self.deviation[column] for column in at) if self.deviation else (),
+        )
 
     def decode(self, clips: Clips, dtype: torch.dtype = torch.float32) -> Clips:
         """Decodes on whatever device the frames are on; padded frames become zero."""
@@ -80,5 +107,14 @@ class Codec:
         if not clips.frames.is_floating_point():
             frames = frames * self.scale + self.offset
         if self.normalise == "l2":
-            frames = nn.functional.normalize(frames, dim=2, eps=1e-6)
+            frames = _by_norm(frames)
+        elif self.normalise == "l2-features":
+            parts = torch.split(frames, list(self.widths), 2)
+            frames = torch.cat([_by_norm(part) for part in parts], 2)
+        elif self.normalise == "standardise":
+            frames = (frames - frames.new_tensor(self.mean)) / frames.new_tensor(self.deviation)
         return replace(clips, frames=frames * clips.mask()[:, :, None].to(dtype))
+
+
+def _by_norm(frames: Tensor) -> Tensor:
+    return nn.functional.normalize(frames, dim=2, eps=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from dataclasses import dataclass
 from functools import partial
@@ -119,7 +118,7 @@ def cache_key(
         "threads": spec.training.all_threads,
         "precision": experiment.precision,
         "batch_size": spec.training.batch_size,
-        "data": [spec.data.name, train.fingerprint, dataclasses.asdict(train.codec)],
+        "data": [spec.data.name, train.fingerprint, train.codec.describe()],
         "view": [without_releases(selector.describe()), slots, spec.seed],
         "encoder": without_releases(spec.encoder(network).describe()),
         # Of the encoder alone: the logits are not cached, so the head may change.

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from distillbench.data import Recipe, ShardSource, save_ids, write_synthetic
+from distillbench.data import Recipe, ShardSource, Video, save_ids, write_shard, write_synthetic
+from distillbench.data.batches import clips_at
 from distillbench.errors import DataError
-from distillbench.interfaces import Splits
+from distillbench.interfaces import NO_FRAME, Splits, Videos
 
 NAMES = ("train", "validation", "test")
 
@@ -67,6 +70,55 @@ def test_a_fraction_touches_training_alone(folder: Path) -> None:
 def test_the_share_for_validation_may_be_left_to_it(folder: Path) -> None:
     unsaid = ShardSource(dir=str(folder), features="rgb", validation_share=None)
     assert ids(unsaid.splits()) == ids(ShardSource(dir=str(folder), features="rgb").splits())
+
+
+def decoded(videos: Videos) -> torch.Tensor:
+    """Every frame of every video, (frames, D)."""
+    which = torch.arange(len(videos))
+    index = torch.arange(int(videos.lengths.max())).expand(len(which), -1)
+    index = index.masked_fill(index >= videos.lengths[:, None], NO_FRAME)
+    clips = clips_at(videos, which, index, index.shape[1])
+    return videos.codec.decode(clips).frames[clips.mask()]
+
+
+def test_frames_are_standardised_by_the_training_videos_alone(folder: Path) -> None:
+    splits = ShardSource(dir=str(folder), features="rgb", normalise="standardise").splits()
+    frames = decoded(splits.train).double()
+    torch.testing.assert_close(frames.mean(0), torch.zeros(4).double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        frames.std(0, correction=0), torch.ones(4).double(), atol=1e-5, rtol=0
+    )
+    assert decoded(splits.test).mean(0).abs().max() > 1e-3
+    assert splits.test.codec == splits.train.codec
+
+
+def test_each_list_may_be_divided_by_its_own_norm(tmp_path: Path) -> None:
+    write_synthetic(tmp_path, Recipe(videos=40, widths={"rgb": 4, "audio": 2}, classes=5), shards=1)
+    splits = ShardSource(
+        dir=str(tmp_path), features="audio,rgb", normalise="l2-features", classes=5
+    ).splits()
+    frames = decoded(splits.train)
+    for part in (frames[:, :2], frames[:, 2:]):
+        torch.testing.assert_close(part.norm(dim=1), torch.ones(len(frames)))
+
+
+def test_data_that_is_normalised_otherwise_is_other_data(folder: Path) -> None:
+    ways = ("l2", "l2-features", "standardise", "none")
+    opened = [ShardSource(dir=str(folder), features="rgb", normalise=how).splits() for how in ways]
+    assert len({splits.train.fingerprint for splits in opened}) == len(ways)
+    again = ShardSource(dir=str(folder), features="rgb").splits()
+    assert again.train.fingerprint == opened[0].train.fingerprint
+
+
+def test_a_dimension_that_never_changes_stays_finite(tmp_path: Path) -> None:
+    frames = np.zeros((3, 4), dtype=np.uint8)
+    frames[:, 1] = range(3)
+    videos = [Video(f"v{number}", (number % 2,), {"rgb": frames}) for number in range(60)]
+    write_shard(tmp_path / "a.tfrecord", videos)
+    splits = ShardSource(dir=str(tmp_path), features="rgb", normalise="standardise").splits()
+    found = decoded(splits.train)
+    assert found.isfinite().all()
+    assert not found[:, 0].any()
 
 
 def test_lists_of_ids_make_the_split(folder: Path, tmp_path: Path) -> None:

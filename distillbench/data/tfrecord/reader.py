@@ -5,6 +5,7 @@ Shards are indexed once; frames are then gathered from the mapped files.
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,6 +136,13 @@ class ShardVideos(Videos):
         digest = blake2b(repr(about).encode(), digest_size=16)
         digest.update(kept.data)
         return digest.hexdigest()
+
+    def decode_with(self, codec: Codec) -> None:
+        """Has frames decoded otherwise, which is other data."""
+        if codec != self.codec:
+            about = f"{self.fingerprint} {dataclasses.astuple(codec)}"
+            self.fingerprint = blake2b(about.encode(), digest_size=16).hexdigest()
+            self.codec = codec
 
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
         """Gathers frames as stored, (B, S, D) uint8, zero where there is none.

@@ -20,6 +20,7 @@ from torch import nn
 from distillbench.analysis import comparison
 from distillbench.analysis import leaderboard as rows_of
 from distillbench.analysis.comparison import Comparison, Side
+from distillbench.analysis.contrasts import Answer, answers, read_contrasts
 from distillbench.analysis.metric_columns import columns_in, ranking_column
 from distillbench.analysis.significance import with_intervals
 from distillbench.config.grid import all_specs, layers, one_spec
@@ -57,6 +58,7 @@ __all__ = [
     "RunRequest",
     "SweepRequest",
     "compare",
+    "contrasts",
     "leaderboard",
     "load",
     "network_from",
@@ -393,6 +395,22 @@ def compare(
     found = [] if isinstance(a, Run) and isinstance(b, Run) else _some(results, warn)
     sides = [_side(method, where, found, name) for method, name in ((a, names[0]), (b, names[1]))]
     return comparison.compare(sides[0], sides[1], resamples)
+
+
+def contrasts(
+    file: PathLike,
+    results: Folders = "results",
+    *,
+    resamples: int = 2000,
+    warn: Warn = warnings.warn,
+) -> list[Answer]:
+    """Answers the contrasts of a file, with p-values corrected for how many they are (Holm).
+
+    file: TOML, a table [[contrast]] each: `name`, `a` and `b`, lists of conditions COLUMN=VALUE,
+    and perhaps `where` (conditions on both) and `metric`; `where` at the top holds for all.
+    """
+    family = read_contrasts(Path(file))
+    return answers(family, _some(results, warn), resamples)
 
 
 def _side(method: Method, where: Sequence[str], found: Sequence[Result], name: str) -> Side:

@@ -19,7 +19,7 @@ from conftest import TINY
 from running import installed
 
 import distillbench
-from distillbench import Failure, Run
+from distillbench import Failure, Run, api
 from distillbench.errors import ConfigError, DataError, DistillbenchError, ResultError
 from distillbench.experiments.quantize import quantize
 
@@ -166,6 +166,24 @@ def test_a_comparison_is_the_one_that_the_command_prints(
     assert by_key.differences == by_run.differences
     with pytest.raises(ConfigError, match=r"^b schedule=serail: none of 4 results meets that"):
         distillbench.compare(run, {"schedule": "serail"}, results=folder)
+
+
+def test_contrasts_are_those_that_the_command_prints(
+    folder: Path, command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "contrasts.toml"
+    file.write_text(
+        'where = ["k=4"]\n[[contrast]]\nname = "one"\na = ["schedule=serial"]\n'
+        'b = ["schedule=scratch"]\n'
+    )
+    code, out, err = command("compare", "--holm", file, "--results", folder, "--format", "json")
+    assert code == 0, err
+    (found,) = api.contrasts(file, folder)
+    (printed,) = json.loads(out)
+    assert found.difference is not None
+    assert printed["value"] == found.difference.value
+    assert printed["p_holm"] == found.holm == found.difference.p
+    assert any("still improving" in note for note in printed["notes"])
 
 
 def test_a_run_is_found_by_its_key_its_beginning_or_its_file(folder: Path, run: Run) -> None:

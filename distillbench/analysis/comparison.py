@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillbench.analysis.convergence import still_improving
 from distillbench.analysis.intervals import bootstrap
 from distillbench.analysis.leaderboard import differing, frame, select
 from distillbench.analysis.metric_columns import columns_of
@@ -104,7 +105,7 @@ def _fingerprint(side: Side) -> str:
 
 
 def _notes(a: Side, b: Side) -> list[str]:
-    notes = []
+    notes = [*_still_improving("A", a), *_still_improving("B", b)]
     seeds = [set(side.by_seed) for side in (a, b)]
     common = seeds[0] & seeds[1]
     if max(map(len, seeds)) == 1:
@@ -121,6 +122,16 @@ def _notes(a: Side, b: Side) -> list[str]:
     if common and left:
         notes.append(f"seeds that one side lacks are left out: {', '.join(map(str, left))}")
     return notes
+
+
+def _still_improving(name: str, side: Side) -> list[str]:
+    count = sum(bool(still_improving(result.record.history)) for result in side.results)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(side.results)} runs of {name} were still improving when training ended:"
+        " train longer before you compare"
+    ]
 
 
 def settings_that_differ(a: Result, b: Result) -> tuple[tuple[str, str, str], ...]:

@@ -30,6 +30,14 @@ def compare(
         list[str] | None,
         typer.Option(help="Condition COLUMN=VALUE on the runs of both methods, such as k=15."),
     ] = None,
+    holm: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of contrasts that were named beforehand; their p-values are corrected for"
+            " how many they are (Holm).",
+            metavar="FILE",
+        ),
+    ] = None,
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
@@ -41,14 +49,22 @@ def compare(
     """Print the difference between two methods, with a 95 % interval and a p-value.
 
     Test videos and seeds are paired. Name two runs, or select the runs of each method with
-    --a and --b.
+    --a and --b. Or answer a family of contrasts that stand in a file with --holm.
     """
     from distillbench import api
-    from distillbench.cli.render import comparison
+    from distillbench.cli.render import comparison, contrasts
     from distillbench.cli.render.terminal import complain, echo
     from distillbench.errors import ConfigError
 
     runs = runs or []
+    if holm is not None:
+        if runs or a or b or where:
+            raise ConfigError(
+                ["--holm reads who is compared from its file: name no runs beside it"]
+            )
+        answers = api.contrasts(holm, results or "results", resamples=resamples, warn=complain)
+        echo(contrasts.render(answers, format.value), end="")
+        return
     by_key = len(runs) == 2 and not a and not b
     by_filter = not runs and bool(a) and bool(b)
     if not by_key and not by_filter:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Literal
 
 from distillbench.errors import ConfigError
 from distillbench.registry.knobs import nearest
-from distillbench.storage import require_regular
+from distillbench.toml_files import read_toml
 
 Value = object
 
@@ -188,15 +187,7 @@ def read_sweep_file(path: Path, find: Find | None = None) -> SweepFile:
 def _parse(path: Path, find: Find | None) -> dict[str, Value]:
     is_name = len(path.parts) == 1 and not path.suffix and not path.is_file()
     file = find(path.name) if find and is_name else path
-    try:
-        require_regular(file)
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            [f"the file '{path}' cannot be read: {error.strerror or error}"]
-        ) from error
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, too many digits or brackets
-        raise ConfigError([f"the file '{path}' is not valid TOML: {error}"]) from error
+    return read_toml(file)
 
 
 def _layer(source: str, content: dict[str, Value]) -> Layer:

@@ -201,6 +201,15 @@ def test_compare_needs_two_runs_or_two_filters(command: Command) -> None:
         assert "two runs, or --a and --b" in err
 
 
+def test_a_family_of_contrasts_names_its_runs_itself(command: Command, tmp_path: Path) -> None:
+    for arguments in (["abc", "def"], ["--a", "k=3", "--b", "k=4"], ["--where", "k=3"]):
+        code, _, err = command("compare", "--holm", tmp_path / "contrasts.toml", *arguments)
+        assert code == 2
+        assert "name no runs beside it" in err
+    code, _, err = command("compare", "--holm", tmp_path / "contrasts.toml")
+    assert (code, "contrasts.toml' cannot be read" in err) == (2, True)
+
+
 def test_a_grid_that_is_too_large_is_refused_at_once(command: Command, tiny: list[str]) -> None:
     code, _, err = command("sweep", *tiny, "--seed", "0:100000000", "--dry-run")
     assert (code, "seed = 0:100000000 has more than 100,000 values" in err) == (2, True)

@@ -38,11 +38,11 @@ def _text(found: Comparison, style: str, escape: Escape) -> str:
         f"A: {escape(_seeds(found.a))}",
         f"B: {escape(_seeds(found.b))}",
         f"{found.videos:,} test videos, paired by video" + _paired_seeds(found),
+        *[f"note: {escape(note)}" for note in found.notes],
         "",
         _table(_HEADS, _difference_rows(found, escape), style),
         "",
     ]
-    lines += [f"note: {escape(note)}" for note in found.notes]
     if found.settings:
         rows = [[escape(text) for text in row] for row in found.settings]
         lines.append(_table(("differs in", "A", "B"), rows, style))
@@ -64,7 +64,7 @@ def _difference_rows(found: Comparison, escape: Escape) -> list[list[str]]:
             f"{difference.b:.4f}",
             f"{difference.value:+.4f}",
             f"[{difference.low:+.4f}, {difference.high:+.4f}]",
-            _p_value(difference.p),
+            p_value(difference.p),
         ]
         for name, difference in found.differences.items()
     ]
@@ -82,7 +82,8 @@ def _paired_seeds(found: Comparison) -> str:
     return f" and by {count} seed{'s' if count != 1 else ''}"
 
 
-def _p_value(value: float) -> str:
+def p_value(value: float) -> str:
+    """Writes a p-value with two significant digits, or three decimals where these are more."""
     # Two significant digits of 0.0995 and more would show fewer than three decimals.
     return f"{value:.3f}" if value >= 0.0995 else f"{value:.2g}"
 

@@ -24,7 +24,9 @@ from distillbench.analysis.contrasts import Answer, answers, read_contrasts
 from distillbench.analysis.metric_columns import columns_in, ranking_column
 from distillbench.analysis.significance import with_intervals
 from distillbench.config.grid import all_specs, layers, one_spec
+from distillbench.config.layers import Layer
 from distillbench.config.run_spec import RunSpec
+from distillbench.config.tuning import read_tuning
 from distillbench.data.in_memory import InMemoryVideos
 from distillbench.distributed.processes import SINGLE, Processes
 from distillbench.errors import ConfigError, ResultError
@@ -40,6 +42,7 @@ from distillbench.experiments.plan import Plan, plan
 from distillbench.experiments.restore import RestoredRun, restore
 from distillbench.experiments.run import dry_run, run_experiment
 from distillbench.experiments.sweep import Sweep, Watcher
+from distillbench.experiments.tune import Searched, Tune, tuner_of
 from distillbench.interfaces import Metric, Predictions, Videos
 from distillbench.networks import Model
 from distillbench.registry import discovery as installed
@@ -57,6 +60,7 @@ __all__ = [
     "Run",
     "RunRequest",
     "SweepRequest",
+    "TuneRequest",
     "compare",
     "contrasts",
     "leaderboard",
@@ -65,6 +69,7 @@ __all__ = [
     "predict",
     "request_run",
     "request_sweep",
+    "request_tune",
     "run",
     "sweep",
 ]
@@ -74,7 +79,8 @@ Folders: TypeAlias = PathLike | Sequence[PathLike]
 Requested: TypeAlias = PathLike | Mapping[str, object] | None
 Warn: TypeAlias = Callable[[str], object]
 
-_EXECUTOR = "executor."
+_EXECUTOR, _TUNER = "executor.", "tuner."
+_TRIALS = 8
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,23 @@ class SweepRequest:
         ]
 
 
+@dataclass(frozen=True)
+class TuneRequest:
+    """A search that can be made: nothing was written yet.
+
+    search: what is searched, and after `make` what was found.
+    """
+
+    search: Tune
+    runs: Callable[[Plan, RunContext, Watcher], None]
+    metrics: Mapping[str, Metric]
+
+    def make(self, watcher: Watcher | None = None) -> list[Searched]:
+        """Makes every trial that is left, and returns the arms with their trials."""
+        self.search.run(self.runs, watcher or Watcher())
+        return self.search.searched
+
+
 def request_run(
     requested: Requested = None,
     *,
@@ -285,6 +308,58 @@ def sweep(
     "__main__":`.
     """
     return request_sweep(requested, **how).make(watcher)
+
+
+def request_tune(
+    file: PathLike | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    tried: Sequence[str] = (),
+    trials: int | None = None,
+    at_once: int = 2,
+    stop_early: bool = True,
+    tuner: str | None = None,
+    results: PathLike = "results/trials",
+    device: str = "auto",
+    executor: str | None = None,
+    workers: int | str | None = None,
+    cache_budget: int = BUDGET,
+) -> TuneRequest:
+    """Resolves and checks a search, as `tune` takes it, and makes nothing."""
+    registry = installed.discover()
+    given = dict(settings or {})
+    knobs: dict[str, dict[str, object]] = {_EXECUTOR: {}, _TUNER: {}}
+    for name in list(given):
+        for section in knobs:
+            if name.startswith(section):
+                knobs[section][name.removeprefix(section)] = given.pop(name)
+    tuning = read_tuning(None if file is None else Path(file), tried)
+    place = RunContext(Path(results), find_device(device).type, cache_budget=cache_budget)
+    search = Tune(
+        tuning,
+        Layer("flag", given),
+        registry,
+        place,
+        tuner_of(registry, tuner or _usual_tuner(registry), knobs[_TUNER]),
+        trials=trials or tuning.trials or _TRIALS,
+        at_once=at_once,
+        stops=stop_early,
+    )
+
+    def make(planned: Plan, context: RunContext, watcher: Watcher) -> None:
+        name = executor or usual_executor(registry)
+        specs = [job.spec for job in planned.jobs]
+        made = built_executor(registry, name, knobs[_EXECUTOR], specs, context.device)
+        Sweep(planned, context, made, watcher).run()
+
+    return TuneRequest(search, make, installed_metrics(registry))
+
+
+def _usual_tuner(registry: Registry) -> str:
+    names = registry.names("tuner")
+    if not names:
+        raise ConfigError(["no tuner is installed; --tuner names one"])
+    return names[0]
 
 
 def _settings(

@@ -46,6 +46,17 @@ class NotApplicableError(ConfigError):
     """
 
 
+class StoppedError(DistillbenchError):
+    """Says when a run was stopped because it had fallen behind.
+
+    reached: how good it was by then on validation videos; the higher the better.
+    """
+
+    def __init__(self, message: str, reached: float) -> None:
+        self.reached = reached
+        super().__init__(message)
+
+
 class PluginError(DistillbenchError):
     """Names a plugin that cannot be used, and why."""
 

@@ -178,6 +178,20 @@ KINDS = {
     def shutdown(self): ...
 """,
     ),
+    "tuner": (
+        "tuners",
+        "Tuner",
+        """
+    def __init__(self, study, *, knob: int = 1) -> None: ...
+
+    def ask(self): ...
+
+    def tell(self, number, state, quality): ...
+
+    def trials(self):
+        return []
+""",
+    ),
     "exporter": (
         "exporters",
         "Exporter",

@@ -26,13 +26,13 @@ PUBLIC = [
 NAMES = {
     "distillbench": "Failure Run __version__ compare hookimpl leaderboard load network_from predict run sweep",
     "distillbench.interfaces": (
-        "BEST INTERFACE_VERSION NO_FRAME Average Batches Cell Claim ClipGenerator Clips Codec Copy DataSet "
-        "Demand Difference EarlyExit Encoder Encoding Ensemble EpochEnded Executor ExitPolicy Exporter Failed "
-        "Figure Finished Follow FrameSelector Freeze Head Init Keeps LabelKind LabelLoss Labels LearnedSelector "
-        "Learner LossBatch LossContext Lost MatchingLoss Message Metric MetricNeeds Need NetworkSpec Networks "
-        "Objective Output Phase PhaseStarted Predictions Preset Ramp Report Requirements Row RunEnded "
-        "RunEvent RunJob RunStarted RunStatus Runs Selection Shapes Splits States Table Teacher Term Tie "
-        "TrainingSchedule Videos ViewSpec"
+        "Average BEST Batches Between Cell Claim ClipGenerator Clips Codec Copy DataSet Demand Difference "
+        "EarlyExit Encoder Encoding Ensemble EpochEnded Executor ExitPolicy Exporter Failed Figure Finished "
+        "Follow FrameSelector Freeze Head INTERFACE_VERSION Init Keeps LabelKind LabelLoss Labels "
+        "LearnedSelector Learner LossBatch LossContext Lost MatchingLoss Message Metric MetricNeeds NO_FRAME "
+        "Need NetworkSpec Networks Objective OneOf Output Phase PhaseStarted Predictions Preset Ramp Report "
+        "Requirements Row RunEnded RunEvent RunJob RunStarted RunStatus Runs Selection Shapes Space Splits "
+        "States Study Table Teacher Term Tie TrainingSchedule Trial TrialState Tuner Videos ViewSpec"
     ),
     "distillbench.data": (
         "LARGEST_SEED MOST_CLASSES FileReport Ids Inspection Recipe ShardSource ShardVideos Spread Subset Video "

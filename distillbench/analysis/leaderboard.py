@@ -147,6 +147,8 @@ def row(result: Result) -> dict[str, Any]:
     fidelity = record.fidelity or {}
     return found | {
         "epoch_chosen_by": budget.epoch_chosen_by,
+        "trials": record.tuned.trials,
+        "tuned_space": record.tuned.space,
         "budget": f"teacher {budget.teacher.epochs}, student {budget.student.epochs} epochs",
         **{title: fidelity.get(name) for name, title in _FIDELITY.items()},
         "train_videos": record.data.videos.train,

@@ -25,6 +25,7 @@ from distillbench.cli.run import run
 from distillbench.cli.score import score
 from distillbench.cli.show import show
 from distillbench.cli.sweep import sweep
+from distillbench.cli.tune import tune
 from distillbench.errors import ConfigError
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app = typer.Typer(
 for command in (
     run,
     sweep,
+    tune,
     leaderboard,
     compare,
     report,

@@ -72,6 +72,8 @@ CHOICES: Mapping[str, Value] = {
     "schedule": None,
     "preset": None,
     "seed": 0,
+    "tuned_trials": 0,
+    "tuned_space": "",
 }
 """Every choice of a run, and its default.
 
@@ -139,7 +141,7 @@ def read_file(path: Path, find: Find | None = None) -> Layer:
                 " takes one"
             ]
         )
-    return _layer(str(path), content)
+    return settings_layer(str(path), content)
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,12 @@ def read_sweep_file(path: Path, find: Find | None = None) -> SweepFile:
             ]
         )
     return SweepFile(
-        _layer(str(path), content),
-        {str(name): _layer(f"{path} [when.{name}]", dict(table)) for name, table in when.items()},
-        tuple(_layer(str(path), dict(grid)) for grid in grids),
+        settings_layer(str(path), content),
+        {
+            str(name): settings_layer(f"{path} [when.{name}]", dict(table))
+            for name, table in when.items()
+        },
+        tuple(settings_layer(str(path), dict(grid)) for grid in grids),
     )
 
 
@@ -190,7 +195,8 @@ def _parse(path: Path, find: Find | None) -> dict[str, Value]:
     return read_toml(file)
 
 
-def _layer(source: str, content: dict[str, Value]) -> Layer:
+def settings_layer(source: str, content: dict[str, Value]) -> Layer:
+    """Makes a layer of what a file holds: choices at the top, knobs in tables under `set`."""
     knobs = content.pop("set", {})
     misplaced = [name for name, value in content.items() if isinstance(value, Mapping)]
     if misplaced or not isinstance(knobs, Mapping):

@@ -220,6 +220,7 @@ class _Resolver:
         self.problems += wrong
         k = _whole("k", self.settings["k"], 1, self.problems)
         seed = _whole("seed", self.settings["seed"], 0, self.problems)
+        tuned_trials = _whole("tuned_trials", self.settings["tuned_trials"], 0, self.problems)
         label_loss = self._label_loss(choices["data"])
         weights = self._weights(label_loss)
         networks, phases = self._declared(choices, weights, training, label_loss, k)
@@ -249,6 +250,8 @@ class _Resolver:
             sources=self.sources,
             warnings=tuple(warnings),
             unused_losses=tuple(name for name in weights if name not in in_phases),
+            tuned_trials=tuned_trials,
+            tuned_space=str(self.settings["tuned_space"] or ""),
             conflicts=(
                 *_misfits(phases, losses),
                 *_mixed(phases, losses),

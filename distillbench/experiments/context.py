@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -25,6 +26,8 @@ class RunContext:
     measured.
     observers: the plugins that get the events of the run.
     processes: those that make the run together.
+    bounds: by run key, the quality on validation videos that the reported network must have reached
+        by each epoch of the last phase, or the run is stopped; the higher the better.
     cache_budget: bytes of a frozen teacher's outputs that are cached below its folder; they change
     how long a run takes, not its result.
     """
@@ -37,6 +40,7 @@ class RunContext:
     observers: tuple[str, ...] = ()
     processes: Processes = SINGLE
     cache_budget: int = BUDGET
+    bounds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def prepare_machine(spec: RunSpec, context: RunContext) -> torch.device:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillbench.config.run_spec import RunSpec, digest
-from distillbench.errors import DistillbenchError, Interrupted, NotApplicableError
+from distillbench.errors import DistillbenchError, Interrupted, NotApplicableError, StoppedError
 from distillbench.experiments.context import RunContext, find_device
 from distillbench.experiments.run import run_experiment
 from distillbench.interfaces import (
@@ -49,6 +49,8 @@ class PackedRun(RunJob):
             run_experiment(spec, context, registry, _Reporting(self.key, report), splits=splits)
         except NotApplicableError as error:
             return Failed(self.key, "not applicable", "; ".join(error.problems))
+        except StoppedError as error:
+            return Failed(self.key, "stopped", str(error), error.reached)
         except DistillbenchError as error:
             return Failed(self.key, "failed", str(error))
         except (

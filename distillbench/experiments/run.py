@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from distillbench.config.run_spec import RunSpec, digest
+from distillbench.errors import StoppedError
 from distillbench.evaluation.evaluate import Evaluation, evaluate
 from distillbench.evaluation.metric_set import MetricSet, Warn, installed_metrics, metrics_of
 from distillbench.experiments import provenance
@@ -70,7 +71,12 @@ def run_experiment(
     experiment = assemble(spec, splits, device, processes)
     checkpoints = _checkpoints(experiment, context)
     teachers = TeacherStore(context.results / "teachers", context.retrain, context.cache_budget)
-    fitted = fit(experiment, metrics, teachers, checkpoints, observer)
+    bounds = context.bounds.get(spec.key, ())
+    try:
+        fitted = fit(experiment, metrics, teachers, checkpoints, observer, bounds)
+    except StoppedError:
+        checkpoints.clear()
+        raise
     tune_exit_policy(experiment)
     observer.message("evaluating on the test split")
     evaluated = evaluate_on_test(experiment, metrics, observer.message)
@@ -179,6 +185,7 @@ def _write(
         "setup": spec.describe(),
         "objective": dict(spec.weights),
         "preset": spec.preset,
+        "tuned": {"trials": spec.tuned_trials, "space": spec.tuned_space},
         "sources": dict(spec.sources),
         "warnings": [*spec.warnings, *_left_out(splits)],
         "data": _described_data(splits) | {"metrics": list(metrics.judged_by)},

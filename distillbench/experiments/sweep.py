@@ -46,6 +46,9 @@ class Watcher:
     def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
         """A run has no result; `again`: it will be tried once more."""
 
+    def stopped(self, job: Job, reason: str, reached: float | None) -> None:
+        """A run was stopped, as it was asked to be; `reached`: how good it was by then."""
+
     def waited(self) -> None:
         """Some time went by; called at least twice a second."""
 
@@ -126,6 +129,8 @@ class Sweep:
                 self.watcher.trained(job, row)
             case Finished():
                 self._finish(job)
+            case Failed(_, "stopped", reason, reached):
+                self._stop(job, reason, reached)
             case Failed(_, status, reason):
                 self._fail(job, status, reason, may_repeat=False)
             case Lost(_, reason):
@@ -147,6 +152,12 @@ class Sweep:
         teacher = self.state.leading.pop(key, None)
         if teacher is not None:
             self.state.ready.add(teacher)
+
+    def _stop(self, job: Job, reason: str, reached: float | None) -> None:
+        """Forgets a run that was meant to end so: it has no result, and is no failure."""
+        self._teacher_is_stored(job.spec.key)
+        del self.state.running[job.spec.key]
+        self.watcher.stopped(job, reason, reached)
 
     def _fail(self, job: Job, status: RunStatus, reason: str, may_repeat: bool) -> None:
         key = job.spec.key

@@ -68,6 +68,7 @@ from distillbench.interfaces.schedules import (
     ViewSpec,
 )
 from distillbench.interfaces.selectors import FrameSelector, Keeps, LearnedSelector, Selection
+from distillbench.interfaces.tuners import Between, OneOf, Space, Study, Trial, TrialState, Tuner
 
 INTERFACE_VERSION = 3
 """The version of the interface, part of every run's key.
@@ -81,6 +82,7 @@ __all__ = [
     "NO_FRAME",
     "Average",
     "Batches",
+    "Between",
     "Cell",
     "Claim",
     "ClipGenerator",
@@ -123,6 +125,7 @@ __all__ = [
     "NetworkSpec",
     "Networks",
     "Objective",
+    "OneOf",
     "Output",
     "Phase",
     "PhaseStarted",
@@ -140,13 +143,18 @@ __all__ = [
     "Runs",
     "Selection",
     "Shapes",
+    "Space",
     "Splits",
     "States",
+    "Study",
     "Table",
     "Teacher",
     "Term",
     "Tie",
     "TrainingSchedule",
+    "Trial",
+    "TrialState",
+    "Tuner",
     "Videos",
     "ViewSpec",
 ]

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from distillbench.interfaces.observers import RunEvent
 
-RunStatus = Literal["failed", "not applicable"]
+RunStatus = Literal["failed", "not applicable", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,15 @@ class Finished(RunEvent):
 class Failed(RunEvent):
     """The run ended without a result, and would again.
 
-    status: `not applicable` where what was chosen does not go together.
+    status: `not applicable` where what was chosen does not go together; `stopped` where it had
+        fallen behind, as the one who asked for it wanted.
+    reached: how good a stopped run was by then on validation videos; the higher the better.
     reason: why, in one line.
     """
 
     status: RunStatus
     reason: str
+    reached: float | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from distillbench.interfaces import (
     RunEnded,
     RunStarted,
     TrainingSchedule,
+    Tuner,
 )
 
 hookspec = pluggy.HookspecMarker("distillbench")
@@ -96,6 +97,11 @@ def executors() -> Mapping[str, type[Executor]]:  # type: ignore[empty-body]
 @hookspec
 def exporters() -> Mapping[str, type[Exporter]]:  # type: ignore[empty-body]
     """Offers formats of exported networks, by the name given to `distillbench export --to`."""
+
+
+@hookspec
+def tuners() -> Mapping[str, type[Tuner]]:  # type: ignore[empty-body]
+    """Offers ways to search for good settings, by the name given to `tune --tuner`."""
 
 
 @hookspec

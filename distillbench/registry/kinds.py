@@ -23,6 +23,7 @@ from distillbench.interfaces import (
     Preset,
     Report,
     TrainingSchedule,
+    Tuner,
 )
 
 
@@ -79,6 +80,7 @@ _TABLE = (
     Kind("schedule", "training_schedules", TrainingSchedule, "Training schedules", "schedules"),
     Kind("preset", "presets", Preset, "Presets", "presets"),
     Kind("executor", "executors", Executor, "Executors", "executors"),
+    Kind("tuner", "tuners", Tuner, "Tuners", "tuners"),
     Kind("exporter", "exporters", Exporter, "Exporters", "exporters"),
     Kind("report", "reports", Report, "Reports", "reports"),
     Kind("metric", "metrics", Metric, "Metrics", "metrics"),

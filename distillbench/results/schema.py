@@ -272,6 +272,14 @@ class StoredFiles:
 
 
 @dataclass(frozen=True)
+class StoredTuning:
+    """How many trials chose the settings of a run, and in which space; 0 for none."""
+
+    trials: Count = 0
+    space: str = ""
+
+
+@dataclass(frozen=True)
 class StoredResult:
     """A run that ended.
 
@@ -302,6 +310,7 @@ class StoredResult:
     fidelity: Mapping[str, Number | None] | None = None
     quantized_from: FileName | None = None
     interface: Positive = 1
+    tuned: StoredTuning = StoredTuning()
 
     @property
     def spec(self) -> StoredSpec:
@@ -319,7 +328,7 @@ class StoredFailure:
     """A run without a result; attempts: how often it was tried."""
 
     id: FileName
-    status: Literal["failed", "not applicable"]
+    status: Literal["failed", "not applicable", "stopped"]
     reason: str
     network: Name
     setup: StoredSpec

@@ -26,6 +26,7 @@ _EXAMPLE_COMMANDS = {
     "schedule": "distillbench run --schedule $name",
     "preset": "distillbench run --preset $name",
     "executor": "distillbench sweep --seed 0:2 --executor $name",
+    "tuner": "distillbench tune --try student.cell_size=32,64 --tuner $name",
     "exporter": "distillbench export RUN --to $name --out network.pt",
     "report": "distillbench report $name",
     "metric": "distillbench run",

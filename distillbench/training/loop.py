@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distillbench.config.schedule_rules import changed_by
 from distillbench.data.batches import Batch, batches, shuffled
-from distillbench.errors import ResultError, TrainingError
+from distillbench.errors import ResultError, StoppedError, TrainingError
 from distillbench.evaluation.evaluate import evaluate
 from distillbench.evaluation.metric_set import MetricSet
 from distillbench.interfaces import Phase
@@ -50,6 +50,7 @@ def fit(
     teachers: TeacherStore,
     checkpoints: Checkpoints,
     observer: Observer = SILENT,
+    bounds: Sequence[float] = (),
 ) -> Fitted:
     """Trains a run's networks in place.
 
@@ -59,9 +60,13 @@ def fit(
     Several processes iterate over the same batches in the same order and share the rows of each.
     They always have the same weights. Only the main process writes files and calls the observer.
 
-    Raises `TrainingError` if a loss becomes NaN or infinite.
+    bounds: what the reported network must have reached on validation videos by each epoch of the
+        last phase, from the first on; the higher the better.
+
+    Raises `TrainingError` if a loss becomes NaN or infinite, `StoppedError` where a bound was not
+    reached.
     """
-    return _Loop(experiment, metrics, teachers, checkpoints, observer).run()
+    return _Loop(experiment, metrics, teachers, checkpoints, observer, bounds).run()
 
 
 class _Loop:
@@ -72,8 +77,9 @@ class _Loop:
         teachers: TeacherStore,
         checkpoints: Checkpoints,
         observer: Observer,
+        bounds: Sequence[float],
     ) -> None:
-        self.experiment = experiment
+        self.experiment, self.bounds = experiment, bounds
         self.spec = experiment.spec
         self.models = experiment.models
         self.processes = experiment.processes
@@ -123,6 +129,7 @@ class _Loop:
             self.progress.step = 0
             self.progress.sums = {}
             self.observer.epoch_ended(row)
+            self._stop_if_behind()
             self._save_checkpoint(optimizer)
         if self.progress.epoch < phase.epochs:
             self.observer.message(
@@ -130,6 +137,19 @@ class _Loop:
                 f"nothing became better in the last {self.spec.training.patience}"
             )
         self._finish_phase(phase)
+
+    def _stop_if_behind(self) -> None:
+        """Raises `StoppedError` where the reported network was to be better by now."""
+        epoch, is_last = self.progress.epoch, self.progress.phase == len(self.spec.phases) - 1
+        if not is_last or epoch > len(self.bounds):
+            return
+        worth, _ = self.progress.best.get(self.spec.reports, (math.inf, epoch))
+        if worth < self.bounds[epoch - 1]:
+            raise StoppedError(
+                f"stopped after epoch {epoch}: {worth:.4f} at best on validation videos, where "
+                f"{self.bounds[epoch - 1]:.4f} was to be reached",
+                worth,
+            )
 
     def _has_converged(self) -> bool:
         """Tells whether no network of the phase became better in the last epochs.

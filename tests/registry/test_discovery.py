@@ -22,6 +22,8 @@ from distillbench.config.resolve import specs
 from distillbench.config.run_spec import Choice
 from distillbench.errors import ConfigError, DistillbenchError, Interrupted, PluginError
 from distillbench.experiments.executor import executor
+from distillbench.experiments.tune import tuner_of
+from distillbench.interfaces import Study
 from distillbench.registry.discovery import Failure, Registry, discover
 from distillbench.registry.kinds import KINDS
 from distillbench.registry.knobs import bind
@@ -640,6 +642,8 @@ def choose(kind: str, name: str, registry: Registry) -> None:
     """Does with a component what a command that names it does first."""
     if kind == "executor":
         assert executor(registry, name, {}, [], "cpu").free == 1
+    elif kind == "tuner":
+        assert tuner_of(registry, name, {}).build(Study("study", {}, 0)).trials() == []
     elif kind == "exporter":
         component = registry.find(kind, name)
         assert component is not None

@@ -18,6 +18,7 @@ from violations import (
     reports,
     schedules,
     selectors,
+    tuners,
 )
 
 from distillbench.registry.discovery import Component
@@ -38,6 +39,7 @@ VIOLATIONS = {
     "preset": presets,
     "executor": executors,
     "exporter": exporters,
+    "tuner": tuners,
     "report": reports,
     "metric": metrics,
 }

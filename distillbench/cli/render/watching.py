@@ -104,6 +104,42 @@ def live(planned: Plan, results: Path, metrics: Mapping[str, Metric]) -> Iterato
         notes.print(Text.assemble(f"{board.done} finished", failed, f"{stopped} in {took}"))
 
 
+class Trials(Watcher):
+    """Prints a line for every trial of a search, with its quality on validation videos."""
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        self._titles = {name: metric.title for name, metric in metrics.items()}
+        self._began: dict[str, float] = {}
+
+    def started(self, job: Job) -> None:
+        """Remembers when a trial began."""
+        self._began[job.spec.key] = time.monotonic()
+
+    def finished(self, job: Job, result: Result) -> None:
+        """Prints the quality of the epoch whose weights were kept."""
+        last = job.spec.phases[-1].name
+        epochs = {
+            row["epoch"]: row["networks"][job.spec.reports]
+            for row in result.content["history"]
+            if row["phase"] == last and job.spec.reports in row["networks"]
+        }
+        best = epochs[max(epochs)]["best"]
+        title, value = validation_of(epochs[best], self._titles)
+        self._print(job, f"validation {title} {value}, epoch {best} of {max(epochs)}")
+
+    def stopped(self, job: Job, reason: str, reached: float | None) -> None:
+        """Prints that it was behind."""
+        self._print(job, reason, "dim")
+
+    def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
+        """Prints why it has no result."""
+        self._print(job, f"{status}: {reason}{'; it is tried again' if again else ''}", "red")
+
+    def _print(self, job: Job, end: str, style: str = "") -> None:
+        took = duration(time.monotonic() - self._began[job.spec.key])
+        notes.print(f"{job.spec.key} {label(job.spec)}: {end} ({took})", style=style or None)
+
+
 class Board(Watcher):
     """The state of a sweep in progress: what is running, how much is done, and the best result.
 
@@ -157,6 +193,13 @@ class Board(Watcher):
         retry = "; it is tried again" if again else ""
         line = f"[{self._count()}] {label(job.spec)}: {status}: {reason}{retry}"
         notes.print(line, style="red")
+
+    def stopped(self, job: Job, reason: str, reached: float | None) -> None:
+        """Prints a line for a run that was stopped."""
+        self._running.pop(job.spec.key, None)
+        self.done += 1
+        self._finished_work += job.work + self._teachers.pop(job.teacher or "", 0.0)
+        notes.print(f"[{self._count()}] {label(job.spec)}: {reason}", style="dim")
 
     def render(self) -> Group:
         """Draws the display."""

@@ -1,0 +1,283 @@
+"""Searches settings for methods by trials on validation videos, with equal effort for each.
+
+Trials go in rounds: what is asked in a round depends on the rounds before it alone, so that a
+search finds the same whatever was faster, and whether or not it was killed on the way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distillbench.config.grid import one_spec
+from distillbench.config.layers import Layer
+from distillbench.config.run_spec import Choice, RunSpec, digest
+from distillbench.config.tuning import Arm, Tuning, written_space
+from distillbench.errors import ConfigError, PluginError, ResultError
+from distillbench.evaluation.metric_set import MetricSet, metrics_of
+from distillbench.experiments.context import RunContext
+from distillbench.experiments.plan import Job, Plan, plan
+from distillbench.experiments.sweep import Watcher
+from distillbench.interfaces import Between, OneOf, RunStatus, Space, Study, Trial, Tuner
+from distillbench.registry.discovery import Registry
+from distillbench.registry.knobs import bind
+from distillbench.results import store
+from distillbench.untrusted import quoted
+
+SEED = 100
+"""Of trials where the user gives none: another one than those of the comparison to come."""
+_FEWEST_CURVES = 4  # a median of fewer says little
+_GRACE = 3  # epochs that every trial has
+_WORDS = re.compile(r"[^a-z0-9]+")
+
+Make = Callable[[Plan, RunContext, Watcher], None]
+"""Makes the runs of a plan."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """An arm and its trials."""
+
+    arm: Arm
+    tuner: CheckedTuner
+
+    @property
+    def best(self) -> Trial | None:
+        """The best of the finished trials; None where there is none."""
+        finished = [trial for trial in self.tuner.trials() if trial.state == "finished"]
+        return max(finished, key=lambda trial: trial.quality or 0.0, default=None)
+
+
+class CheckedTuner:
+    """A tuner that is held to its word; raises `PluginError`, which names it, where it is not."""
+
+    def __init__(self, choice: Choice, study: Study) -> None:
+        self._component, self._space = choice.component, study.space
+        self._tuner: Tuner = choice.build(study)
+
+    def ask(self) -> Trial:
+        """Asks for the next trial."""
+        with self._component.guarded():
+            trial = self._tuner.ask()
+            wrong = not isinstance(trial, Trial) or not fits(self._space, trial.values)
+            if wrong:
+                raise PluginError(
+                    f"{self._component.title} proposed {quoted(trial)}, which is not in the space"
+                )
+        return trial
+
+    def tell(self, number: int, state: Any, quality: float | None) -> None:
+        """Tells how a trial ended."""
+        with self._component.guarded():
+            self._tuner.tell(number, state, quality)
+
+    def trials(self) -> list[Trial]:
+        """Returns all trials."""
+        with self._component.guarded():
+            return list(self._tuner.trials())
+
+
+def fits(space: Space, values: object) -> bool:
+    """Tells whether values are those of a point of a space."""
+    if not isinstance(values, Mapping) or values.keys() != space.keys():
+        return False
+    return all(_fits(part, values[name]) for name, part in space.items())
+
+
+def _fits(part: Between | OneOf, value: object) -> bool:
+    if isinstance(part, OneOf):
+        return value in part.values
+    is_number = type(value) in ((int,) if part.whole else (int, float))
+    return is_number and part.low <= value <= part.high  # type: ignore[operator]
+
+
+class Tune:
+    """A search that can be made: nothing was written yet.
+
+    trials: of each arm.
+    at_once: trials of an arm that are asked in one round.
+    stops: whether a trial is stopped that is behind the median of earlier trials of its arm.
+    """
+
+    def __init__(
+        self,
+        tuning: Tuning,
+        given: Layer,
+        registry: Registry,
+        context: RunContext,
+        tuner: Choice,
+        *,
+        trials: int,
+        at_once: int,
+        stops: bool,
+    ) -> None:
+        self._registry, self._context = registry, context
+        self.trials, self.at_once, self.stops = trials, at_once, stops
+        self._shared = [Layer("tune", {"training.threads": 1, "seed": SEED}), tuning.shared]
+        self._given = given
+        problems: list[str] = []
+        specs = {}
+        for arm in tuning.arms:
+            try:
+                specs[arm.name] = self._spec(arm, _corner(arm.space))
+            except ConfigError as error:
+                problems += [f"{arm.name}: {problem}" for problem in error.problems]
+        if problems:
+            raise ConfigError(dict.fromkeys(problems))
+        self.searched = [
+            Searched(arm, CheckedTuner(tuner, self._study(arm, specs[arm.name], tuner)))
+            for arm in tuning.arms
+        ]
+        self.metrics: dict[str, MetricSet] = {
+            name: metrics_of(spec.data.component, registry) for name, spec in specs.items()
+        }
+
+    def _study(self, arm: Arm, spec: RunSpec, tuner: Choice) -> Study:
+        """Names a file that no other search writes: one of other settings is another search."""
+        asked = [spec.describe(), written_space(arm.space), tuner.describe(), self.stops]
+        word = _WORDS.sub("-", arm.name.lower()).strip("-")[:40] or "arm"
+        name = f"{word}-{digest([asked, self.at_once])}.journal"
+        return Study(str(self._context.results / "tuning" / name), arm.space, spec.seed)
+
+    def _spec(self, arm: Arm, values: Mapping[str, object]) -> RunSpec:
+        layers = [*self._shared, arm.settings, self._given, Layer("trial", dict(values))]
+        return one_spec(self._registry, layers)
+
+    def settings_of(self, searched: Searched, values: Mapping[str, object]) -> dict[str, object]:
+        """Returns the settings of an arm that users gave, with what was found for it."""
+        layers = (*self._shared[1:], searched.arm.settings, self._given)
+        given = {name: value for layer in layers for name, value in layer.settings.items()}
+        return given | dict(values)
+
+    def run(self, make: Make, watcher: Watcher) -> None:
+        """Makes rounds of trials until every arm has all of its own."""
+        store.prepare(self._context.results)
+        (self._context.results / "tuning").mkdir(exist_ok=True)
+        while due := [
+            (searched, trial) for searched in self.searched for trial in self._due(searched)
+        ]:
+            self._make(due, make, watcher)
+
+    def _due(self, searched: Searched) -> list[Trial]:
+        """Returns the trials of the next round: those that were asked and not told come first."""
+        trials = searched.tuner.trials()
+        waiting = [trial for trial in trials if trial.state == "asked"]
+        left = self.trials - len(trials)
+        asked = [searched.tuner.ask() for _ in range(min(left, self.at_once - len(waiting)))]
+        return waiting + asked
+
+    def _make(self, due: list[tuple[Searched, Trial]], make: Make, watcher: Watcher) -> None:
+        specs: dict[tuple[str, int], RunSpec] = {}
+        bounds: dict[str, Sequence[float]] = {}
+        for searched, trial in due:
+            try:
+                spec = self._spec(searched.arm, trial.values)
+            except ConfigError:  # no such network, or components that do not go together
+                searched.tuner.tell(trial.number, "failed", None)
+                continue
+            specs[searched.arm.name, trial.number] = spec
+            bounds[spec.key] = self._bounds(searched) if self.stops else ()
+        context = dataclasses.replace(self._context, bounds=bounds)
+        planned = plan(list({spec.key: spec for spec in specs.values()}.values()), context)
+        stopped = _Stopped(watcher)
+        if planned.jobs:
+            make(planned, context, stopped)
+        for searched, trial in due:
+            made = specs.get((searched.arm.name, trial.number))
+            if made is None:
+                continue
+            if curve := self._stored_curve(searched, made):
+                searched.tuner.tell(trial.number, "finished", curve[-1])
+            elif (reached := stopped.reached.get(made.key)) is not None:
+                searched.tuner.tell(trial.number, "stopped", reached)
+            else:
+                searched.tuner.tell(trial.number, "failed", None)
+
+    def _bounds(self, searched: Searched) -> list[float]:
+        """Returns the median of the arm's finished trials at each epoch, after a grace."""
+        finished = [trial for trial in searched.tuner.trials() if trial.state == "finished"]
+        specs = [self._spec(searched.arm, trial.values) for trial in finished]
+        curves = [curve for spec in specs if (curve := self._stored_curve(searched, spec))]
+        if len(curves) < _FEWEST_CURVES:
+            return []
+        longest = max(map(len, curves))
+        whole = [curve + curve[-1:] * (longest - len(curve)) for curve in curves]
+        medians = [statistics.median(values) for values in zip(*whole, strict=True)]
+        return [-float("inf")] * min(_GRACE, longest) + medians[_GRACE:]
+
+    def _stored_curve(self, searched: Searched, spec: RunSpec) -> list[float]:
+        try:
+            result = store.read(self._context.results / f"{spec.key}.json")
+        except ResultError:
+            return []
+        return curve_of(result.content["history"], spec, self.metrics[searched.arm.name])
+
+
+def curve_of(
+    history: Sequence[Mapping[str, Any]], spec: RunSpec, metrics: MetricSet
+) -> list[float]:
+    """Returns the best quality on validation videos up to each epoch of the last phase.
+
+    Of the network that is reported; the higher the better.
+    """
+    last = spec.phases[-1].name
+    found: list[float] = []
+    for row in history:
+        if row["phase"] == last and spec.reports in row["networks"]:
+            worth = metrics.worth(row["networks"][spec.reports]["validation"])
+            found.append(max(worth, found[-1] if found else worth))
+    return found
+
+
+class _Stopped(Watcher):
+    """Passes everything on, and keeps how good runs were when they were stopped."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.reached: dict[str, float | None] = {}
+
+    def started(self, job: Job) -> None:
+        self._watcher.started(job)
+
+    def trained(self, job: Job, row: Mapping[str, Any]) -> None:
+        self._watcher.trained(job, row)
+
+    def finished(self, job: Job, result: store.Result) -> None:
+        self._watcher.finished(job, result)
+
+    def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
+        self._watcher.failed(job, status, reason, again)
+
+    def stopped(self, job: Job, reason: str, reached: float | None) -> None:
+        self.reached[job.spec.key] = reached
+        self._watcher.stopped(job, reason, reached)
+
+    def waited(self) -> None:
+        self._watcher.waited()
+
+
+def _corner(space: Space) -> dict[str, object]:
+    """Returns one point of a space, with which settings are checked before anything is tried."""
+    return {
+        name: part.values[0] if isinstance(part, OneOf) else _number(part.low, part.whole)
+        for name, part in space.items()
+    }
+
+
+def _number(value: float, whole: bool) -> float | int:
+    return int(value) if whole else value
+
+
+def tuner_of(registry: Registry, name: str, knobs: Mapping[str, object]) -> Choice:
+    """Finds a tuner; raises `ConfigError` where it or a knob is not there."""
+    component = registry.find("tuner", name)
+    if component is None:
+        raise ConfigError([registry.missing("tuner", name)])
+    values, problems = bind(component.cls, knobs, f"tuner {name}")
+    if problems:
+        raise ConfigError(problems)
+    return Choice(component, values)

@@ -1,0 +1,1 @@
+"""Tuners: how good settings are searched for."""

@@ -2,7 +2,8 @@
 
 Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one
 (`ShardVideos`) and shares their videos out (`split_by_hash`, `nested_fraction`, `load_ids`,
-`splits_of`). `require_bounds` refuses numbers that make no sense.
+`splits_of`). `JoinedVideos` joins pieces of videos end to end. `require_bounds` refuses numbers
+that make no sense.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.ids import Ids
 from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
+from distillbench.data.joined_videos import JoinedVideos, draw_in_rounds
 from distillbench.data.shard_source import ShardSource
 from distillbench.data.splits import (
     Subset,
@@ -38,6 +40,7 @@ __all__ = [
     "FileReport",
     "Ids",
     "Inspection",
+    "JoinedVideos",
     "Recipe",
     "ShardSource",
     "ShardVideos",
@@ -45,6 +48,7 @@ __all__ = [
     "Subset",
     "Video",
     "cache_folder",
+    "draw_in_rounds",
     "encode",
     "find_shards",
     "find_vocabulary",

@@ -1,6 +1,6 @@
 """Losses that teach a selector agree with their formulas, written in numpy, in value and gradient.
 
-Gradients of the formulas are taken by a complex step, as in test_loss_formulas.py.
+Gradients of the formulas are taken by a complex step, as in loss_outputs.py.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from distillbench.experiments.context import (
 from distillbench.experiments.measure import measure_cost, measure_fidelity, training_budget
 from distillbench.experiments.observers import watched
 from distillbench.experiments.stored import find_stored, fingerprints
+from distillbench.experiments.training_work import Works
 from distillbench.interfaces import INTERFACE_VERSION, Splits
 from distillbench.metrics.ranking import counts_of
 from distillbench.registry.discovery import Registry
@@ -177,6 +178,7 @@ def _write(
     }
     cost = measure_cost(experiment, evaluation)
     budget = training_budget(fitted.history, spec.networks, metrics.first_title)
+    budget["macs"] = Works().spent(spec, splits, fitted.history)
     content = {
         "id": spec.key,
         "interface": INTERFACE_VERSION,

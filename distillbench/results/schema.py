@@ -256,11 +256,16 @@ class StoredSpent:
 
 @dataclass(frozen=True)
 class StoredBudget:
-    """What the run was trained with; epoch_chosen_by: the metric on the validation split."""
+    """What the run was trained with.
+
+    epoch_chosen_by: the metric on the validation split.
+    macs: multiply-accumulates of all training, a backward pass counted as two; None in older files.
+    """
 
     epoch_chosen_by: str
     teacher: StoredSpent
     student: StoredSpent
+    macs: Number | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ConfigError
 from distillbench.storage import require_regular
+
+
+def flat(table: Mapping[str, object], within: str = "") -> Iterator[tuple[str, object]]:
+    """Yields the values of nested tables by dotted name."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value
 
 
 def read_toml(path: Path) -> dict[str, Any]:

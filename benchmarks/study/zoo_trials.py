@@ -19,12 +19,13 @@ import math
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import distillbench
+from distillbench.toml_files import flat
 
 HERE = Path(__file__).parent
 TRIALS = 4
@@ -96,15 +97,6 @@ def read_arms(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[Arm]]:
             varied = "w"
         arms.append(Arm(name, settings, for_all, like, without, varied, tuple(values)))
     return dict(flat(stored["usual"])), dict(flat(stored["board"])), arms
-
-
-def flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the values of nested tables by dotted name."""
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{within}{name}.")
-        else:
-            yield f"{within}{name}", value
 
 
 def setup(usual: Mapping[str, Any], arm: Arm, chosen: Mapping[str, float]) -> dict[str, Any]:

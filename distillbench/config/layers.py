@@ -14,7 +14,7 @@ from typing import Literal
 
 from distillbench.errors import ConfigError
 from distillbench.registry.knobs import nearest
-from distillbench.toml_files import read_toml
+from distillbench.toml_files import flat, read_toml
 
 Value = object
 
@@ -206,18 +206,7 @@ def settings_layer(source: str, content: dict[str, Value]) -> Layer:
                 for n in misplaced or ["set"]
             ]
         )
-    return Layer(source, content | dict(_flatten(knobs, "")))
-
-
-def _flatten(table: Mapping[str, Value], prefix: str) -> list[tuple[str, Value]]:
-    flat: list[tuple[str, Value]] = []
-    for name, value in table.items():
-        flat += (
-            _flatten(value, f"{prefix}{name}.")
-            if isinstance(value, Mapping)
-            else [(prefix + name, value)]
-        )
-    return flat
+    return Layer(source, content | dict(flat(knobs)))
 
 
 def unknown_names(layer: Layer) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from distillbench.config.layers import Layer, Value, settings_layer, unknown_names
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Between, OneOf, Space
-from distillbench.toml_files import read_toml
+from distillbench.toml_files import flat, read_toml
 from distillbench.untrusted import quoted
 
 MOST_TRIALS = 10_000
@@ -109,7 +109,7 @@ def _space(table: object, source: str, problems: list[str]) -> dict[str, Between
         problems.append(f"{source}: try is {quoted(table)}; it must be a table of settings")
         return {}
     found: dict[str, Between | OneOf] = {}
-    for name, written in _flat(table):
+    for name, written in flat(table):
         part = read_part(written)
         if part is None:
             problems.append(
@@ -119,14 +119,6 @@ def _space(table: object, source: str, problems: list[str]) -> dict[str, Between
         else:
             found[name] = part
     return found
-
-
-def _flat(table: Mapping[str, Value], within: str = "") -> Iterator[tuple[str, Value]]:
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{within}{name}.")
-        else:
-            yield f"{within}{name}", value
 
 
 def read_part(written: Value) -> Between | OneOf | None:

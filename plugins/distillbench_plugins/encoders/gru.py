@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distillbench import hookimpl
 from distillbench.interfaces import Clips, Encoder, Encoding
-from distillbench_plugins.layers.knobs import ascending, refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import ascending, not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.pooling import state_after
 from distillbench_plugins.layers.recurrent import encoding_of
 
@@ -39,7 +39,7 @@ class GRUEncoder(Encoder):
     ) -> None:
         super().__init__()
         problems = wrong_counts("encoder gru", size=(size, 1, 65_536), layers=(layers, 1, 64))
-        refuse([*problems, *wrong_dropout("encoder gru", dropout)])
+        refuse([*problems, *not_a_share("encoder gru", dropout=dropout)])
         self.exits = ascending(exits, "encoder gru: exits")
         self.rnn = nn.GRU(
             width, size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0

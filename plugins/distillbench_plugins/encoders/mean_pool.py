@@ -9,7 +9,7 @@ from torch import nn
 
 from distillbench import hookimpl
 from distillbench.interfaces import Clips, Encoder, Encoding
-from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.pooling import mean_over_frames
 
 
@@ -30,7 +30,7 @@ class MeanPool(Encoder):
     def __init__(self, width: int, *, size: int = 512, dropout: float = 0.0) -> None:
         super().__init__()
         problems = wrong_counts("encoder mean-pool", size=(size, 1, 65_536))
-        refuse([*problems, *wrong_dropout("encoder mean-pool", dropout)])
+        refuse([*problems, *not_a_share("encoder mean-pool", dropout=dropout)])
         self.frame = nn.Sequential(nn.Linear(width, size), nn.ReLU())
         self.video = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, size))
 

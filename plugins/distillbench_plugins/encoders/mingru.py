@@ -10,7 +10,7 @@ from torch.nn.functional import dropout as drop
 
 from distillbench import hookimpl
 from distillbench.interfaces import Clips, Encoder, Encoding
-from distillbench_plugins.layers.knobs import ascending, refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import ascending, not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.pooling import state_after
 from distillbench_plugins.layers.recurrent import encoding_of
 from distillbench_plugins.layers.scan import linear_recurrence
@@ -42,7 +42,7 @@ class MinGRU(Encoder):
     ) -> None:
         super().__init__()
         problems = wrong_counts("encoder mingru", size=(size, 1, 65_536), layers=(layers, 1, 64))
-        refuse([*problems, *wrong_dropout("encoder mingru", dropout)])
+        refuse([*problems, *not_a_share("encoder mingru", dropout=dropout)])
         self.exits = ascending(exits, "encoder mingru: exits")
         self.dropout = dropout
         widths = [width, *[size] * (layers - 1)]

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from distillbench import hookimpl
 from distillbench.interfaces import Clips, Encoder, Encoding
-from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.recurrent import encoding_of
 
 
@@ -58,7 +58,7 @@ class TemporalConvolutions(Encoder):
         problems = wrong_counts(
             "encoder tcn", size=(size, 1, 65_536), layers=(layers, 1, 16), kernel=(kernel, 2, 64)
         )
-        refuse([*problems, *wrong_dropout("encoder tcn", dropout)])
+        refuse([*problems, *not_a_share("encoder tcn", dropout=dropout)])
         self.frame = nn.Linear(width, size)
         self.blocks = nn.Sequential(
             *(_Block(size, kernel, 2**layer, dropout) for layer in range(layers))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distillbench import hookimpl
 from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding, States
-from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.pooling import mean_over_frames
 
 
@@ -49,7 +49,7 @@ class TransformerEncoder(Encoder):
         )
         if not problems and (size % heads or size % 2):
             problems.append(f"encoder transformer: heads={heads} and 2 do not divide size={size}")
-        refuse([*problems, *wrong_dropout("encoder transformer", dropout)])
+        refuse([*problems, *not_a_share("encoder transformer", dropout=dropout)])
         self.frame = nn.Linear(width, size)
         self.layers = nn.ModuleList(_Layer(size, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(size)

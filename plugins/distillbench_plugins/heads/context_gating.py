@@ -10,7 +10,7 @@ from distillbench import hookimpl
 from distillbench.interfaces import Head
 from distillbench_plugins.layers.base_rates import begin_mixture_at
 from distillbench_plugins.layers.gating import ContextGating
-from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.mixture import mixture_logits
 from distillbench_plugins.layers.precision import wide
 
@@ -43,7 +43,7 @@ class ContextGatingHead(Head):
     ) -> None:
         super().__init__()
         problems = wrong_counts("head context-gating", mixtures=(mixtures, 1, 4096))
-        refuse([*problems, *wrong_dropout("head context-gating", dropout)])
+        refuse([*problems, *not_a_share("head context-gating", dropout=dropout)])
         self.classes, self.dropout, self.base_rates = classes, dropout, base_rates
         self.gate = ContextGating(width) if gate_encoding else nn.Identity()
         self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)

@@ -12,7 +12,7 @@ from torch.nn.functional import dropout, pad
 from distillbench import hookimpl
 from distillbench.interfaces import Head
 from distillbench_plugins.layers.base_rates import begin_at
-from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 
 
 class LabelQuery(Head):
@@ -53,7 +53,7 @@ class LabelQuery(Head):
             chunks=(chunks, 1, 65_536),
             size=(size, 1, 65_536),
         )
-        refuse([*problems, *wrong_dropout("head label-query", dropout)])
+        refuse([*problems, *not_a_share("head label-query", dropout=dropout)])
         self.classes, self.dropout, self.chunks = classes, dropout, chunks
         self.base_rates = base_rates
         self.chunk_width = -(-width // chunks)

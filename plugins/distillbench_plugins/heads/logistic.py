@@ -8,7 +8,7 @@ from torch.nn.functional import dropout
 from distillbench import hookimpl
 from distillbench.interfaces import Head
 from distillbench_plugins.layers.base_rates import begin_at
-from distillbench_plugins.layers.knobs import refuse, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse
 
 
 class Logistic(Head):
@@ -25,7 +25,7 @@ class Logistic(Head):
         self, width: int, classes: int, *, dropout: float = 0.5, base_rates: bool = False
     ) -> None:
         super().__init__()
-        refuse(wrong_dropout("head logistic", dropout))
+        refuse(not_a_share("head logistic", dropout=dropout))
         self.dropout, self.base_rates = dropout, base_rates
         self.linear = nn.Linear(width, classes)
         nn.init.xavier_uniform_(self.linear.weight)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from distillbench import hookimpl
 from distillbench.interfaces import Head
 from distillbench_plugins.layers.base_rates import begin_at
-from distillbench_plugins.layers.knobs import refuse, wrong_counts, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 
 
 class MultilayerPerceptron(Head):
@@ -42,7 +42,7 @@ class MultilayerPerceptron(Head):
     ) -> None:
         super().__init__()
         problems = wrong_counts("head mlp", size=(size, 1, 65_536), layers=(layers, 1, 64))
-        refuse([*problems, *wrong_dropout("head mlp", dropout)])
+        refuse([*problems, *not_a_share("head mlp", dropout=dropout)])
         widths = [width, *[size] * layers]
         parts: list[nn.Module] = [nn.Dropout(dropout)]
         for before, after in pairwise(widths):

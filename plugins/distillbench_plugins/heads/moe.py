@@ -12,7 +12,7 @@ from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
 from distillbench_plugins.layers.base_rates import begin_mixture_at
-from distillbench_plugins.layers.knobs import refuse, wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share, refuse
 from distillbench_plugins.layers.mixture import mixture_logits
 
 
@@ -43,7 +43,7 @@ class MixtureOfExperts(Head):
         super().__init__()
         if mixtures < 1:
             raise ConfigError([f"head moe: mixtures={mixtures} is not at least 1"])
-        refuse(wrong_dropout("head moe", dropout))
+        refuse(not_a_share("head moe", dropout=dropout))
         self.classes, self.mixtures, self.dropout = classes, mixtures, dropout
         self.base_rates = base_rates
         self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)

@@ -15,7 +15,7 @@ from torch.nn.functional import dropout, pad
 from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoding
 from distillbench.interfaces import States as FrameStates
-from distillbench_plugins.layers.knobs import wrong_dropout
+from distillbench_plugins.layers.knobs import not_a_share
 from distillbench_plugins.layers.lstm import LSTM, Init
 from distillbench_plugins.layers.packing import cut, moved, pack
 from distillbench_plugins.layers.states import States
@@ -67,7 +67,7 @@ class Settings:
             )
             if getattr(self, name) < least
         ]
-        problems += wrong_dropout("encoder hrnn", self.dropout)
+        problems += not_a_share("encoder hrnn", dropout=self.dropout)
         if self.block_length > 0 and self.block_count > 0:
             problems.append(
                 "encoder hrnn: block_length and block_count are both set; set one of them"

@@ -22,11 +22,22 @@ def wrong_counts(whose: str, **counts: tuple[int, int, int]) -> list[str]:
     ]
 
 
-def wrong_dropout(whose: str, dropout: float) -> list[str]:
-    """Lists a dropout that is no share, or drops all."""
-    if 0.0 <= dropout < 1.0:
-        return []
-    return [f"{whose}: dropout={dropout} is not within [0, 1)"]
+def not_a_share(whose: str, **values: float) -> list[str]:
+    """Lists the knobs that are no share, or all: not within [0, 1)."""
+    return [
+        f"{whose}: {name}={value} is not within [0, 1)"
+        for name, value in values.items()
+        if not 0.0 <= value < 1.0
+    ]
+
+
+def outside(whose: str, least: float, most: float, **values: float) -> list[str]:
+    """Lists the knobs that are not from the least to the most, both included."""
+    return [
+        f"{whose}: {name}={value} is not within [{least:g}, {most:g}]"
+        for name, value in values.items()
+        if not least <= value <= most
+    ]
 
 
 def refuse(problems: Sequence[str]) -> None:

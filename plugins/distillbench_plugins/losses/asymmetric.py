@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LabelLoss, LossBatch, LossContext, Output, Requirements
+from distillbench_plugins.layers.knobs import not_a_share, outside, refuse
 from distillbench_plugins.layers.precision import wide
 
 
@@ -39,15 +39,9 @@ class Asymmetric(LabelLoss):
         margin: float = 0.05,
     ) -> None:
         super().__init__(context)
-        problems = [
-            f"loss asymmetric: {name}={value} is not within [0, 100]"
-            for name, value in (("gamma_has", gamma_has), ("gamma_lacks", gamma_lacks))
-            if not 0.0 <= value <= 100.0
-        ]
-        if not 0.0 <= margin < 1.0:
-            problems.append(f"loss asymmetric: margin={margin} is not within [0, 1)")
-        if problems:
-            raise ConfigError(problems)
+        whose = "loss asymmetric"
+        problems = outside(whose, 0, 100, gamma_has=gamma_has, gamma_lacks=gamma_lacks)
+        refuse([*problems, *not_a_share(whose, margin=margin)])
         self.gamma_has, self.gamma_lacks, self.margin = gamma_has, gamma_lacks, margin
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LabelLoss, LossBatch, LossContext, Output, Requirements
+from distillbench_plugins.layers.knobs import outside, refuse
 from distillbench_plugins.layers.precision import wide
 
 
@@ -29,13 +29,8 @@ class Focal(LabelLoss):
 
     def __init__(self, context: LossContext, *, gamma: float = 2.0, alpha: float = 0.25) -> None:
         super().__init__(context)
-        problems = []
-        if not 0.0 <= gamma <= 100.0:
-            problems.append(f"loss focal: gamma={gamma} is not within [0, 100]")
-        if not 0.0 <= alpha <= 1.0:
-            problems.append(f"loss focal: alpha={alpha} is not within [0, 1]")
-        if problems:
-            raise ConfigError(problems)
+        problems = outside("loss focal", 0, 100, gamma=gamma)
+        refuse([*problems, *outside("loss focal", 0, 1, alpha=alpha)])
         self.gamma, self.alpha = gamma, alpha
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:

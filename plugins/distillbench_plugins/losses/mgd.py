@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.alignment import at_the_same_frames, shared_layer
+from distillbench_plugins.layers.knobs import not_a_share, refuse
 
 
 class MaskedGeneration(MatchingLoss):
@@ -28,13 +28,10 @@ class MaskedGeneration(MatchingLoss):
 
     def __init__(self, context: LossContext, *, masked: float = 0.5, kernel: int = 3) -> None:
         super().__init__(context)
-        problems = []
-        if not 0.0 <= masked < 1.0:
-            problems.append(f"loss mgd: masked={masked} is not within [0, 1)")
+        problems = not_a_share("loss mgd", masked=masked)
         if not (1 <= kernel <= 99 and kernel % 2):
             problems.append(f"loss mgd: kernel={kernel} is not an odd integer from 1 to 99")
-        if problems:
-            raise ConfigError(problems)
+        refuse(problems)
         self.masked = masked
         self.layer = shared_layer(context, "loss mgd")
         width = context.teacher.states[self.layer] if context.teacher else 0

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
+from distillbench_plugins.layers.knobs import outside, refuse
 from distillbench_plugins.layers.precision import wide_pair
 
 
@@ -29,8 +29,7 @@ class SoftLabels(MatchingLoss):
 
     def __init__(self, context: LossContext, *, teacher_share: float = 0.5) -> None:
         super().__init__(context)
-        if not 0.0 <= teacher_share <= 1.0:
-            raise ConfigError([f"loss soft-bce: teacher_share={teacher_share} is not in [0, 1]"])
+        refuse(outside("loss soft-bce", 0, 1, teacher_share=teacher_share))
         self.teacher_share = teacher_share
 
     def forward(self, output: Output, teacher: Output, batch: LossBatch) -> Tensor:

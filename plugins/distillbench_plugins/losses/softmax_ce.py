@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import LabelLoss, LossBatch, LossContext, Output, Requirements
+from distillbench_plugins.layers.knobs import outside, refuse
 from distillbench_plugins.layers.precision import wide
 
 
@@ -29,10 +29,7 @@ class SoftmaxCrossEntropy(LabelLoss):
 
     def __init__(self, context: LossContext, *, label_smoothing: float = 0.0) -> None:
         super().__init__(context)
-        if not 0.0 <= label_smoothing <= 1.0:
-            raise ConfigError(
-                [f"loss softmax-ce: label_smoothing={label_smoothing} is not within [0, 1]"]
-            )
+        refuse(outside("loss softmax-ce", 0, 1, label_smoothing=label_smoothing))
         self.label_smoothing = label_smoothing
 
     def forward(self, output: Output, batch: LossBatch) -> Tensor:

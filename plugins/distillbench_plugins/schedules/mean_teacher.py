@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import (
     Average,
     Learner,
@@ -18,6 +17,7 @@ from distillbench.interfaces import (
     TrainingSchedule,
     ViewSpec,
 )
+from distillbench_plugins.layers.knobs import not_a_share, outside, refuse
 from distillbench_plugins.layers.views import ALL
 
 
@@ -43,13 +43,8 @@ class MeanTeacher(TrainingSchedule):
         ramp: float = 0.0,
         frames: Literal["all", "own"] = "all",
     ) -> None:
-        problems = []
-        if not 0.0 <= decay < 1.0:
-            problems.append(f"schedule mean-teacher: decay={decay} is not in [0, 1)")
-        if not 0.0 <= ramp <= 1.0:
-            problems.append(f"schedule mean-teacher: ramp={ramp} is not in [0, 1]")
-        if problems:
-            raise ConfigError(problems)
+        problems = not_a_share("schedule mean-teacher", decay=decay)
+        refuse([*problems, *outside("schedule mean-teacher", 0, 1, ramp=ramp)])
         self.objective, self.decay, self.ramp = objective, decay, ramp
         self.view = ALL if frames == "all" else ViewSpec()
 

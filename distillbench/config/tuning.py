@@ -23,12 +23,15 @@ class Arm:
     """A method to be tuned.
 
     settings: what it has of its own.
-    space: what is tried for it, by setting: what is tried for all arms, and what it adds.
+    space: what is tried for it, by setting: what is tried for all arms, and what it adds. An arm
+        that tries nothing takes over what others chose for all.
+    for_all: whether all arms after it take over what it chooses.
     """
 
     name: str
     settings: Layer
     space: Space
+    for_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def read_tuning(path: Path | None, tried: Sequence[str]) -> Tuning:
     problems += [problem for arm in found for problem in unknown_names(arm.settings)]
     for arm in found:
         problems += unknown_names(Layer(f"{source}, {arm.name}", dict(arm.space)))
-        if not arm.space:
+        if not arm.space and (arm.for_all or not any(other.space for other in found)):
             problems.append(f"{source}: nothing is tried for {arm.name}; give [try] or --try")
     if problems:
         raise ConfigError(dict.fromkeys(problems))
@@ -98,8 +101,11 @@ def _arms(arms: object, space: Space, source: str, problems: list[str]) -> Itera
             )
             continue
         names.add(name)
+        for_all = own.pop("for_all", False)
+        if type(for_all) is not bool:
+            problems.append(f"{source}, {name}: for_all = {quoted(for_all)}; it is true or false")
         added = _space(own.pop("try", None), f"{source}, {name}", problems)
-        yield Arm(name, settings_layer(f"{source}, {name}", own), {**space, **added})
+        yield Arm(name, settings_layer(f"{source}, {name}", own), {**space, **added}, bool(for_all))
 
 
 def _space(table: object, source: str, problems: list[str]) -> dict[str, Between | OneOf]:

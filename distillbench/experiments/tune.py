@@ -10,7 +10,7 @@ import dataclasses
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distillbench.config.grid import one_spec
@@ -40,16 +40,49 @@ Make = Callable[[Plan, RunContext, Watcher], None]
 
 @dataclass(frozen=True)
 class Searched:
-    """An arm and its trials."""
+    """An arm and its trials.
+
+    taken: what earlier arms chose for all, with how many trials among what.
+    """
 
     arm: Arm
     tuner: CheckedTuner
+    taken: Taken
 
     @property
     def best(self) -> Trial | None:
         """The best of the finished trials; None where there is none."""
         finished = [trial for trial in self.tuner.trials() if trial.state == "finished"]
         return max(finished, key=lambda trial: trial.quality or 0.0, default=None)
+
+    @property
+    def chosen(self) -> Mapping[str, object] | None:
+        """What was chosen, with what others chose for all; None where no trial has a result."""
+        if not self.arm.space:
+            return self.taken.values
+        return None if self.best is None else {**self.taken.values, **self.best.values}
+
+    @property
+    def effort(self) -> Taken:
+        """What was chosen, and with how many trials among what."""
+        return Taken(
+            self.chosen or {},
+            self.taken.trials + len(self.tuner.trials()),
+            {**self.taken.space, **self.arm.space},
+        )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Settings that trials chose.
+
+    trials: how many.
+    space: among what.
+    """
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    trials: int = 0
+    space: Space = field(default_factory=dict)
 
 
 class CheckedTuner:
@@ -115,55 +148,78 @@ class Tune:
         at_once: int,
         stops: bool,
     ) -> None:
-        self._registry, self._context = registry, context
+        self._registry, self._context, self._tuner = registry, context, tuner
         self.trials, self.at_once, self.stops = trials, at_once, stops
         self._shared = [Layer("tune", {"training.threads": 1, "seed": SEED}), tuning.shared]
-        self._given = given
+        self._given, self._arms = given, tuning.arms
+        self.searched: list[Searched] = []
+        self.metrics: dict[str, MetricSet] = {}
+        taken: dict[str, object] = {}
         problems: list[str] = []
-        specs = {}
         for arm in tuning.arms:
             try:
-                specs[arm.name] = self._spec(arm, _corner(arm.space))
+                spec = self._spec(arm, taken, _corner(arm.space))
+                self.metrics[arm.name] = metrics_of(spec.data.component, registry)
             except ConfigError as error:
                 problems += [f"{arm.name}: {problem}" for problem in error.problems]
+            taken |= _corner(arm.space) if arm.for_all else {}
         if problems:
             raise ConfigError(dict.fromkeys(problems))
-        self.searched = [
-            Searched(arm, CheckedTuner(tuner, self._study(arm, specs[arm.name], tuner)))
-            for arm in tuning.arms
-        ]
-        self.metrics: dict[str, MetricSet] = {
-            name: metrics_of(spec.data.component, registry) for name, spec in specs.items()
-        }
 
-    def _study(self, arm: Arm, spec: RunSpec, tuner: Choice) -> Study:
-        """Names a file that no other search writes: one of other settings is another search."""
-        asked = [spec.describe(), written_space(arm.space), tuner.describe(), self.stops]
+    def _search(self, arm: Arm, taken: Taken) -> Searched:
+        """Opens the search of an arm; one of other settings is another search, and another file."""
+        spec = self._spec(arm, taken.values, _corner(arm.space))
+        asked = [spec.describe(), written_space(arm.space), self._tuner.describe(), self.stops]
         word = _WORDS.sub("-", arm.name.lower()).strip("-")[:40] or "arm"
         name = f"{word}-{digest([asked, self.at_once])}.journal"
-        return Study(str(self._context.results / "tuning" / name), arm.space, spec.seed)
+        study = Study(str(self._context.results / "tuning" / name), arm.space, spec.seed)
+        return Searched(arm, CheckedTuner(self._tuner, study), taken)
 
-    def _spec(self, arm: Arm, values: Mapping[str, object]) -> RunSpec:
-        layers = [*self._shared, arm.settings, self._given, Layer("trial", dict(values))]
+    def _spec(self, arm: Arm, taken: Mapping[str, object], values: Mapping[str, object]) -> RunSpec:
+        others, own = Layer("tune", dict(taken)), Layer("trial", dict(values))
+        layers = [*self._shared, others, arm.settings, self._given, own]
         return one_spec(self._registry, layers)
 
-    def settings_of(self, searched: Searched, values: Mapping[str, object]) -> dict[str, object]:
-        """Returns the settings of an arm that users gave, with what was found for it."""
-        layers = (*self._shared[1:], searched.arm.settings, self._given)
+    def settings_of(self, searched: Searched) -> dict[str, object] | None:
+        """Returns the settings of an arm that users gave, with what was chosen for it.
+
+        None where no trial has a result.
+        """
+        if searched.chosen is None:
+            return None
+        own = searched.best.values if searched.best else {}
+        taken = Layer("tune", dict(searched.taken.values))
+        layers = (*self._shared[1:], taken, searched.arm.settings, self._given)
         given = {name: value for layer in layers for name, value in layer.settings.items()}
-        return given | dict(values)
+        return given | dict(own)
 
     def run(self, make: Make, watcher: Watcher) -> None:
-        """Makes rounds of trials until every arm has all of its own."""
+        """Makes rounds of trials until every arm has all of its own.
+
+        An arm whose choice is for all is searched before those that come after it.
+        """
         store.prepare(self._context.results)
         (self._context.results / "tuning").mkdir(exist_ok=True)
-        while due := [
-            (searched, trial) for searched in self.searched for trial in self._due(searched)
-        ]:
-            self._make(due, make, watcher)
+        self.searched, taken = [], Taken()
+        for arms in _groups(self._arms):
+            group = [self._search(arm, taken) for arm in arms]
+            self.searched += group
+            while due := [(each, trial) for each in group for trial in self._due(each)]:
+                self._make(due, make, watcher)
+            if arms[0].for_all:
+                if group[0].chosen is None:
+                    raise ConfigError(
+                        [
+                            f"no trial of {arms[0].name} has a result, and all take over what it"
+                            " chooses"
+                        ]
+                    )
+                taken = group[0].effort
 
     def _due(self, searched: Searched) -> list[Trial]:
         """Returns the trials of the next round: those that were asked and not told come first."""
+        if not searched.arm.space:
+            return []
         trials = searched.tuner.trials()
         waiting = [trial for trial in trials if trial.state == "asked"]
         left = self.trials - len(trials)
@@ -175,7 +231,7 @@ class Tune:
         bounds: dict[str, Sequence[float]] = {}
         for searched, trial in due:
             try:
-                spec = self._spec(searched.arm, trial.values)
+                spec = self._spec(searched.arm, searched.taken.values, trial.values)
             except ConfigError:  # no such network, or components that do not go together
                 searched.tuner.tell(trial.number, "failed", None)
                 continue
@@ -200,7 +256,7 @@ class Tune:
     def _bounds(self, searched: Searched) -> list[float]:
         """Returns the median of the arm's finished trials at each epoch, after a grace."""
         finished = [trial for trial in searched.tuner.trials() if trial.state == "finished"]
-        specs = [self._spec(searched.arm, trial.values) for trial in finished]
+        specs = [self._spec(searched.arm, searched.taken.values, t.values) for t in finished]
         curves = [curve for spec in specs if (curve := self._stored_curve(searched, spec))]
         if len(curves) < _FEWEST_CURVES:
             return []
@@ -258,6 +314,16 @@ class _Stopped(Watcher):
 
     def waited(self) -> None:
         self._watcher.waited()
+
+
+def _groups(arms: Sequence[Arm]) -> list[list[Arm]]:
+    """Puts arms that may be searched together into groups, in order; one for all is alone."""
+    groups: list[list[Arm]] = []
+    for arm in arms:
+        if arm.for_all or not groups or groups[-1][0].for_all:
+            groups.append([])
+        groups[-1].append(arm)
+    return groups
 
 
 def _corner(space: Space) -> dict[str, object]:

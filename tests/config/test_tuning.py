@@ -82,6 +82,16 @@ def test_every_arm_tries_what_all_try_and_its_own(tmp_path: Path) -> None:
     assert taught.settings.settings == {"schedule": "serial"}
 
 
+def test_an_arm_may_choose_for_all_and_one_that_tries_nothing_takes_over(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        '[[arm]]\nname = "a"\nfor_all = true\ntry.k = [1, 2]\n[[arm]]\nname = "b"\n',
+    )
+    first, second = read_tuning(path, []).arms
+    assert (first.for_all, second.for_all) == (True, False)
+    assert second.space == {}
+
+
 def test_without_a_file_the_flags_are_the_space_of_one_arm() -> None:
     (arm,) = read_tuning(None, ["training.learning_rate=0.001..0.1 log"]).arms
     assert arm.space == {"training.learning_rate": Between(0.001, 0.1, log=True)}
@@ -102,6 +112,11 @@ def test_without_a_file_the_flags_are_the_space_of_one_arm() -> None:
             '[try]\nk = [1, 2]\n[[arm]]\nname = "a"\n[[arm]]\nname = "a"',
             "arm 2 has the name 'a'; it needs one of its own",
         ),
+        (
+            '[[arm]]\nname = "a"\nfor_all = true\n[[arm]]\nname = "b"\ntry.k = [1]',
+            "nothing is tried",
+        ),
+        ('[try]\nk = [1]\n[[arm]]\nname = "a"\nfor_all = 1', "for_all = 1; it is true or false"),
         ('[try]\nk = [1, 2]\n[[arm]]\nname = "a"\nfoo = 3', "'foo' is not a setting"),
     ],
 )

@@ -39,6 +39,7 @@ class Listed(Tuner):
     rates: Sequence[float] = ()
 
     def __init__(self, study: Study) -> None:
+        self.study = study
         self._trials = self.kept.setdefault(study.file, [])
 
     def ask(self) -> Trial:
@@ -96,6 +97,39 @@ def test_every_arm_has_as_many_trials_and_the_best_on_validation_is_chosen(tmp_p
         for content in stored
     }
     assert qualities == {t.quality for s in made.searched for t in s.tuner.trials()}
+
+
+def test_what_an_arm_chose_for_all_is_taken_over_by_those_after_it(tmp_path: Path) -> None:
+    rates = {"training.learning_rate": OneOf((1e-3, 3e-2))}
+    dropout: Space = {"head.dropout": OneOf((0.1, 0.5))}
+    arms = [
+        Arm("first", Layer("", {}), dropout),
+        Arm("alone", Layer("", {}), rates, for_all=True),
+        Arm("smoothed", Layer("", {"loss.ce.label_smoothing": 0.1}), dropout),
+        Arm("slow", Layer("", {"training.learning_rate": 1e-4}), {}),
+    ]
+    cls = type("First", (Listed,), {"kept": {}, "ask": first_values})
+    made = search(tmp_path, Choice(Component("tuner", "x", cls, "y", "1"), {}), arms, trials=2)
+    made.run(here, Watcher())
+    first, alone, smoothed, slow = made.searched
+    assert alone.best is not None
+    rate = alone.best.values["training.learning_rate"]
+    assert "training.learning_rate" not in (made.settings_of(first) or {})
+    settings = made.settings_of(smoothed)
+    assert settings is not None
+    assert settings["training.learning_rate"] == rate
+    assert settings["head.dropout"] in (0.1, 0.5)
+    assert (made.settings_of(slow) or {})["training.learning_rate"] == 1e-4
+    assert [each.effort.trials for each in made.searched] == [2, 2, 4, 2]
+    assert set(smoothed.effort.space) == {"training.learning_rate", "head.dropout"}
+
+
+def first_values(self: Listed) -> Trial:
+    number = len(self._trials)
+    self._trials.append(
+        Trial(number, {name: part.values[number] for name, part in self.study.space.items()})
+    )
+    return self._trials[-1]
 
 
 def test_what_was_made_is_not_made_again_and_what_was_asked_is_told_first(tmp_path: Path) -> None:
@@ -199,7 +233,8 @@ def test_another_space_is_another_search_of_the_same_folder(tmp_path: Path) -> N
     for low in (1e-4, 1e-3):
         space = {"training.learning_rate": Between(low, 1e-1, log=True)}
         tuner = listed(0.01)
-        search(tmp_path, tuner, [Arm("../o ne", Layer("", {}), space)])
+        made = search(tmp_path, tuner, [Arm("../o ne", Layer("", {}), space)], trials=1)
+        made.run(here, Watcher())
         files |= set(tuner.component.cls.kept)  # type: ignore[attr-defined]
     assert len(files) == 2
     assert {Path(file).parent for file in files} == {tmp_path / "tuning"}

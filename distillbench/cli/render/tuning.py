@@ -49,15 +49,14 @@ def write(out: Path, search: Tune, seeds: str) -> None:
     lines = [f"# Chosen by {search.trials} trials of each arm on validation videos.", ""]
     lines += [f"seed = {json.dumps(seeds)}"]
     for each in search.searched:
-        best = each.best
-        if best is None:
+        settings = search.settings_of(each)
+        if settings is None:
             lines += ["", f"# {one_line(each.arm.name)}: no trial has a result"]
             continue
-        settings = search.settings_of(each, best.values)
         settings = {name: value for name, value in settings.items() if name != "seed"}
         settings |= {
-            "tuned_trials": len(each.tuner.trials()),
-            "tuned_space": written_space(each.arm.space),
+            "tuned_trials": each.effort.trials,
+            "tuned_space": written_space(each.effort.space),
         }
         lines += ["", f"# {one_line(each.arm.name)}", "[[grid]]", *_toml(settings)]
     write_text(out, "\n".join(lines) + "\n")

@@ -26,12 +26,14 @@ class Arm:
     space: what is tried for it, by setting: what is tried for all arms, and what it adds. An arm
         that tries nothing takes over what others chose for all.
     for_all: whether all arms after it take over what it chooses.
+    like: an earlier arm whose choice it takes over as well; empty for none.
     """
 
     name: str
     settings: Layer
     space: Space
     for_all: bool = False
+    like: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,23 @@ def _arms(arms: object, space: Space, source: str, problems: list[str]) -> Itera
                 f"{source}: arm {number} has the name {quoted(name)}; it needs one of its own"
             )
             continue
-        names.add(name)
         for_all = own.pop("for_all", False)
         if type(for_all) is not bool:
             problems.append(f"{source}, {name}: for_all = {quoted(for_all)}; it is true or false")
+        like = own.pop("like", "")
+        if like and like not in names:
+            problems.append(
+                f"{source}, {name}: like = {quoted(like)}; no arm before it is called so"
+            )
         added = _space(own.pop("try", None), f"{source}, {name}", problems)
-        yield Arm(name, settings_layer(f"{source}, {name}", own), {**space, **added}, bool(for_all))
+        yield Arm(
+            name,
+            settings_layer(f"{source}, {name}", own),
+            {**space, **added},
+            bool(for_all),
+            str(like),
+        )
+        names.add(name)
 
 
 def _space(table: object, source: str, problems: list[str]) -> dict[str, Between | OneOf]:

@@ -155,16 +155,26 @@ class Tune:
         self.searched: list[Searched] = []
         self.metrics: dict[str, MetricSet] = {}
         taken: dict[str, object] = {}
+        corners: dict[str, dict[str, object]] = {}
         problems: list[str] = []
         for arm in tuning.arms:
             try:
-                spec = self._spec(arm, taken, _corner(arm.space))
+                like = {**taken, **corners.get(arm.like, {})}
+                spec = self._spec(arm, like, _corner(arm.space))
                 self.metrics[arm.name] = metrics_of(spec.data.component, registry)
             except ConfigError as error:
                 problems += [f"{arm.name}: {problem}" for problem in error.problems]
-            taken |= _corner(arm.space) if arm.for_all else {}
+            corners[arm.name] = _corner(arm.space)
+            taken |= corners[arm.name] if arm.for_all else {}
         if problems:
             raise ConfigError(dict.fromkeys(problems))
+
+    def _taken(self, arm: Arm, for_all: Taken) -> Taken:
+        """Returns what an arm takes over: what is for all, and what that arm chose it is like."""
+        for searched in self.searched:
+            if searched.arm.name == arm.like and searched.chosen is not None:
+                return searched.effort
+        return for_all
 
     def _search(self, arm: Arm, taken: Taken) -> Searched:
         """Opens the search of an arm; one of other settings is another search, and another file."""
@@ -202,7 +212,7 @@ class Tune:
         (self._context.results / "tuning").mkdir(exist_ok=True)
         self.searched, taken = [], Taken()
         for arms in _groups(self._arms):
-            group = [self._search(arm, taken) for arm in arms]
+            group = [self._search(arm, self._taken(arm, taken)) for arm in arms]
             self.searched += group
             while due := [(each, trial) for each in group for trial in self._due(each)]:
                 self._make(due, make, watcher)
@@ -317,10 +327,14 @@ class _Stopped(Watcher):
 
 
 def _groups(arms: Sequence[Arm]) -> list[list[Arm]]:
-    """Puts arms that may be searched together into groups, in order; one for all is alone."""
+    """Puts arms that may be searched together into groups, in order.
+
+    One whose choice is for all is alone, and one that is like another comes after it.
+    """
     groups: list[list[Arm]] = []
     for arm in arms:
-        if arm.for_all or not groups or groups[-1][0].for_all:
+        alone = arm.for_all or not groups or groups[-1][0].for_all
+        if alone or arm.like in (other.name for other in groups[-1]):
             groups.append([])
         groups[-1].append(arm)
     return groups

@@ -116,6 +116,7 @@ def test_without_a_file_the_flags_are_the_space_of_one_arm() -> None:
             '[[arm]]\nname = "a"\nfor_all = true\n[[arm]]\nname = "b"\ntry.k = [1]',
             "nothing is tried",
         ),
+        ('[try]\nk = [1]\n[[arm]]\nname = "a"\nlike = "a"', "no arm before it is called so"),
         ('[try]\nk = [1]\n[[arm]]\nname = "a"\nfor_all = 1', "for_all = 1; it is true or false"),
         ('[try]\nk = [1, 2]\n[[arm]]\nname = "a"\nfoo = 3', "'foo' is not a setting"),
     ],

@@ -107,11 +107,12 @@ def test_what_an_arm_chose_for_all_is_taken_over_by_those_after_it(tmp_path: Pat
         Arm("alone", Layer("", {}), rates, for_all=True),
         Arm("smoothed", Layer("", {"loss.ce.label_smoothing": 0.1}), dropout),
         Arm("slow", Layer("", {"training.learning_rate": 1e-4}), {}),
+        Arm("control", Layer("", {"selector": "random"}), {}, like="smoothed"),
     ]
     cls = type("First", (Listed,), {"kept": {}, "ask": first_values})
     made = search(tmp_path, Choice(Component("tuner", "x", cls, "y", "1"), {}), arms, trials=2)
     made.run(here, Watcher())
-    first, alone, smoothed, slow = made.searched
+    first, alone, smoothed, slow, control = made.searched
     assert alone.best is not None
     rate = alone.best.values["training.learning_rate"]
     assert "training.learning_rate" not in (made.settings_of(first) or {})
@@ -120,7 +121,11 @@ def test_what_an_arm_chose_for_all_is_taken_over_by_those_after_it(tmp_path: Pat
     assert settings["training.learning_rate"] == rate
     assert settings["head.dropout"] in (0.1, 0.5)
     assert (made.settings_of(slow) or {})["training.learning_rate"] == 1e-4
-    assert [each.effort.trials for each in made.searched] == [2, 2, 4, 2]
+    assert smoothed.best is not None
+    dropped = smoothed.best.values["head.dropout"]
+    assert (made.settings_of(control) or {})["head.dropout"] == dropped
+    assert "loss.ce.label_smoothing" not in (made.settings_of(control) or {})
+    assert [each.effort.trials for each in made.searched] == [2, 2, 4, 2, 4]
     assert set(smoothed.effort.space) == {"training.learning_rate", "head.dropout"}
 
 

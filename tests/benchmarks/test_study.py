@@ -1,0 +1,35 @@
+"""The study: its arms can be searched on every data set, and its contrasts are about its arms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from running import installed
+
+from distillbench import api
+from distillbench.analysis.contrasts import read_contrasts
+from distillbench.config.tuning import read_tuning
+
+STUDY = Path(__file__).resolve().parents[2] / "benchmarks" / "study"
+K = {"digits": 15, "audioset": 5, "reels": 15, "spoken-digits": 10}
+
+
+@pytest.mark.parametrize("data", K)
+def test_every_arm_can_be_searched(data: str, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    settings = {"data": data, "k": K[data]}
+    request = api.request_tune(STUDY / "arms.toml", settings=settings, results=tmp_path)
+    assert request.search.trials == 6
+
+
+def test_the_contrasts_are_few_and_about_arms_at_the_k_of_their_data() -> None:
+    contrasts = read_contrasts(STUDY / "contrasts.toml")
+    assert 3 <= len(contrasts) <= 5
+    arms = read_tuning(STUDY / "arms.toml", []).arms
+    schedules = {arm.settings.settings["schedule"] for arm in arms}
+    for contrast in contrasts:
+        conditions = dict(each.split("=", 1) for each in (*contrast.where, *contrast.a))
+        assert int(conditions["k"]) == K[conditions["data"]]
+        assert conditions["schedule"] in schedules
+        assert installed().find("data", conditions["data"]) is not None

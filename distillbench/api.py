@@ -42,7 +42,8 @@ from distillbench.experiments.plan import Plan, plan
 from distillbench.experiments.restore import RestoredRun, restore
 from distillbench.experiments.run import dry_run, run_experiment
 from distillbench.experiments.sweep import Sweep, Watcher
-from distillbench.experiments.tune import Searched, Tune, tuner_of
+from distillbench.experiments.tune import Searched, Tune
+from distillbench.experiments.tuner import tuner_of
 from distillbench.interfaces import Metric, Predictions, Videos
 from distillbench.networks import Model
 from distillbench.registry import discovery as installed

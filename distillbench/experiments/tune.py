@@ -17,16 +17,15 @@ from distillbench.config.grid import one_spec
 from distillbench.config.layers import Layer
 from distillbench.config.run_spec import Choice, RunSpec, digest
 from distillbench.config.tuning import Arm, Tuning, written_space
-from distillbench.errors import ConfigError, PluginError, ResultError
+from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.metric_set import MetricSet, metrics_of
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.plan import Job, Plan, plan
 from distillbench.experiments.sweep import Watcher
-from distillbench.interfaces import Between, OneOf, RunStatus, Space, Study, Trial, Tuner
+from distillbench.experiments.tuner import CheckedTuner
+from distillbench.interfaces import OneOf, RunStatus, Space, Study, Trial
 from distillbench.registry.discovery import Registry
-from distillbench.registry.knobs import bind
 from distillbench.results import store
-from distillbench.untrusted import quoted
 
 SEED = 100
 """Of trials where the user gives none: another one than those of the comparison to come."""
@@ -83,49 +82,6 @@ class Taken:
     values: Mapping[str, object] = field(default_factory=dict)
     trials: int = 0
     space: Space = field(default_factory=dict)
-
-
-class CheckedTuner:
-    """A tuner that is held to its word; raises `PluginError`, which names it, where it is not."""
-
-    def __init__(self, choice: Choice, study: Study) -> None:
-        self._component, self._space = choice.component, study.space
-        self._tuner: Tuner = choice.build(study)
-
-    def ask(self) -> Trial:
-        """Asks for the next trial."""
-        with self._component.guarded():
-            trial = self._tuner.ask()
-            wrong = not isinstance(trial, Trial) or not fits(self._space, trial.values)
-            if wrong:
-                raise PluginError(
-                    f"{self._component.title} proposed {quoted(trial)}, which is not in the space"
-                )
-        return trial
-
-    def tell(self, number: int, state: Any, quality: float | None) -> None:
-        """Tells how a trial ended."""
-        with self._component.guarded():
-            self._tuner.tell(number, state, quality)
-
-    def trials(self) -> list[Trial]:
-        """Returns all trials."""
-        with self._component.guarded():
-            return list(self._tuner.trials())
-
-
-def fits(space: Space, values: object) -> bool:
-    """Tells whether values are those of a point of a space."""
-    if not isinstance(values, Mapping) or values.keys() != space.keys():
-        return False
-    return all(_fits(part, values[name]) for name, part in space.items())
-
-
-def _fits(part: Between | OneOf, value: object) -> bool:
-    if isinstance(part, OneOf):
-        return value in part.values
-    is_number = type(value) in ((int,) if part.whole else (int, float))
-    return is_number and part.low <= value <= part.high  # type: ignore[operator]
 
 
 class Tune:
@@ -246,7 +202,9 @@ class Tune:
                 searched.tuner.tell(trial.number, "failed", None)
                 continue
             specs[searched.arm.name, trial.number] = spec
-            bounds[spec.key] = self._bounds(searched) if self.stops else ()
+            # Two arms may try the same: what stops one would stop the other.
+            is_shared = spec.key in bounds
+            bounds[spec.key] = self._bounds(searched) if self.stops and not is_shared else ()
         context = dataclasses.replace(self._context, bounds=bounds)
         planned = plan(list({spec.key: spec for spec in specs.values()}.values()), context)
         stopped = _Stopped(watcher)
@@ -350,14 +308,3 @@ def _corner(space: Space) -> dict[str, object]:
 
 def _number(value: float, whole: bool) -> float | int:
     return int(value) if whole else value
-
-
-def tuner_of(registry: Registry, name: str, knobs: Mapping[str, object]) -> Choice:
-    """Finds a tuner; raises `ConfigError` where it or a knob is not there."""
-    component = registry.find("tuner", name)
-    if component is None:
-        raise ConfigError([registry.missing("tuner", name)])
-    values, problems = bind(component.cls, knobs, f"tuner {name}")
-    if problems:
-        raise ConfigError(problems)
-    return Choice(component, values)

@@ -25,7 +25,8 @@ from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.plan import Plan
 from distillbench.experiments.run import run_experiment
 from distillbench.experiments.sweep import Sweep, Watcher
-from distillbench.experiments.tune import Tune, fits, tuner_of
+from distillbench.experiments.tune import Tune
+from distillbench.experiments.tuner import fits, tuner_of
 from distillbench.interfaces import Between, Demand, OneOf, Space, Study, Trial, Tuner
 from distillbench.registry.discovery import Component
 

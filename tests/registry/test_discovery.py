@@ -22,7 +22,7 @@ from distillbench.config.resolve import specs
 from distillbench.config.run_spec import Choice
 from distillbench.errors import ConfigError, DistillbenchError, Interrupted, PluginError
 from distillbench.experiments.executor import executor
-from distillbench.experiments.tune import tuner_of
+from distillbench.experiments.tuner import tuner_of
 from distillbench.interfaces import Study
 from distillbench.registry.discovery import Failure, Registry, discover
 from distillbench.registry.kinds import KINDS

@@ -52,6 +52,8 @@ def test_the_tutorial_runs(environment, tmp_path):
                 line, shell=True, cwd=place, env=environment, capture_output=True, text=True
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-            said = done.stdout
-    assert "my-selector" in said, "the last command shows the rows of the new plugin"
+            said += done.stdout
+    assert "my-selector" in said, "a command shows the rows of the new plugin"
+    assert "tuned_trials = 3" in said
+    assert "A - B" in said, "the last command compares the two arms"
     assert sys.prefix not in str(list(place.rglob("*.pth")))

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from distillbench.api import (
         Failure,
         Run,
+        TunedArm,
         compare,
+        contrasts,
         leaderboard,
         load,
         network_from,
         predict,
         run,
         sweep,
+        tune,
     )
 
 __version__ = "0.1.0"
@@ -28,8 +31,10 @@ hookimpl = pluggy.HookimplMarker("distillbench")
 __all__ = [
     "Failure",
     "Run",
+    "TunedArm",
     "__version__",
     "compare",
+    "contrasts",
     "hookimpl",
     "leaderboard",
     "load",
@@ -37,6 +42,7 @@ __all__ = [
     "predict",
     "run",
     "sweep",
+    "tune",
 ]
 
 

@@ -44,7 +44,7 @@ from distillbench.experiments.run import dry_run, run_experiment
 from distillbench.experiments.sweep import Sweep, Watcher
 from distillbench.experiments.tune import Searched, Tune
 from distillbench.experiments.tuner import tuner_of
-from distillbench.interfaces import Metric, Predictions, Videos
+from distillbench.interfaces import Metric, Predictions, Trial, Videos
 from distillbench.networks import Model
 from distillbench.registry import discovery as installed
 from distillbench.registry.discovery import Registry
@@ -62,6 +62,7 @@ __all__ = [
     "RunRequest",
     "SweepRequest",
     "TuneRequest",
+    "TunedArm",
     "compare",
     "contrasts",
     "leaderboard",
@@ -73,6 +74,7 @@ __all__ = [
     "request_tune",
     "run",
     "sweep",
+    "tune",
 ]
 
 PathLike: TypeAlias = str | Path
@@ -354,6 +356,41 @@ def request_tune(
         Sweep(planned, context, made, watcher).run()
 
     return TuneRequest(search, make, installed_metrics(registry))
+
+
+@dataclass(frozen=True)
+class TunedArm:
+    """An arm of a search.
+
+    settings: with which its runs are made, what was chosen among them; None where no trial has a
+        result.
+    trials: of this arm, in order.
+    """
+
+    name: str
+    settings: Mapping[str, object] | None
+    trials: Sequence[Trial]
+
+
+def tune(
+    file: PathLike | None = None, *, watcher: Watcher | None = None, **how: Any
+) -> list[TunedArm]:
+    """Chooses the settings of methods by trials on validation videos, and returns what was chosen.
+
+    file: TOML with arms and what is tried, as `distillbench tune` reads it.
+    `tried`: SETTING=VALUES of what is tried for all arms. `trials`: of each arm. `settings`: of
+    all. `at_once`, `stop_early`, `tuner`, `results`, `executor`, `workers` are those of the
+    command.
+
+    Where runs are made in processes of this machine, a script must call this below `if __name__ ==
+    "__main__":`.
+    """
+    request = request_tune(file, **how)
+    searched = request.make(watcher)
+    return [
+        TunedArm(each.arm.name, request.search.settings_of(each), each.tuner.trials())
+        for each in searched
+    ]
 
 
 def _usual_tuner(registry: Registry) -> str:

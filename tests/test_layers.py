@@ -24,7 +24,10 @@ PUBLIC = [
     "distillbench.testing",
 ]
 NAMES = {
-    "distillbench": "Failure Run __version__ compare hookimpl leaderboard load network_from predict run sweep",
+    "distillbench": (
+        "Failure Run TunedArm __version__ compare contrasts hookimpl leaderboard load network_from predict run "
+        "sweep tune"
+    ),
     "distillbench.interfaces": (
         "Average BEST Batches Between Cell Claim ClipGenerator Clips Codec Copy DataSet Demand Difference "
         "EarlyExit Encoder Encoding Ensemble EpochEnded Executor ExitPolicy Exporter Failed Figure Finished "

@@ -4,7 +4,7 @@
 
 Reads zoo_arms.toml, trains one student a trial on a seed that the zoo does not use, and keeps what is best on validation
 videos: zoo.toml beside this file, and every trial in benchmarks/results/zoo/trials.csv. It can be stopped and goes on where
-it was: runs that are stored are not made again.
+it was: runs that are stored are not made again, and neither are trials of the table, unless --again.
 
 A weight is searched on a grid of powers of ten: 1 and 10 first, then further out while the edge is best, else between the best
 and its better neighbor. Ties are the smaller weight's.
@@ -61,7 +61,11 @@ class Arm:
 
     def chosen(self) -> dict[str, float]:
         """Returns what was best, by the name of what is varied."""
-        return {self.varied: best(self.tried)} if self.tried else {}
+        if not self.tried:
+            return {}
+        if max(self.tried.values()) == -math.inf:
+            raise SystemExit(f"{self.name}: no trial has a result, so nothing can be chosen")
+        return {self.varied: best(self.tried)}
 
 
 def best(tried: Mapping[float, float]) -> float:
@@ -161,11 +165,13 @@ def quality(run: Any) -> float:
 
 
 def fill(arms: list[Arm], table: Path) -> None:
-    """Puts the stored trials back into the arms."""
+    """Puts the stored trials back into the arms; those of another setting than now are left out."""
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             arm = next(arm for arm in arms if arm.name == row["method"])
-            arm.tried[float(row["value"])] = float(row["validation_gap"])
+            varied = "w" if row["varied"] == "weight" else f"set.{row['varied']}"
+            if varied == arm.varied:
+                arm.tried[float(row["value"])] = float(row["validation_gap"])
 
 
 def write(usual: dict[str, Any], arms: list[Arm], out: Path, table: Path) -> None:
@@ -197,10 +203,13 @@ def main() -> None:
     parser.add_argument("--arms", type=Path, default=HERE / "zoo_arms.toml")
     parser.add_argument("--results", type=Path, default=Path("results/zoo-trials"))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="trials of the table too")
     parser.add_argument("--out", type=Path, default=HERE / "zoo.toml")
     parser.add_argument("--table", type=Path, default=HERE.parent / "results/zoo/trials.csv")
     given = parser.parse_args()
     usual, board, arms = read_arms(given.arms)
+    if given.table.is_file() and not given.again:
+        fill(arms, given.table)
     how = {"results": given.results, "workers": given.workers}
     for arm in arms:
         if arm.for_all:

@@ -89,6 +89,23 @@ def test_the_next_weight_lies_beyond_a_best_edge_or_beside_the_best(
     assert zoo_trials.next_weight(tried) == expected
 
 
+def test_an_arm_whose_trials_all_failed_chooses_nothing() -> None:
+    failed = {1.0: float("-inf"), 10.0: float("-inf")}
+    with pytest.raises(SystemExit, match="some: no trial has a result"):
+        zoo_trials.Arm("some", {}, varied="w", tried=failed).chosen()
+
+
+def test_trials_of_another_setting_are_left_out(tmp_path: Path) -> None:
+    table = tmp_path / "trials.csv"
+    table.write_text(
+        "method,varied,value,validation_gap,chosen\n"
+        "a,weight,1,0.5,True\na,training.learning_rate,0.1,0.6,True\n"
+    )
+    arms = [zoo_trials.Arm("a", {}, varied="w")]
+    zoo_trials.fill(arms, table)
+    assert arms[0].tried == {1.0: 0.5}
+
+
 def test_a_chosen_weight_is_written_into_the_losses() -> None:
     arm = zoo_trials.Arm("some", {"loss": "rep:{w/10},ce,pred:{w}"}, varied="w", tried={30.0: 1.0})
     assert zoo_trials.setup({"k": 15}, arm, arm.chosen()) == {

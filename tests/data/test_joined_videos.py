@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,13 @@ from distillbench.interfaces import NO_FRAME, Videos
 
 
 @pytest.fixture(scope="module")
-def shards() -> Videos:
+def shards() -> Iterator[Videos]:
     with tempfile.TemporaryDirectory() as folder:
         widths = {"rgb": 5, "audio": 3}
         write_synthetic(
             Path(folder), Recipe(videos=20, widths=widths, classes=9, shortest=1, longest=12), 3
         )
-        return ShardVideos(find_shards(folder), list(widths), classes=9)
+        yield ShardVideos(find_shards(folder), list(widths), classes=9)
 
 
 def whole(videos: Videos, video: int) -> torch.Tensor:

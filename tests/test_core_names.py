@@ -33,6 +33,7 @@ WORDS = frozenset(
         "map",
         "margin",
         "middle",
+        "npy",
         "paper",
         "parallel",
         "patience",

@@ -38,7 +38,7 @@ NAMES = {
         "States Study Table Teacher Term Tie TrainingSchedule Trial TrialState Tuner Videos ViewSpec"
     ),
     "distillbench.data": (
-        "LARGEST_SEED MOST_CLASSES FileReport Ids Inspection JoinedVideos Recipe ShardSource ShardVideos Spread "
+        "LARGEST_SEED MOST_CLASSES FileReport Ids Inspection JoinedVideos NpyArray NpySource NpyVideos Recipe ShardSource ShardVideos Spread "
         "Subset Video cache_folder draw_in_rounds encode find_shards find_vocabulary indexing_progress inspect "
         "load_ids nested_fraction read_vocabulary require_bounds save_ids split_by_hash splits_of synthetic_videos write_shard write_synthetic "
         "written_whole"

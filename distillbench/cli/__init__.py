@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from distillbench.errors import ConfigError, DistillbenchError, Interrupted
+from distillbench.errors import DistillbenchError, Interrupted
 
 _TRACEBACK = "--traceback"
 _UNEXPECTED = f"This is an error in distillbench or in a plugin; {_TRACEBACK} shows where."
@@ -66,11 +66,8 @@ def _explain(error: Exception) -> int:
         command = context.command_path if context is not None else "distillbench"
         _print_problems([usage()], f"{command} --help lists its arguments and options")
         return 2
-    if isinstance(error, ConfigError):
-        _print_problems(error.problems)
-        return 2
     if isinstance(error, DistillbenchError):
-        _print_problems([str(error)])
+        _print_problems(getattr(error, "problems", (str(error),)))
         return 2
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         _print_problems([f"the output of the command cannot be written: {error.strerror}"])

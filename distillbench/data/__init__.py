@@ -2,8 +2,8 @@
 
 Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one
 (`ShardVideos`) and shares their videos out (`split_by_hash`, `nested_fraction`, `load_ids`,
-`splits_of`). `JoinedVideos` joins pieces of videos end to end. `require_bounds` refuses numbers
-that make no sense.
+`splits_of`). `NpySource` does so with a folder of arrays (`NpyArray`, `NpyVideos`). `JoinedVideos`
+joins pieces of videos end to end. `require_bounds` refuses numbers that make no sense.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.ids import Ids
 from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
 from distillbench.data.joined_videos import JoinedVideos, draw_in_rounds
+from distillbench.data.npy_source import NpySource
+from distillbench.data.npy_videos import NpyArray, NpyVideos
 from distillbench.data.shard_source import ShardSource
 from distillbench.data.splits import (
     Subset,
@@ -41,6 +43,9 @@ __all__ = [
     "Ids",
     "Inspection",
     "JoinedVideos",
+    "NpyArray",
+    "NpySource",
+    "NpyVideos",
     "Recipe",
     "ShardSource",
     "ShardVideos",

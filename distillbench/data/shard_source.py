@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from distillbench.data.bounds import MOST_CLASSES, require_bounds
 from distillbench.data.normalising import normalising
 from distillbench.data.paths import expanded
 from distillbench.data.splits import (
     NAMES,
+    Three,
     check_fraction,
     check_shares,
+    drawn_where_unnamed,
     load_ids,
     nested_fraction,
-    split_by_hash,
     splits_of,
 )
 from distillbench.data.tfrecord.reader import ShardVideos, find_shards
@@ -28,7 +28,6 @@ from distillbench.errors import DataError
 from distillbench.interfaces import Splits
 from distillbench.interfaces.clips import Normalise
 
-Three = tuple[Tensor, Tensor, Tensor]
 _VALIDATION_SHARE = 0.1
 
 
@@ -160,9 +159,11 @@ class ShardSource:
             return load_ids(videos.ids, expanded(self.ids))
         of = np.array([NAMES.index(name) if name else 0 for name in owner])[videos.shard_of]
         own = [torch.from_numpy(np.flatnonzero(of == number)) for number in range(len(NAMES))]
-        validation_share = 0.0 if "validation" in owner else self._validation_share()
-        test_share = 0.0 if "test" in owner else self.test_share
-        shared = split_by_hash(
-            videos.ids, validation_share, test_share, seed=self.split_seed, which=own[0]
+        return drawn_where_unnamed(
+            videos.ids,
+            own,
+            owner,
+            self._validation_share(),
+            self.test_share,
+            seed=self.split_seed,
         )
-        return shared[0], torch.cat([own[1], shared[1]]), torch.cat([own[2], shared[2]])

@@ -5,7 +5,7 @@ By hash of the id, by list or by pattern.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from distillbench.data.ids import Ids
 from distillbench.data.memory.scratch_arrays import joined, running_sums, steps, taken
 from distillbench.errors import DataError
 from distillbench.interfaces import Labels, Splits, Videos
+
+Three = tuple[Tensor, Tensor, Tensor]
+"""Numbers of videos, of each split."""
 
 NAMES = ("train", "validation", "test")
 _FRACTION_SEED = 0x6E657374
@@ -63,7 +66,7 @@ def split_by_hash(
     *,
     seed: int = 0,
     which: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Three:
     """Splits videos by a hash of the id alone.
 
     A video stays in its split when other videos come or go.
@@ -76,6 +79,30 @@ def split_by_hash(
     hashes, held = _hashes(ids, seed), test_share + validation_share
     bounds = ((held, 2.0), (test_share, held), (0.0, test_share))
     return tuple(_placed(hashes, low, high, which) for low, high in bounds)  # type: ignore[return-value]
+
+
+def drawn_where_unnamed(
+    ids: Sequence[str],
+    own: Sequence[Tensor],
+    named: Container[str],
+    validation_share: float,
+    test_share: float,
+    *,
+    seed: int = 0,
+) -> Three:
+    """Draws a split that the data does not name out of the training videos, by a hash of the id.
+
+    own: the videos of each split as the data has them, ascending.
+    named: the splits that the data names.
+    """
+    shared = split_by_hash(
+        ids,
+        0.0 if "validation" in named else validation_share,
+        0.0 if "test" in named else test_share,
+        seed=seed,
+        which=own[0],
+    )
+    return shared[0], torch.cat([own[1], shared[1]]), torch.cat([own[2], shared[2]])
 
 
 def check_shares(validation_share: float, test_share: float) -> None:
@@ -151,7 +178,7 @@ def save_ids(splits: Splits, folder: Path) -> None:
         ) from error
 
 
-def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
+def load_ids(ids: Sequence[str], folder: Path) -> Three:
     """Finds the videos that the lists in `folder` name.
 
     Raises `DataError` for an id that no video has.
@@ -161,9 +188,10 @@ def load_ids(ids: Sequence[str], folder: Path) -> tuple[Tensor, Tensor, Tensor]:
     for split in NAMES:
         path = folder / f"{split}.txt"
         try:
-            wanted = path.read_text("utf-8").split()
+            lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: this list of ids cannot be read: {error}") from error
+        wanted = [line.strip() for line in lines if line.strip()]
         unknown = [each for each in wanted if each not in numbers]
         if unknown:
             raise DataError(

@@ -66,7 +66,7 @@ def evaluate(
     kept = TopK(videos.labels.count)
     every = AllScores(videos.labels) if metrics.need_all_scores(names) else None
     seconds = {"reading": 0.0, "model": 0.0, "metric": 0.0}
-    read = torch.zeros(2, dtype=torch.int64)  # frames, and numbers of the features
+    read = torch.zeros(2, dtype=torch.int64)  # frames, and bytes of the features
     used: list[Tensor] = []
     own = processes.share(len(videos), batch_size).own
     source = batches(videos, torch.arange(len(videos))[own], batch_size, {"": view}, device=device)
@@ -83,7 +83,8 @@ def evaluate(
             logits = output.logits.cpu()
             seconds["model"] += time.perf_counter() - began
             shown = view.frames_read(videos.lengths[batch.videos], clips.times)
-            read += torch.tensor(_consumed(model, videos, shown, clips, output))
+            consumed, numbers = _consumed(model, videos, shown, clips, output)
+            read += torch.tensor([consumed, numbers * clips.frames.element_size()])
             used += [] if output.used is None else [output.used]
             if not bool(torch.isfinite(logits).all()):
                 raise TrainingError(
@@ -105,7 +106,7 @@ def evaluate(
     # Third-party code runs in one process alone, so that all go on with the same numbers.
     found = processes.broadcast(lambda: metrics.compute(names, predictions, warn))
     seconds["metric"] += time.perf_counter() - began
-    frames, numbers = processes.sum(read).tolist()
+    frames, size = processes.sum(read).tolist()
     mean = frames / len(videos)
     stopped = None
     if model.exit_policy is not None:
@@ -115,7 +116,7 @@ def evaluate(
         found,
         dataclasses.replace(predictions, batches=None),  # lets the scores go
         frames_read=mean,
-        bytes_read=mean * (numbers / frames),
+        bytes_read=mean * (size / frames),
         **seconds,
         used=stopped,
     )

@@ -95,6 +95,21 @@ ABSURD = {
         ("shortest_pause=16", "shortest_pause is 16 and must be at most 15"),
         ("split_by=digit", "knob 'split_by' takes recording | speaker"),
     ],
+    "npy": [
+        *SHARED,
+        *CLASSES,
+        ("scale=0", "arrays: scale is 0.0 and must be at least"),
+        ("scale=nan", "knob 'scale' takes float"),
+        ("offset=1e30", "arrays: offset is 1e+30"),
+        ("split_by=date", "knob 'split_by' takes auto | lists"),
+        ("split_by=column", "no table has one 'split'"),
+        ("labels=none.csv", "none.csv: this table of labels cannot be read"),
+        ("labels=none.txt", "a table of labels is .csv or .parquet"),
+        ("vocabulary=none.txt", "none.txt: these names of classes cannot be read"),
+        ("ids=nowhere", "train.txt: this list of ids cannot be read"),
+        ("dir=nowhere", "nowhere: there is no such folder"),
+    ],
+    "npy-single-label": [*SHARED, *CLASSES],
     "audioset": [*SHARED, *CLASSES],
     "yt8m": [*SHARED, *CLASSES],
 }
@@ -108,6 +123,10 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_shard(
         folder / "a.tfrecord", [Video(f"v{number}", [number % 3], frames) for number in range(60)]
     )
+    for number in range(60):
+        np.save(folder / f"v{number}.npy", frames["rgb"])
+    rows = [f"v{number},{number % 3}" for number in range(60)]
+    (folder / "labels.csv").write_text("\n".join(["id,labels", *rows]))
     return folder
 
 

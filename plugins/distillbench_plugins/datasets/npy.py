@@ -1,0 +1,58 @@
+"""A folder of your own features: one .npy file a video, with labels in a table or beside it."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+from distillbench import hookimpl
+from distillbench.data import NpySource
+from distillbench.interfaces import DataSet, LabelKind, Splits
+
+_LOG = logging.getLogger(__name__)
+
+
+class Npy(DataSet):
+    """Your own features: a folder of .npy files, one array (frames, numbers) a video.
+
+    A video has any number of labels, at least one; `npy-single-label` is for videos of one each.
+
+    Labels stand in labels.csv (columns `id` and `labels`, `;` between labels, and perhaps `split`)
+    or in a JSON file beside each array. Only the chosen frames are read.
+    """
+
+    def __init__(self, *, arrays: NpySource = NpySource()) -> None:
+        self._arrays = arrays
+
+    def splits(self) -> Splits:
+        """Opens the arrays; warns where every video has one label."""
+        splits = self._arrays.splits(self.label_kind)
+        labels = splits.train.labels
+        if labels.count > 1 and bool((labels.offsets.diff() == 1).all()):
+            _LOG.warning(
+                "every training video has exactly one label: npy-single-label would train with"
+                " losses and show metrics for one label a video"
+            )
+        return splits
+
+
+class NpySingleLabel(DataSet):
+    """A folder of .npy files as of `npy`, whose videos have exactly one label each.
+
+    Networks are trained and judged as classifiers of one class a video.
+    """
+
+    label_kind: ClassVar[LabelKind] = "single-label"
+
+    def __init__(self, *, arrays: NpySource = NpySource()) -> None:
+        self._arrays = arrays
+
+    def splits(self) -> Splits:
+        """Opens the arrays; a video of several labels is an error."""
+        return self._arrays.splits(self.label_kind)
+
+
+@hookimpl
+def datasets() -> dict[str, type[DataSet]]:
+    """Offers `npy` and `npy-single-label`."""
+    return {"npy": Npy, "npy-single-label": NpySingleLabel}

@@ -10,6 +10,7 @@ import torch
 from distillbench.config.layers import flags
 from distillbench.config.resolve import specs
 from distillbench.config.run_spec import RunSpec
+from distillbench.config.schedule_rules import teacher_of
 from distillbench.evaluation.evaluate import Evaluation
 from distillbench.interfaces import (
     ClipGenerator,
@@ -18,6 +19,7 @@ from distillbench.interfaces import (
     DataSet,
     Init,
     Learner,
+    Teacher,
     Term,
     Tie,
 )
@@ -151,8 +153,8 @@ def test_row_26_the_fraction_of_the_training_data_is_the_data_sets(paper: RunSpe
 def test_row_27_the_teacher_in_parallel_does_not_feel_the_matching(registry: Registry) -> None:
     phase = preset(registry, "paper", "parallel").phases[0]
     assert phase.learners["teacher"] == Learner((Term("ce"),))
-    taught = {term.loss for term in phase.learners["student"].terms if term.teacher == "teacher"}
-    assert taught == {"rep", "pred"}
+    teachers = {term.loss: teacher_of(term) for term in phase.learners["student"].terms}
+    assert teachers == {"ce": None, "rep": Teacher("teacher"), "pred": Teacher("teacher")}
 
 
 def test_rows_5_to_8_which_frames_each_selector_keeps(paper: RunSpec) -> None:

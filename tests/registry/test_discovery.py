@@ -22,7 +22,7 @@ from distillbench.config.resolve import specs
 from distillbench.config.run_spec import Choice
 from distillbench.errors import ConfigError, DistillbenchError, Interrupted, PluginError
 from distillbench.experiments.executor import executor
-from distillbench.experiments.tuner import tuner_of
+from distillbench.experiments.tuner import CheckedTuner, tuner_of
 from distillbench.interfaces import Study
 from distillbench.registry.discovery import Failure, Registry, discover
 from distillbench.registry.kinds import KINDS
@@ -643,7 +643,7 @@ def choose(kind: str, name: str, registry: Registry) -> None:
     if kind == "executor":
         assert executor(registry, name, {}, [], "cpu").free == 1
     elif kind == "tuner":
-        assert tuner_of(registry, name, {}).build(Study("study", {}, 0)).trials() == []
+        assert CheckedTuner(tuner_of(registry, name, {}), Study("study", {}, 0)).trials() == []
     elif kind == "exporter":
         component = registry.find(kind, name)
         assert component is not None

@@ -27,12 +27,16 @@ from distillbench.testing.promises import Check
 from distillbench.testing.runner import CHECKS
 
 HERE = Path(__file__).resolve().parent
+BOARD = HERE.parent / "benchmarks" / "results" / "zoo" / "board.csv"
 PAGES = (
     HERE.parent / "README.md",
     HERE / "writing-a-plugin.md",
     HERE / "tutorial.md",
     HERE / "methods.md",
+    HERE / "zoo.md",
+    HERE / "performance.md",
 )
+PUBLISHED = HERE.parent / "benchmarks" / "speed" / "published_encoders.csv"
 _BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
 _SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
@@ -50,7 +54,11 @@ def documents() -> dict[Path, str]:
 
 
 def made(name: str) -> str:
-    """Makes the marked part of that name: `commands`, `hooks`, `methods KIND`, `example KIND`."""
+    """Makes the marked part of that name.
+
+    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders` and
+    `example KIND`.
+    """
     if name == "commands":
         return "".join(
             f"- `{path}`: {_first_line(command.__doc__)}\n" for path, command in _commands()
@@ -59,6 +67,10 @@ def made(name: str) -> str:
         return _hooks()
     if name.startswith("methods "):
         return _methods(name.removeprefix("methods "))
+    if name == "published encoders":
+        return _published_encoders()
+    if name.startswith("board "):
+        return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
     if kind not in PROJECTS:
         raise ValueError(f"no part of a page is called '{name}'")
@@ -68,11 +80,15 @@ def made(name: str) -> str:
 def _methods(kind: str) -> str:
     """Makes a table of the shipped components of a kind.
 
-    What each is and its source come from its docstring, when to use it from methods.csv.
+    What each is and its source come from its docstring, when to use it and the arm of the board that
+    is about it from methods.csv, and its row from that board.
     """
     with (HERE / "methods.csv").open(newline="", encoding="utf-8") as file:
-        when = {(row["kind"], row["name"]): row["when"] for row in csv.DictReader(file)}
-    lines = ["| name | what it is | source | when to use it |", "|---|---|---|---|"]
+        notes = {row["name"]: row for row in csv.DictReader(file) if row["kind"] == kind}
+    on_board = _board()
+    heads = ["name", "what it is", "source", "when to use it"]
+    heads += ["its row"] if any(row["arm"] for row in notes.values()) else []
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for component in sorted(discover(), key=lambda found: found.name):
         if component.kind == kind and component.distribution == "distillbench":
             named = dict.fromkeys(_SOURCE.findall(inspect.getdoc(component.cls) or ""))
@@ -82,9 +98,66 @@ def _methods(kind: str) -> str:
                 f"`{component.name}`",
                 _SOURCE_IN_BRACKETS.sub("", component.summary),
                 ", ".join(sources) or "-",
-                when[kind, component.name],
-            )
+                notes[component.name]["when"],
+                on_board.get(notes[component.name]["arm"], "-"),
+            )[: len(heads)]
             lines.append(f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _board_rows() -> list[dict[str, str]]:
+    with BOARD.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _board() -> dict[str, str]:
+    """Writes what the board says of each arm: its quality, and its gain over the student alone."""
+    return {
+        row["arm"]: ", ".join(filter(None, (_quality(row), _gain(row)))) for row in _board_rows()
+    }
+
+
+def _quality(row: dict[str, str]) -> str:
+    """Writes the quality of an arm; a star where some run of it was still improving, † for one seed."""
+    marks = ("*" if row["improving"] != "0" else "") + ("†" if row["seeds"] == "1" else "")
+    return f"{float(row['gap']):.3f}{marks}"
+
+
+def _gain(row: dict[str, str], name: str = "over_alone", ends: str = "") -> str:
+    low, high = row[f"{ends}low"], row[f"{ends}high"]
+    return f"{row[name]} ({low} to {high})" if low else row[name]
+
+
+def _board_table(section: str) -> str:
+    """Makes the table of a section of the board, the best first."""
+    lines = [
+        "| arm | GAP@20 | over the student alone, trained alike | over the best control | seeds | MACs |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in _board_rows():
+        if row["section"] == section:
+            best = _gain(row, "over_best", "over_best_")
+            macs = f"{int(row['macs']) / 1e6:.2f} M"
+            cells = (row["arm"], _quality(row), _gain(row), best, row["seeds"], macs)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _published_encoders() -> str:
+    """Makes the table of what encoders cost at their published sizes."""
+    lines = [
+        "| encoder | sees | parameters | MACs a video | one video | a video of 256 at once |"
+        " steps | loss, first and last epoch |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    with PUBLISHED.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            sees = f"{row['frames']} frames, as {row['network']}"
+            numbers = (f"{int(row['parameters']) / 1e6:.0f} M", f"{int(row['macs']) / 1e9:.2f} G")
+            times = (f"{row['ms_for_one_video']} ms", f"{row['ms_a_video_in_256']} ms")
+            losses = f"{row['first_loss']}, {row['last_loss']}"
+            cells = (f"`{row['encoder']}`", sees, *numbers, *times, row["steps"], losses)
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 from pathlib import Path
 from typing import Any
 
 import distillbench
+from distillbench.evaluation.latency import measure
+from distillbench.experiments.restore import restore
+from distillbench.registry.discovery import discover
 
 EPOCHS = 4
 ENCODERS: dict[str, dict[str, int]] = {
@@ -68,10 +72,14 @@ def trained(encoder: str, network: str, given: argparse.Namespace) -> distillben
 
 
 def row(encoder: str, network: str, run: distillbench.Run) -> tuple[Any, ...]:
+    """Describes a trained network; its latency is measured now, with nothing beside it."""
     cost, history = run.result["cost"], run.result["history"]
     epochs = [each for each in history if network in each["networks"]]
     losses = [sum(each["networks"][network]["terms"].values()) for each in epochs]
-    one, many = (cost["latency"][batch]["median"] / int(batch) for batch in ("1", "256"))
+    experiment = restore(run.stored, discover()).experiment
+    model, view = experiment.models[network], experiment.evaluation_views[network]
+    test, device = experiment.splits.test, experiment.device
+    one, many = (measure(model, test, view, device, n, []).median / n for n in (1, 256))
     return (
         *(encoder, network, cost["frames"], cost["parameters"], cost["macs"]),
         *(f"{1e3 * one:.2f}", f"{1e3 * many:.2f}", f"{losses[0]:.2f}", f"{losses[-1]:.2f}"),
@@ -87,11 +95,12 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     given = parser.parse_args()
+    pairs = list(itertools.product(ENCODERS, ("teacher", "student")))
+    runs = {pair: trained(*pair, given) for pair in pairs}
     rows = [COLUMNS]
-    for encoder in ENCODERS:
-        for network in ("teacher", "student"):
-            rows.append(row(encoder, network, trained(encoder, network, given)))
-            print(*rows[-1], flush=True)
+    for pair in pairs:
+        rows.append(row(*pair, runs[pair]))
+        print(*rows[-1], flush=True)
     with given.out.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 

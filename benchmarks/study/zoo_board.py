@@ -2,8 +2,9 @@
 
     python benchmarks/study/zoo_board.py --results results/zoo
 
-Quality and gains are those of `distillbench report zoo`, beside the arm's name and the components it is about. Writes
-benchmarks/results/zoo/board.csv, and report.md, which is the report itself. Arms without a result are left out.
+Quality and the gain over the best control are those of `distillbench report zoo`; beside them stands the gain over the student
+alone that was trained alike: for as many epochs, with the same encoder, head and selector. Writes benchmarks/results/zoo/board.csv,
+and report.md, which is the report itself. Arms without a result are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from distillbench_plugins.reports.zoo import Zoo
 from zoo_trials import HERE, Arm, fill, read_arms, settled
 
 OUT = HERE.parent / "results/zoo"
-COLUMNS = ("arm", "section", "seeds", "gap", "gain", "low", "high", "macs", "frames", "improving")
+COLUMNS = (
+    *("arm", "section", "seeds", "gap"),
+    *("over_best", "over_best_low", "over_best_high", "alone", "over_alone", "low", "high"),
+    *("macs", "frames", "improving"),
+)
+_ALSO_ALONE = (", twice as long", ", the same frames in every epoch")
 
 
 def keys_of(arms: list[Arm], shared: dict[str, object], seeds: range) -> dict[str, str]:
@@ -34,6 +40,13 @@ def keys_of(arms: list[Arm], shared: dict[str, object], seeds: range) -> dict[st
         for seed in seeds:
             keys[request_run(named, seed=seed).spec.key] = arm.name
     return keys
+
+
+def alone_of(arm: str, names: set[str]) -> str:
+    """Names the student alone that was trained as the arm was."""
+    if f"{arm}, alone" in names:
+        return f"{arm}, alone"
+    return "student alone" + next((end for end in _ALSO_ALONE if arm.endswith(end)), "")
 
 
 def interval(cell: Cell) -> tuple[str, str]:
@@ -57,18 +70,25 @@ def main() -> None:
     table = Zoo(k=15).make(runs)
     assert isinstance(table, Table)
     rows = runs.rows
+    arms_of_rows = rows["run"].map(arm_of)
     with (given.out / "board.csv").open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(COLUMNS)
         for (section, method), (quality, gain, between, macs, frames, _) in table.rows:
-            own = rows[(rows["method"] == method) & rows["run"].isin(arm_of)]
+            own = rows[(rows["method"] == method) & arms_of_rows.notna()]
             if own.empty:
                 continue
-            low, high = interval(between)
+            arm = arm_of[own["run"].iloc[0]]
+            other = alone_of(arm, set(arm_of.values()))
+            alone = rows[arms_of_rows == other]
+            over = ("", "", "")
+            if section != "control" and not alone.empty:
+                found = runs.compare(own, alone, resamples=500)
+                over = tuple(f"{value:+.3f}" for value in (found.value, found.low, found.high))
             out.writerow(
                 (
-                    *(arm_of[own["run"].iloc[0]], section, own["seed"].nunique()),
-                    *(f"{quality.value:.4f}", gain.words, low, high),
+                    *(arm, section, own["seed"].nunique(), f"{quality.value:.4f}", gain.words),
+                    *(*interval(between), other if over[0] else "", *over),
                     *(round(1e6 * (macs.value or 0)), frames.value),
                     int(own["still_improving"].sum()),
                 )

@@ -26,7 +26,7 @@ OUT = HERE.parent / "results/zoo"
 COLUMNS = (
     *("arm", "section", "seeds", "gap"),
     *("over_best", "over_best_low", "over_best_high", "alone", "over_alone", "low", "high"),
-    *("macs", "frames", "improving"),
+    *("macs", "frames", "teacher_epochs", "student_epochs", "improving"),
 )
 _ALSO_ALONE = (", twice as long", ", the same frames in every epoch")
 
@@ -90,6 +90,7 @@ def main() -> None:
                     *(arm, section, own["seed"].nunique(), f"{quality.value:.4f}", gain.words),
                     *(*interval(between), other if over[0] else "", *over),
                     *(round(1e6 * (macs.value or 0)), frames.value),
+                    *(round(own[name].mean(), 1) for name in ("teacher_epochs", "student_epochs")),
                     int(own["still_improving"].sum()),
                 )
             )

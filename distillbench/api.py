@@ -272,12 +272,9 @@ def request_sweep(
     """Resolves, checks and plans what is requested, as `sweep` takes it, and makes nothing."""
     registry = installed.discover()
     file, given = _settings(requested, settings, choices)
-    knobs = {n.removeprefix(_EXECUTOR): v for n, v in given.items() if n.startswith(_EXECUTOR)}
+    knobs = _taken_out(given, _EXECUTOR)
     knobs |= {} if workers is None else {"workers": workers}
-    settings_given = {
-        name: value for name, value in given.items() if not name.startswith(_EXECUTOR)
-    }
-    specs = all_specs(registry, file, settings_given, ())
+    specs = all_specs(registry, file, given, ())
     check_observers(observe, registry)
     on = find_device(device).type
     chosen = built_executor(registry, executor or usual_executor(registry), knobs, specs, on)
@@ -331,11 +328,8 @@ def request_tune(
     """Resolves and checks a search, as `tune` takes it, and makes nothing."""
     registry = installed.discover()
     given = dict(settings or {})
-    knobs: dict[str, dict[str, object]] = {_EXECUTOR: {}, _TUNER: {}}
-    for name in list(given):
-        for section in knobs:
-            if name.startswith(section):
-                knobs[section][name.removeprefix(section)] = given.pop(name)
+    executor_knobs, tuner_knobs = (_taken_out(given, each) for each in (_EXECUTOR, _TUNER))
+    executor_knobs |= {} if workers is None else {"workers": workers}
     tuning = read_tuning(None if file is None else Path(file), tried)
     place = RunContext(Path(results), find_device(device).type, cache_budget=cache_budget)
     search = Tune(
@@ -343,7 +337,7 @@ def request_tune(
         Layer("flag", given),
         registry,
         place,
-        tuner_of(registry, tuner or _usual_tuner(registry), knobs[_TUNER]),
+        tuner_of(registry, tuner or _usual_tuner(registry), tuner_knobs),
         trials=trials or tuning.trials or _TRIALS,
         at_once=at_once,
         stops=stop_early,
@@ -352,7 +346,7 @@ def request_tune(
     def make(planned: Plan, context: RunContext, watcher: Watcher) -> None:
         name = executor or usual_executor(registry)
         specs = [job.spec for job in planned.jobs]
-        made = built_executor(registry, name, knobs[_EXECUTOR], specs, context.device)
+        made = built_executor(registry, name, executor_knobs, specs, context.device)
         Sweep(planned, context, made, watcher).run()
 
     return TuneRequest(search, make, installed_metrics(registry))
@@ -391,6 +385,12 @@ def tune(
         TunedArm(each.arm.name, request.search.settings_of(each), each.tuner.trials())
         for each in searched
     ]
+
+
+def _taken_out(given: dict[str, object], section: str) -> dict[str, object]:
+    """Takes the knobs of a section out of settings, and returns them by their own names."""
+    names = [name for name in given if name.startswith(section)]
+    return {name.removeprefix(section): given.pop(name) for name in names}
 
 
 def _usual_tuner(registry: Registry) -> str:

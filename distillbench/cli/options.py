@@ -207,6 +207,22 @@ def takes_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Ca
 Results = Annotated[
     Path, typer.Option(help="Folder where results are stored.", rich_help_panel=EXECUTION)
 ]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        help="Executor that makes the runs; its knobs are set by --set executor.KNOB=VALUE.",
+        show_default="processes on this machine",
+        rich_help_panel=EXECUTION,
+    ),
+]
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of worker processes, or auto for one per core; "
+        "short for --set executor.workers=N.",
+        rich_help_panel=EXECUTION,
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.", rich_help_panel=EXECUTION)]
 Retrain = Annotated[
     bool,

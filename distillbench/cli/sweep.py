@@ -12,10 +12,12 @@ from distillbench.cli.options import (
     Again,
     CacheBudget,
     Device,
+    Executor,
     Observe,
     Results,
     Retrain,
     RunOptions,
+    Workers,
     takes_run_options,
 )
 
@@ -24,22 +26,8 @@ from distillbench.cli.options import (
 def sweep(
     options: RunOptions,
     results: Results = Path("results"),
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            help="Executor that makes the runs; its knobs are set by --set executor.KNOB=VALUE.",
-            show_default="processes on this machine",
-            rich_help_panel=EXECUTION,
-        ),
-    ] = None,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            help="Number of worker processes, or auto for one per core; "
-            "short for --set executor.workers=N.",
-            rich_help_panel=EXECUTION,
-        ),
-    ] = None,
+    executor: Executor = None,
+    workers: Workers = None,
     device: Device = "auto",
     retrain: Retrain = False,
     again: Again = False,

@@ -11,7 +11,9 @@ from distillbench.cli.options import (
     EXECUTION,
     CacheBudget,
     Device,
+    Executor,
     RunOptions,
+    Workers,
     takes_run_options,
 )
 
@@ -70,18 +72,8 @@ def tune(
     results: Annotated[
         Path, typer.Option(help="Folder where trials are stored.", rich_help_panel=EXECUTION)
     ] = Path("results/trials"),
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            help="Executor that makes the runs; its knobs are set by --set executor.KNOB=VALUE.",
-            show_default="processes on this machine",
-            rich_help_panel=EXECUTION,
-        ),
-    ] = None,
-    workers: Annotated[
-        str | None,
-        typer.Option(help="Number of worker processes, or auto.", rich_help_panel=EXECUTION),
-    ] = None,
+    executor: Executor = None,
+    workers: Workers = None,
     device: Device = "auto",
     cache_budget: CacheBudget = "20GB",
 ) -> None:

@@ -15,6 +15,7 @@ from conftest import TINY
 from running import installed
 from violations import executors
 
+from distillbench import api
 from distillbench.config.layers import Layer, flags
 from distillbench.config.run_spec import Choice
 from distillbench.config.tuning import Arm, Tuning
@@ -249,6 +250,29 @@ def test_another_space_is_another_search_of_the_same_folder(tmp_path: Path) -> N
 def test_a_tuner_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match="no tuner is called 'grid'"):
         tuner_of(installed(), "grid", {})
+
+
+def test_the_number_of_workers_reaches_the_executor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    given: list[Any] = []
+
+    def built(registry: Any, name: str, knobs: Any, *rest: Any) -> None:
+        given.append(knobs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "built_executor", built)
+    settings = dict(each.split("=", 1) for each in TINY)
+    request = api.request_tune(
+        settings={**settings, "k": 4, "schedule": "scratch", "loss": "ce"},
+        tried=["training.learning_rate=0.001,0.01"],
+        results=tmp_path,
+        workers=3,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        request.make()
+    assert given == [{"workers": 3}]
 
 
 SEARCH = [

@@ -58,7 +58,10 @@ class OptunaTPE(Tuner):
                 load_if_exists=True,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"'{self._file}' is not a journal of Optuna: {error}") from error
+            raise DataError(
+                f"'{self._file}' is not a journal of Optuna ({error}); remove it to begin"
+                " that search anew: trials that are stored are not made again"
+            ) from error
 
     def ask(self) -> Trial:
         """Proposes the next trial and keeps it."""

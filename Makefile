@@ -21,10 +21,10 @@ demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student
 	@echo "next: . $(BIN)/activate; distillbench leaderboard results/demo --format csv; distillbench --help"
 
 test: $(INSTALLED)  ## the fast tests, in random order, on every core
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-all: $(INSTALLED)  ## the slow ones too
-	$(BIN)/python -m pytest -n auto -m ''
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m ''
 
 check: $(INSTALLED)  ## style, types, imports
 	$(BIN)/ruff check .

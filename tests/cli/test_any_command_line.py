@@ -14,7 +14,6 @@ from distillbench.cli.app import app
 
 Command = Callable[..., tuple[int, str, str]]
 
-LINES = 300
 HOSTILE = [
     "", " ", "-1", "0", "1", "15", "1e9", "9" * 40, "nan", "inf", "-inf", "true", "none", "None", "[/x]", "[red]",
     "\x1b[31m", "a=b", "=", "a.b=c", "student.=1", ".=.", "student.cell_size=0", "student.cell_size=1e3",
@@ -44,10 +43,10 @@ def commands() -> dict[tuple[str, ...], list[Any]]:
     return found
 
 
-def lines(rng: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[str]]:
+def lines(count: int, rng: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[str]]:
     """Draws command lines: a command, some of its options, and values that fit or do not."""
     known = commands()
-    for _ in range(LINES):
+    for _ in range(count):
         words = rng.choice(list(known))
         line = list(words)
         if words[0] in ("run", "sweep"):
@@ -80,13 +79,14 @@ def lines(rng: random.Random, folder: Path, tiny: list[str]) -> Iterator[list[st
         yield line
 
 
+@pytest.mark.parametrize("count", [100, pytest.param(600, marks=pytest.mark.slow)])
 def test_any_command_line_gets_a_result_or_one_clear_error(
-    command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert command("run", *tiny, "--schedule", "scratch", "--results", "results")[0] == 0
-    rng = random.Random(20261124)
-    for line in lines(rng, tmp_path, tiny):
+    rng = random.Random(count)
+    for line in lines(count, rng, tmp_path, tiny):
         code, _, err = command(*line)
         assert code in (0, 1, 2), line
         assert "Traceback" not in err, line

@@ -652,14 +652,13 @@ def choose(kind: str, name: str, registry: Registry) -> None:
         assert specs([flags({KINDS[kind].chosen_by: name}, [])], registry)[0].key
 
 
-@given(plugin=plugins())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_plugin_takes_anything_else_down(
+def takes_nothing_else_down(
     found: Discovered,
     monkeypatch: pytest.MonkeyPatch,
     command: Callable[..., tuple[int, str, str]],
     plugin: tuple[str, str],
 ) -> None:
+    """Discovers a hostile plugin among ours, chooses what it offers, and lists and checks it."""
     kind, text = plugin
     monkeypatch.setattr(
         "distillbench.testing.runner.import_effects", lambda modules: dict.fromkeys(modules, ())
@@ -696,3 +695,26 @@ def test_no_plugin_takes_anything_else_down(
         assert code in (0, 1, 2)
         assert "NOISE" not in out
         assert "unexpected " not in err.partition(":")[2][:12]
+
+
+@given(plugin=plugins())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_plugin_takes_anything_else_down(
+    found: Discovered,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., tuple[int, str, str]],
+    plugin: tuple[str, str],
+) -> None:
+    takes_nothing_else_down(found, monkeypatch, command, plugin)
+
+
+@pytest.mark.slow
+@given(plugin=plugins())
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_plugin_of_hundreds_takes_anything_else_down(
+    found: Discovered,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., tuple[int, str, str]],
+    plugin: tuple[str, str],
+) -> None:
+    takes_nothing_else_down(found, monkeypatch, command, plugin)

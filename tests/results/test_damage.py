@@ -552,13 +552,8 @@ def commands(folder: Path, keys: list[str], chance: random.Random) -> list[list[
     ]
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(seed=st.integers(0, 2**32))
-def test_no_damage_ends_in_a_traceback_or_costs_another_row(
-    made: Path, command: Command, seed: int
-) -> None:
+def survives(made: Path, command: Command, seed: int) -> None:
+    """Spoils a file or two of a folder and reads what is there."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(shutil.copytree(made, Path(place) / "results", copy_function=os.link))
@@ -581,3 +576,23 @@ def test_no_damage_ends_in_a_traceback_or_costs_another_row(
             for figure in (Pareto(), Budget(), LearningCurves()):
                 with contextlib.suppress(DistillbenchError):
                     figure.make(runs())
+
+
+ANY_FOLDER = [HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=ANY_FOLDER)
+@given(seed=st.integers(0, 2**32))
+def test_no_damage_ends_in_a_traceback_or_costs_another_row(
+    made: Path, command: Command, seed: int
+) -> None:
+    survives(made, command, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None, suppress_health_check=ANY_FOLDER)
+@given(seed=st.integers(0, 2**32))
+def test_no_damage_of_hundreds_ends_in_a_traceback_or_costs_another_row(
+    made: Path, command: Command, seed: int
+) -> None:
+    survives(made, command, seed)

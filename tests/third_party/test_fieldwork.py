@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,29 +85,21 @@ def installed(fieldwork: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(fieldwork))
 
 
-@pytest.fixture(scope="session")
-def killed(
-    fieldwork: Path, arrays: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """Folders of results by extension, in each of which a run was killed by SIGKILL."""
-    folder = tmp_path_factory.mktemp("killed")
-    path = os.pathsep.join([str(fieldwork), *filter(None, sys.path)])
-
-    def kill(name: str) -> None:
-        saves = RUNS[name][0]
-        words = ["run", *words_of(name, arrays), "--results", str(folder / name)]
-        done = subprocess.run(
-            [sys.executable, str(HERE / "killed.py"), str(saves), *words],
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
-
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(kill, RUNS))
-    return {name: folder / name for name in RUNS}
+def kill(name: str, fieldwork: Path, arrays: Path, folder: Path) -> None:
+    """Starts an extension's run in a process of its own, which ends by SIGKILL after some checkpoints."""
+    saves = RUNS[name][0]
+    words = ["run", *words_of(name, arrays), "--results", str(folder)]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "killed.py"), str(saves), *words],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(fieldwork), *filter(None, sys.path)]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def numbers(folder: Path) -> dict[str, Any]:
@@ -153,16 +144,18 @@ def test_it_keeps_the_contract(installed: None, arrays: Path, command: Any) -> N
 
 @pytest.mark.parametrize("name", RUNS)
 def test_it_runs_to_a_row_and_a_killed_run_ends_with_the_same_bits(
-    name: str, installed: None, command: Any, killed: dict[str, Path], arrays: Path, tmp_path: Path
+    name: str, installed: None, command: Any, fieldwork: Path, arrays: Path, tmp_path: Path
 ) -> None:
     words = words_of(name, arrays)
     code, _, err = command("run", *words, "--results", tmp_path)
     assert code == 0, err
-    assert not list(killed[name].glob("*.json"))
-    code, _, err = command("run", *words, "--results", killed[name])
+    killed = tmp_path / "killed"
+    kill(name, fieldwork, arrays, killed)
+    assert not list(killed.glob("*.json"))
+    code, _, err = command("run", *words, "--results", killed)
     assert code == 0, err
     assert "resuming phase" in err
-    assert numbers(killed[name]) == numbers(tmp_path)
+    assert numbers(killed) == numbers(tmp_path)
     code, out, _ = command("leaderboard", tmp_path, "--format", "csv")
     assert code == 0
     assert "fieldwork 1.4.0" in out

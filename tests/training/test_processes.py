@@ -14,7 +14,10 @@ from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.loop import fit
 from distillbench.training.teacher_store import TeacherStore
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [
+    pytest.mark.timeout(200),
+    pytest.mark.xdist_group("two processes"),  # one launch serves them all
+]
 
 
 class Killed(Exception):  # noqa: N818 - it stands for a signal, not an error

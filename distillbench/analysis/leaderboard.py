@@ -148,6 +148,7 @@ def row(result: Result) -> dict[str, Any]:
     return found | {
         "epoch_chosen_by": budget.epoch_chosen_by,
         "training_macs": budget.macs,
+        "arm": record.tuned.arm,
         "trials": record.tuned.trials,
         "tuned_space": record.tuned.space,
         "budget": f"teacher {budget.teacher.epochs}, student {budget.student.epochs} epochs",

@@ -72,6 +72,7 @@ CHOICES: Mapping[str, Value] = {
     "schedule": None,
     "preset": None,
     "seed": 0,
+    "tuned_arm": "",
     "tuned_trials": 0,
     "tuned_space": "",
 }

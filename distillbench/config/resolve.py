@@ -250,6 +250,7 @@ class _Resolver:
             sources=self.sources,
             warnings=tuple(warnings),
             unused_losses=tuple(name for name in weights if name not in in_phases),
+            tuned_arm=str(self.settings["tuned_arm"] or ""),
             tuned_trials=tuned_trials,
             tuned_space=str(self.settings["tuned_space"] or ""),
             conflicts=(

@@ -89,8 +89,8 @@ class RunSpec:
     conflicts: why the choices cannot work together, as far as is known before building.
     exit_policy: decides where the reported network stops, if it may stop early.
     unused_losses: losses of the objective that the schedule gives to nobody.
-    tuned_trials, tuned_space: how many trials chose its settings, and among which; they are told
-        with the row and change no key.
+    tuned_arm, tuned_trials, tuned_space: the arm of a tuning that it is, how many trials chose its
+        settings, and among which; they are told with the row and change no key.
     """
 
     data: Choice
@@ -114,6 +114,7 @@ class RunSpec:
     exit_policy: Choice | None = None
     conflicts: tuple[str, ...] = ()
     unused_losses: tuple[str, ...] = ()
+    tuned_arm: str = ""
     tuned_trials: int = 0
     tuned_space: str = ""
 

@@ -187,7 +187,11 @@ def _write(
         "setup": spec.describe(),
         "objective": dict(spec.weights),
         "preset": spec.preset,
-        "tuned": {"trials": spec.tuned_trials, "space": spec.tuned_space},
+        "tuned": {
+            "arm": spec.tuned_arm,
+            "trials": spec.tuned_trials,
+            "space": spec.tuned_space,
+        },
         "sources": dict(spec.sources),
         "warnings": [*spec.warnings, *_left_out(splits)],
         "data": _described_data(splits) | {"metrics": list(metrics.judged_by)},

@@ -38,7 +38,7 @@ _MEASURED = (
     *("videos", "classes", "classes_with_positives", "ties", "macs", "flops", "published_macs"),
     *("frames", "bytes", "parameters", "memory", "latency", "latency_p95", "throughput"),
     *("runs_beside", "latency_doubtful", "train_seconds", "still_improving", "epoch_chosen_by"),
-    *("trials", "tuned_space", "training_macs", "budget"),
+    *("arm", "trials", "tuned_space", "training_macs", "budget"),
     *("same_top_1", "same_top_20", "teacher_kl", "teacher_cka"),
     *(
         f"{n}_{w}"

@@ -278,8 +278,12 @@ class StoredFiles:
 
 @dataclass(frozen=True)
 class StoredTuning:
-    """How many trials chose the settings of a run, and in which space; 0 for none."""
+    """The arm of a tuning that a run is, how many trials chose its settings, and in which space.
 
+    arm: empty, and trials 0, for a run that was not tuned.
+    """
+
+    arm: str = ""
     trials: Count = 0
     space: str = ""
 

@@ -132,6 +132,7 @@ def _content(key: str, row: Mapping[str, object], data: str) -> dict[str, Any]:
             "videos": {"train": videos, "test": VIDEOS},
             "metrics": list(_judges().judged_by),
         },
+        "tuned": {"arm": str(row.get("arm", ""))},
         "versions": {},
         "sources": {},
         "files": {"network": "toy.safetensors", "predictions": "toy.safetensors"},

@@ -20,7 +20,7 @@ def test_every_arm_can_be_searched(data: str, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     settings = {"data": data, "k": K[data]}
     request = api.request_tune(STUDY / "arms.toml", settings=settings, results=tmp_path)
-    assert request.search.trials == 6
+    assert request.search.trials == 4
 
 
 def test_the_contrasts_are_few_and_about_arms_at_the_k_of_their_data() -> None:

@@ -308,7 +308,7 @@ def test_a_search_that_is_killed_finds_what_an_uninterrupted_one_finds(tmp_path:
     trials = (tmp_path / "torn.csv").read_text().splitlines()
     assert len(trials) == 4
     row = json.loads(next((tmp_path / "torn").glob("*.json")).read_text())
-    assert row["tuned"] == {"trials": 0, "space": ""}
+    assert row["tuned"] == {"arm": "", "trials": 0, "space": ""}
     tried = subprocess.run(
         [sys.executable, "-m", "distillbench", "sweep", "torn.toml", "--seed", "0:1"],
         cwd=tmp_path,
@@ -317,5 +317,6 @@ def test_a_search_that_is_killed_finds_what_an_uninterrupted_one_finds(tmp_path:
     )
     assert tried.returncode == 0
     (row,) = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
+    assert row["tuned"]["arm"] == "all"
     assert row["tuned"]["trials"] == 3
     assert row["tuned"]["space"].startswith("head.dropout [0.1 0.5], training.learning_rate 0.001")

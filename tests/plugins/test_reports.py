@@ -323,6 +323,73 @@ def test_the_board_of_all_methods_takes_each_gain_over_the_best_control(make_res
     assert turned.rows[2][1][1].value == pytest.approx(worst[0].value - method[0].value, abs=1e-9)
 
 
+@pytest.fixture
+def tuned_results(make_result: Make) -> list[Result]:
+    return [
+        make_result(schedule=schedule, seed=seed, knows=knows, tuned_arm=arm, tuned_trials=4)
+        for schedule, knows, arm in (
+            ("scratch", 1.0, "student alone"),
+            ("serial", 2.0, "taught"),
+            ("mutual", 0.6, "peers"),
+        )
+        for seed in (0, 1)
+    ]
+
+
+def test_every_arm_of_a_tuning_has_its_gain_over_the_student_alone(
+    tuned_results: list[Result], make_result: Make
+) -> None:
+    nameless = make_result(schedule="scratch", selector="first", knows=9.0)
+    found = table("arms", [*tuned_results, nameless])
+    assert [names for names, _ in found.rows] == [("taught",), ("student alone",), ("peers",)]
+    for (_, cells), results in zip(
+        found.rows, (tuned_results[2:4], tuned_results[:2], tuned_results[4:]), strict=True
+    ):
+        mean = np.mean([result.content["metrics"]["gap"] for result in results])
+        assert cells[0].value == pytest.approx(mean)
+        assert cells[4].value == 4
+    (_, taught), (_, alone), _ = found.rows
+    assert taught[1].value == pytest.approx(taught[0].value - alone[0].value)
+    assert taught[2].value <= taught[1].value <= taught[3].value
+    assert alone[1].value is None
+
+
+def test_of_arms_that_are_judged_by_an_error_the_lower_gains(tuned_results: list[Result]) -> None:
+    runs = stored(tuned_results)
+    runs.errors = frozenset({"gap"})
+    found = made("arms", runs)
+    assert [names for names, _ in found.rows] == [("peers",), ("student alone",), ("taught",)]
+    assert found.rows[0][1][1].value > 0
+
+
+def test_gains_are_over_an_arm_that_there_is(tuned_results: list[Result]) -> None:
+    with pytest.raises(ConfigError, match="'student alone', 'taught', 'peers'"):
+        made("arms", stored(tuned_results), over="nobody")
+    over = made("arms", stored(tuned_results), over="taught")
+    assert over.rows[0][1][1].value is None
+
+
+def test_runs_that_no_tuning_chose_have_no_arms(main_results: list[Result]) -> None:
+    for name in ("arms", "gains"):
+        with pytest.raises(ConfigError, match="no run that a tuning chose"):
+            made(name, stored(main_results))
+
+
+def test_the_figure_of_gains_draws_a_line_for_every_interval(tuned_results: list[Result]) -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    figure = figure_of("gains", tuned_results, plt)
+    (axis,) = figure.axes
+    rows = [cells for _, cells in table("arms", tuned_results).rows][::-1]
+    dots = [line for line in axis.lines[1:] if len(line.get_xdata()) == 1]
+    spans = [line.get_xdata() for line in axis.lines[1:] if len(line.get_xdata()) == 2]
+    gains = [cells[1].value for cells in rows]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == pytest.approx([g or 0.0 for g in gains])
+    assert [list(span) for span in spans] == [
+        pytest.approx([cells[2].value, cells[3].value]) for cells in rows if cells[1].value
+    ]
+    plt.close(figure)
+
+
 def test_a_teacher_shown_the_students_frames_is_a_method_of_its_own(make_result: Make) -> None:
     results = [
         make_result(schedule="scratch", k=3, knows=0.5),

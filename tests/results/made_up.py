@@ -74,6 +74,7 @@ def content_of(spec: RunSpec, train: int = 64) -> dict[str, Any]:
         "preset": spec.preset,
         "sources": dict(spec.sources),
         "warnings": [],
+        "tuned": {"arm": spec.tuned_arm, "trials": spec.tuned_trials},
         "data": {
             "fingerprints": {"train": "t", "validation": "v", "test": "made-up"},
             "videos": {"train": train, "test": VIDEOS},

@@ -55,6 +55,7 @@ def write(out: Path, search: Tune, seeds: str) -> None:
             continue
         settings = {name: value for name, value in settings.items() if name != "seed"}
         settings |= {
+            "tuned_arm": each.arm.name,
             "tuned_trials": each.effort.trials,
             "tuned_space": written_space(each.effort.space),
         }

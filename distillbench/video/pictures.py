@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ def square_of(
 ) -> Picture:
     """Returns the square of a frame as it is to be displayed: (3, S, S), red, green, blue.
 
-    Scaled bicubically, with the frame's display matrix applied.
+    Scaled bicubically, and turned by the nearest multiple of 90 degrees to what the frame's display
+    matrix says.
 
     aspect: width / height of a pixel; None for 1.
     """
@@ -48,19 +49,7 @@ def square_of(
     )
     top, left = (high - square.size) // 2, (wide - square.size) // 2
     cut = scaled[top : top + square.size, left : left + square.size]
-    return np.ascontiguousarray(upright(cut, frame).transpose(2, 0, 1))
-
-
-def upright(picture: Picture, frame: VideoFrame) -> Picture:
-    """Turns and mirrors a picture (H, W, 3) as the frame's display matrix says.
-
-    The angle of a matrix is taken as the nearest multiple of 90 degrees.
-    """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return picture
-    # A point (x, y) is shown at (a x + c y, b x + d y), up to a shift.
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    if abs(a) + abs(d) < abs(b) + abs(c):
-        picture, a, d = picture.swapaxes(0, 1), c, b
-    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    # Not by `frame.side_data`: a frame whose side data were looked at is part of a reference
+    # cycle, and PyAV 18 crashes when the garbage collector comes across one.
+    turns = round(frame.rotation / 90)
+    return np.ascontiguousarray(np.rot90(cut, turns).transpose(2, 0, 1))

@@ -12,7 +12,7 @@ Time = int
 """A presentation time, in the stream's own unit."""
 
 
-_MOST = 1_000_000  # frames of one video
+_MOST = 200_000  # frames of one video
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FrameIndex:
 
         Seconds are counted from the first frame, up to the last; how long that one is shown is not
         known. A frame that is shown for longer occurs several times. Raises `ValueError` where
-        there would be more than a million.
+        there would be more than 200,000.
         """
         first, last = self.times[0], self.times[-1]
         count = int((last - first) * self.unit * rate) + 1

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distillbench.config.run_spec import Choice
 from distillbench.errors import ConfigError, PluginError
-from distillbench.interfaces import PictureEncoder
+from distillbench.interfaces import Backbone, PictureEncoder
 from distillbench.registry.discovery import Registry
 from distillbench.registry.knobs import bind
 from distillbench.untrusted import quoted
@@ -33,7 +33,7 @@ def backbone_of(registry: Registry, name: str, knobs: Mapping[str, object]) -> C
 def usual_backbone(registry: Registry) -> str:
     """Returns the name of the backbone that is taken where none is named."""
     for component in registry:
-        if component.kind == "backbone" and getattr(component.cls, "is_default", False) is True:
+        if issubclass(component.cls, Backbone) and component.cls.is_default:
             return component.name
     raise ConfigError(["no installed backbone is the usual one; --backbone names one"])
 

@@ -254,6 +254,7 @@ def test_a_class_that_cannot_be_used_is_a_failure_that_says_why(
 ATTRIBUTES = [
     ("selector", "keeps = 'most'", "a keeps that is 'most'; there are: k, at most k, all"),
     ("selector", "keeps = Raising()", "cannot be looked at: Odd"),
+    ("backbone", "is_default = 1", "is_default that is 1; there are: True, False"),
     (
         "selector",
         "scan_stride = -1",

@@ -35,7 +35,9 @@ PAGES = (
     HERE / "methods.md",
     HERE / "zoo.md",
     HERE / "performance.md",
+    HERE / "video.md",
 )
+END_TO_END = HERE.parent / "benchmarks" / "speed" / "end_to_end.csv"
 PUBLISHED = HERE.parent / "benchmarks" / "speed" / "published_encoders.csv"
 _BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
@@ -56,8 +58,8 @@ def documents() -> dict[Path, str]:
 def made(name: str) -> str:
     """Makes the marked part of that name.
 
-    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders` and
-    `example KIND`.
+    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`,
+    `end to end` and `example KIND`.
     """
     if name == "commands":
         return "".join(
@@ -69,6 +71,8 @@ def made(name: str) -> str:
         return _methods(name.removeprefix("methods "))
     if name == "published encoders":
         return _published_encoders()
+    if name == "end to end":
+        return _end_to_end()
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -140,6 +144,34 @@ def _board_table(section: str) -> str:
             macs = f"{int(row['macs']) / 1e6:.2f} M"
             cells = (row["arm"], _quality(row), _gain(row), best, row["seeds"], macs)
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _end_to_end() -> str:
+    """Makes the table of what a video costs from its file to its classes."""
+    with END_TO_END.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = [
+        "| clip | key frames | k | frames decoded | decoding | backbone | student | all | over all frames |",
+        "|---" * 9 + "|",
+    ]
+    for row in rows:
+        parts = (
+            f"{float(row[f'{part} ms']):,.0f} ms ({row[f'{part} %']} %)"
+            for part in ("decoding", "backbone", "student")
+        )
+        total = f"{float(row['all ms']):,.0f} ms"
+        faster = "" if row["k"] == "all" else f"{row['times as fast as all frames']} x"
+        cells = (
+            row["clip"],
+            row["key frames"],
+            row["k"],
+            row["frames decoded"],
+            *parts,
+            total,
+            faster,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

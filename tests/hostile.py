@@ -192,6 +192,16 @@ KINDS = {
         return []
 """,
     ),
+    "backbone": (
+        "backbones",
+        "Backbone",
+        """
+    def __init__(self, *, knob: int = 1) -> None: ...
+
+    def load(self):
+        return None
+""",
+    ),
     "exporter": (
         "exporters",
         "Exporter",

@@ -15,9 +15,11 @@ from distillbench.cli.check import check
 from distillbench.cli.compare import compare
 from distillbench.cli.data import data
 from distillbench.cli.export import export
+from distillbench.cli.extract import extract
 from distillbench.cli.leaderboard import leaderboard
 from distillbench.cli.new import new
 from distillbench.cli.plugins import plugins
+from distillbench.cli.predict import predict
 from distillbench.cli.quantize import quantize
 from distillbench.cli.report import report
 from distillbench.cli.reproduce import reproduce
@@ -53,6 +55,8 @@ for command in (
     check,
     new,
     score,
+    extract,
+    predict,
 ):
     # Typer renders help texts as rich markup: unescaped, `[[grid]]` would be read as a style.
     app.command(help=escape(inspect.getdoc(command) or ""))(command)

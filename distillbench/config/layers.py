@@ -125,6 +125,22 @@ def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
     return Layer("flag", settings)
 
 
+def section(name: str, assignments: Sequence[str]) -> dict[str, Value]:
+    """Reads `--set NAME.KNOB=VALUE` of a command that has one section alone: values by knob.
+
+    Raises `ConfigError`.
+    """
+    given = flags({}, assignments).settings
+    problems = [
+        f"--set takes {name}.KNOB=VALUE here; found '{each}'"
+        for each in given
+        if not each.startswith(f"{name}.")
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return {each.removeprefix(f"{name}."): value for each, value in given.items()}
+
+
 Find = Callable[[str], Path]
 """Finds a sweep file that a plugin brings, by name."""
 

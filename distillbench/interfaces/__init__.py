@@ -10,6 +10,7 @@ for the fields of the dataclass, which are knobs of the component itself, so tha
 share them.
 """
 
+from distillbench.interfaces.backbones import Backbone, PictureEncoder
 from distillbench.interfaces.clip_generator import ClipGenerator
 from distillbench.interfaces.clips import NO_FRAME, Clips, Codec
 from distillbench.interfaces.datasets import DataSet, LabelKind, Labels, Splits, Videos
@@ -81,6 +82,7 @@ __all__ = [
     "INTERFACE_VERSION",
     "NO_FRAME",
     "Average",
+    "Backbone",
     "Batches",
     "Between",
     "Cell",
@@ -129,6 +131,7 @@ __all__ = [
     "Output",
     "Phase",
     "PhaseStarted",
+    "PictureEncoder",
     "Predictions",
     "Preset",
     "Ramp",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pluggy
 
 from distillbench.interfaces import (
+    Backbone,
     DataSet,
     Encoder,
     EpochEnded,
@@ -102,6 +103,11 @@ def exporters() -> Mapping[str, type[Exporter]]:  # type: ignore[empty-body]
 @hookspec
 def tuners() -> Mapping[str, type[Tuner]]:  # type: ignore[empty-body]
     """Offers ways to search for good settings, by the name given to `tune --tuner`."""
+
+
+@hookspec
+def backbones() -> Mapping[str, type[Backbone]]:  # type: ignore[empty-body]
+    """Offers what encodes the pictures of videos, by the name given to `extract --backbone`."""
 
 
 @hookspec

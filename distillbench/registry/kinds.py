@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distillbench.interfaces import (
+    Backbone,
     DataSet,
     Encoder,
     Executor,
@@ -82,6 +83,7 @@ _TABLE = (
     Kind("executor", "executors", Executor, "Executors", "executors"),
     Kind("tuner", "tuners", Tuner, "Tuners", "tuners"),
     Kind("exporter", "exporters", Exporter, "Exporters", "exporters"),
+    Kind("backbone", "backbones", Backbone, "Backbones", "backbones"),
     Kind("report", "reports", Report, "Reports", "reports"),
     Kind("metric", "metrics", Metric, "Metrics", "metrics"),
 )

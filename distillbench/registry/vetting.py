@@ -301,7 +301,7 @@ def _nothing(cls: type) -> Iterator[str]:
     yield from ()
 
 
-def _preset(cls: type) -> Iterator[str]:
+def _may_be_default(cls: type) -> Iterator[str]:
     yield from _one_of(cls, "is_default", (True, False))
 
 
@@ -310,13 +310,14 @@ _ATTRIBUTES = {
     "selector": _selector,
     "learned-selector": _learned_selector,
     "schedule": _schedule,
-    "preset": _preset,
+    "preset": _may_be_default,
     "label-loss": _label_loss,
     "matching-loss": _loss,
     "report": _report,
     "metric": _metric,
     "executor": _executor,
     "exporter": _exporter,
+    "backbone": _may_be_default,
 }
 
 

@@ -27,6 +27,7 @@ _EXAMPLE_COMMANDS = {
     "preset": "distillbench run --preset $name",
     "executor": "distillbench sweep --seed 0:2 --executor $name",
     "tuner": "distillbench tune --try student.cell_size=32,64 --tuner $name",
+    "backbone": "distillbench extract VIDEOS --backbone $name --out features",
     "exporter": "distillbench export RUN --to $name --out network.pt",
     "report": "distillbench report $name",
     "metric": "distillbench run",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hostile
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ from distillbench.registry.discovery import Failure, Registry, discover
 from distillbench.registry.kinds import KINDS
 from distillbench.registry.knobs import bind
 from distillbench.registry.vetting import wrong_report
+from distillbench.video.backbone import LoadedBackbone, backbone_of
 
 Discovered = Callable[[str], Registry]
 SAID = ("hostile-methods", "6.6")
@@ -252,6 +254,7 @@ def test_a_class_that_cannot_be_used_is_a_failure_that_says_why(
 ATTRIBUTES = [
     ("selector", "keeps = 'most'", "a keeps that is 'most'; there are: k, at most k, all"),
     ("selector", "keeps = Raising()", "cannot be looked at: Odd"),
+    ("backbone", "is_default = 1", "is_default that is 1; there are: True, False"),
     (
         "selector",
         "scan_stride = -1",
@@ -644,6 +647,9 @@ def choose(kind: str, name: str, registry: Registry) -> None:
         assert executor(registry, name, {}, [], "cpu").free == 1
     elif kind == "tuner":
         assert CheckedTuner(tuner_of(registry, name, {}), Study("study", {}, 0)).trials() == []
+    elif kind == "backbone":
+        with pytest.raises(PluginError, match=r"load\(\) returned None"):
+            LoadedBackbone(backbone_of(registry, name, {}), torch.device("cpu"))
     elif kind == "exporter":
         component = registry.find(kind, name)
         assert component is not None

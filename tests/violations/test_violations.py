@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from violations import (
+    backbones,
     datasets,
     encoders,
     executors,
@@ -39,6 +40,7 @@ VIOLATIONS = {
     "preset": presets,
     "executor": executors,
     "exporter": exporters,
+    "backbone": backbones,
     "tuner": tuners,
     "report": reports,
     "metric": metrics,

@@ -1,0 +1,1 @@
+"""Video files: their frames as pictures, and what a backbone makes of them."""

@@ -1,0 +1,1 @@
+"""Backbones: what turns the pictures of a video into numbers."""

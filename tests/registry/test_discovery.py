@@ -321,7 +321,7 @@ ATTRIBUTES = [
     (
         "exporter",
         "suffix = 'onnx'",
-        "a suffix that is 'onnx'; it must be a dot and what follows it, such as .onnx",
+        "a suffix that is 'onnx'; it must be a dot and what follows it, such as .pt2",
     ),
     ("exporter", "suffix = './../x'", "a suffix that is './../x'"),
     ("exporter", "del suffix", "a suffix that is None"),

@@ -94,84 +94,109 @@ def export(
     threads = torch.get_num_threads()
     torch.set_num_threads(result.record.machine.threads)
     try:
-        return _exported(choice, result, registry, path, limits, keep_row, observer)
+        attempt = _Attempt(choice.component, choice.build(), result, registry, path, limits)
+        exported, row = attempt.make(restore(result, registry, "cpu"), observer)
     finally:
         torch.set_num_threads(threads)
-
-
-def _exported(
-    choice: Choice,
-    result: Result,
-    registry: Registry,
-    path: Path,
-    limits: Limits,
-    keep_row: bool,
-    observer: Observer,
-) -> Exported:
-    component, exporter = choice.component, choice.build()
-    found = restore(result, registry, "cpu")
-    experiment, reported = found.experiment, found.experiment.spec.reports
-    network, view = experiment.models[reported], experiment.evaluation_views[reported]
-    if exporter.runtime:
-        network.precision = "fp32"  # what is deployed computes in no other
-    with torch.inference_mode():
-        expected = list(
-            logits_of(network, experiment.splits.test, view, _BATCH, experiment.device, _VIDEOS)
-        )
-    described = about(found, result)
-    readme = path.with_name(f"{path.name}.README.md")
-    made: list[tuple[Exported, ExportedRow | None]] = []
-
-    def write(draft: Path) -> None:
-        observer.message(f"writing {path.name}")
-        _write(component, exporter, network, expected[0][0], described, draft)
-        loaded = _load(component, exporter, draft)
-        difference = _compare(component, loaded, expected)
-        if not difference <= (limits.tolerance if exporter.precision == "fp32" else math.inf):
-            raise ResultError(
-                f"what {component.title} wrote does not agree with run {result.id}: its logits"
-                f" differ by up to {difference:.3g}, and {limits.tolerance:g} is allowed; '{path}'"
-                " was not written"
-            )
-        row = None
-        if exporter.runtime:
-            observer.message(f"evaluating {path.name} on the test split with {exporter.runtime}")
-            file = StoredExport(
-                component.name, runtime_of(exporter), draft.stat().st_size, difference
-            )
-            row = row_of(file, exporter.precision, loaded, found, result, registry, observer)
-            _require_quality(row.result, result, registry, limits.loss, component, path)
-        text = _readme(component, exporter, described, draft)
-        if text:
-            write_text(readme, text)
-        videos = sum(len(logits) for _, logits in expected)
-        exported = Exported(path, difference, videos, readme if text else None)
-        made.append((exported, row))
-
-    write_atomically(path, write)
-    ((exported, row),) = made
     if row is None:
         return exported
     shown = store_row(row, result) if keep_row else row.result
     return dataclasses.replace(exported, row=shown)
 
 
-def _require_quality(
-    row: Result, result: Result, registry: Registry, most: float, component: Component, path: Path
-) -> None:
-    """Raises `ResultError` where the first metric fell by more than it may."""
-    judge = result.record.data.metrics[0]
-    metric: Any = registry.find("metric", judge)
-    sign = 1.0 if metric is None or metric.cls.higher_is_better else -1.0
-    before, after = result.record.metrics[judge], row.record.metrics[judge]
-    if before is None or (after is not None and sign * (before - after) <= most):
-        return
-    title = judge if metric is None else metric.cls.title
-    raise ResultError(
-        f"what {component.title} wrote is worse than run {result.id}: {title}"
-        f" {_number(after)} on the test videos, where the network had {_number(before)}, and a loss"
-        f" of {most:g} is allowed; '{path}' was not written"
-    )
+@dataclass(frozen=True)
+class _Attempt:
+    """One export: who writes which run to where, and within which limits."""
+
+    component: Component
+    exporter: Exporter
+    result: Result
+    registry: Registry
+    path: Path
+    limits: Limits
+
+    def make(self, found: RestoredRun, observer: Observer) -> tuple[Exported, ExportedRow | None]:
+        """Writes the file and the readme beside it, if the file passes every check."""
+        network, expected = self._expected(found)
+        described = about(found, self.result)
+        readme = self.path.with_name(f"{self.path.name}.README.md")
+        made: list[tuple[Exported, ExportedRow | None]] = []
+
+        def write(draft: Path) -> None:
+            observer.message(f"writing {self.path.name}")
+            _write(self.component, self.exporter, network, expected[0][0], described, draft)
+            loaded = _load(self.component, self.exporter, draft)
+            difference = _compare(self.component, loaded, expected)
+            self._require_agreement(difference)
+            row = self._row(draft, difference, loaded, found, observer)
+            text = _readme(self.component, self.exporter, described, draft)
+            if text:
+                write_text(readme, text)
+            videos = sum(len(logits) for _, logits in expected)
+            made.append((Exported(self.path, difference, videos, readme if text else None), row))
+
+        write_atomically(self.path, write)
+        return made[0]
+
+    def _expected(self, found: RestoredRun) -> tuple[nn.Module, list[tuple[Clips, Tensor]]]:
+        """Returns the network, and what it makes of some test videos."""
+        experiment, reported = found.experiment, found.experiment.spec.reports
+        network, view = experiment.models[reported], experiment.evaluation_views[reported]
+        if self.exporter.runtime:
+            network.precision = "fp32"  # what is deployed computes in no other
+        with torch.inference_mode():
+            logits = logits_of(
+                network, experiment.splits.test, view, _BATCH, experiment.device, _VIDEOS
+            )
+            return network, list(logits)
+
+    def _require_agreement(self, difference: float) -> None:
+        """Raises `ResultError` where a logit differs too much, or is not a number."""
+        is_exact = self.exporter.precision == "fp32"
+        if difference <= (self.limits.tolerance if is_exact else math.inf):
+            return
+        raise ResultError(
+            f"what {self.component.title} wrote does not agree with run {self.result.id}: its"
+            f" logits differ by up to {difference:.3g}, and {self.limits.tolerance:g} is allowed;"
+            f" '{self.path}' was not written"
+        )
+
+    def _row(
+        self,
+        draft: Path,
+        difference: float,
+        loaded: Callable[[Clips], Tensor],
+        found: RestoredRun,
+        observer: Observer,
+    ) -> ExportedRow | None:
+        """Evaluates and times the file in its runtime, if it has one."""
+        if not self.exporter.runtime:
+            return None
+        observer.message(
+            f"evaluating {self.path.name} on the test split with {self.exporter.runtime}"
+        )
+        runtime, size = runtime_of(self.exporter), draft.stat().st_size
+        file = StoredExport(self.component.name, runtime, size, difference)
+        precision = self.exporter.precision
+        row = row_of(file, precision, loaded, found, self.result, self.registry, observer)
+        self._require_quality(row.result)
+        return row
+
+    def _require_quality(self, row: Result) -> None:
+        """Raises `ResultError` where the first metric fell by more than it may."""
+        judge = self.result.record.data.metrics[0]
+        metric: Any = self.registry.find("metric", judge)
+        sign = 1.0 if metric is None or metric.cls.higher_is_better else -1.0
+        before, after = self.result.record.metrics[judge], row.record.metrics[judge]
+        most = self.limits.loss
+        if before is None or (after is not None and sign * (before - after) <= most):
+            return
+        title = judge if metric is None else metric.cls.title
+        raise ResultError(
+            f"what {self.component.title} wrote is worse than run {self.result.id}: {title}"
+            f" {_number(after)} on the test videos, where the network had {_number(before)}, and a"
+            f" loss of {most:g} is allowed; '{self.path}' was not written"
+        )
 
 
 def _number(value: float | None) -> str:

@@ -43,7 +43,12 @@ class StoredRuns(Runs):
         networks: builds those of a result again, such as `networks_with(registry)`. Raises
         `ConfigError` where nothing is left to report, or several data sets are.
         """
-        trained = [r for r in results if not (r.record.quantized_from or r.record.exported_from)]
+        records = [(result, result.record) for result in results]
+        trained = [
+            result
+            for result, record in records
+            if record.machine.precision != "int8" and not record.exported_from
+        ]
         if not trained:
             found = f"{len(results)} of networks in 8 bits or exported alone" if results else "none"
             raise ConfigError(

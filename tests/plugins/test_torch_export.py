@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
@@ -48,6 +49,18 @@ def test_it_scores_any_number_of_videos_as_the_network_does(model: Model, progra
         shown = clips(*lengths)
         with torch.no_grad():
             torch.testing.assert_close(logits(shown), model(shown).logits)
+
+
+def test_a_full_disk_ends_an_export_and_not_the_process(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)  # what torch's own writer would not survive
+    with pytest.raises(OSError, match="No space left on device"):
+        TorchExport().export(model, clips(3, 2), ABOUT, tmp_path / "toy.pt2")
+    assert not list(tmp_path.iterdir())
 
 
 def rewritten(path: Path, to: Path, change: Callable[[str, bytes], bytes], **more: bytes) -> Path:

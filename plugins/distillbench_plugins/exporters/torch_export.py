@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zipfile
@@ -44,7 +45,10 @@ class TorchExport(Exporter):
         """Writes the file."""
         program = traced(deployed(network, example, about))
         program.example_inputs = None  # they would be pickled
-        torch.export.save(program, path, extra_files={_ABOUT: json.dumps(dict(about))})
+        # Not straight to the disk: where that is full, torch's writer ends the process.
+        held = io.BytesIO()
+        torch.export.save(program, held, extra_files={_ABOUT: json.dumps(dict(about))})
+        path.write_bytes(held.getbuffer())
 
     def load(self, path: Path) -> Callable[[Clips], Tensor]:
         """Loads the program; raises `DataError` for a file that could hold anything else."""

@@ -184,18 +184,25 @@ class Model(nn.Module):
 
     def _run_until_stopped(self, decoded: Clips, policy: ExitPolicy) -> Output:
         """Runs from exit to exit until every video has stopped."""
-        is_running = torch.ones(len(decoded.lengths), dtype=torch.bool)
+        *_, output = _until_none_runs(self.from_exit_to_exit(decoded, policy))
+        return output
+
+    def from_exit_to_exit(
+        self, decoded: Clips, policy: ExitPolicy
+    ) -> Iterator[tuple[Output, Tensor]]:
+        """Runs decoded clips to one exit after another, the end being the last.
+
+        Yields after each the output of those that have stopped, and which videos still run, (B,).
+        """
+        is_running = torch.ones_like(decoded.lengths, dtype=torch.bool)
         used = decoded.lengths.clone()
         logits_so_far: list[Tensor] = []
-        summary = torch.empty(0)
-        logits = torch.empty(0)
         exits = self.exits(decoded.frames.shape[1])
         for number, frames in enumerate(exits):
             encoding, exit_logits = self.up_to(decoded, frames)
             logits_so_far.append(exit_logits)
             if number == 0:
-                summary = torch.empty_like(encoding.summary)
-                logits = torch.empty_like(exit_logits)
+                summary, logits = encoding.summary, exit_logits
             if number == len(exits) - 1:
                 stops = is_running
             else:
@@ -207,9 +214,7 @@ class Model(nn.Module):
             logits = torch.where(stops_here[:, None], exit_logits, logits)
             used = torch.where(stops, decoded.lengths.clamp_max(frames), used)
             is_running = is_running & ~stops
-            if not bool(is_running.any()):
-                break
-        return Output(Encoding(summary), logits, used=used)
+            yield Output(Encoding(summary), logits, used=used), is_running
 
     def output_of(self, summary: Tensor) -> Output:
         """Computes the logits of cached encodings (B, E)."""
@@ -221,6 +226,14 @@ class Model(nn.Module):
         """Returns the context in which products are computed in the network's precision."""
         kind = "cpu" if device.type == "meta" else device.type  # autocast does not know "meta"
         return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def _until_none_runs(exits: Iterator[tuple[Output, Tensor]]) -> Iterator[Output]:
+    """Yields what is known after each exit that some video gets to."""
+    for output, is_running in exits:
+        yield output
+        if not bool(is_running.any()):
+            return
 
 
 def _keys(clips: Clips) -> Tensor:

@@ -37,8 +37,9 @@ PAGES = (
     HERE / "performance.md",
     HERE / "video.md",
 )
-END_TO_END = HERE.parent / "benchmarks" / "speed" / "end_to_end.csv"
-PUBLISHED = HERE.parent / "benchmarks" / "speed" / "published_encoders.csv"
+SPEED = HERE.parent / "benchmarks" / "speed"
+PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
+END_TO_END = SPEED / "end_to_end.csv"
 _BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
 _SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
@@ -58,8 +59,8 @@ def documents() -> dict[Path, str]:
 def made(name: str) -> str:
     """Makes the marked part of that name.
 
-    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`,
-    `end to end` and `example KIND`.
+    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`, `exported
+    networks`, `end to end` and `example KIND`.
     """
     if name == "commands":
         return "".join(
@@ -73,6 +74,8 @@ def made(name: str) -> str:
         return _published_encoders()
     if name == "end to end":
         return _end_to_end()
+    if name == "exported networks":
+        return _exported_networks()
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -172,6 +175,24 @@ def _end_to_end() -> str:
             faster,
         )
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _exported_networks() -> str:
+    """Makes the table of how fast exported networks are, in milliseconds and as ratios."""
+    with DEPLOYMENT.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        case, batch, name = row["stage"].removeprefix("deployed, ").rsplit(", ", 2)
+        cells = found.setdefault((case, batch.removeprefix("batch ")), {})
+        cells["torch fp32"] = row["peer"]
+        cells[name] = f"{row['ours']} ({float(row['ratio']):.2g} x)"
+    heads = ["torch fp32", "onnxruntime fp32", "unrolled", "onnxruntime int8"]
+    lines = [f"| network | videos at once | {' | '.join(heads)} |", "|---" * 6 + "|"]
+    for (case, batch), cells in found.items():
+        shown = " | ".join(cells.get(head, "-") for head in heads)
+        lines.append(f"| {case} | {batch} | {shown} |")
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,7 @@ PUBLIC = [
     "distillbench",
     "distillbench.interfaces",
     "distillbench.data",
+    "distillbench.deployment",
     "distillbench.errors",
     "distillbench.testing",
 ]
@@ -43,6 +44,7 @@ NAMES = {
         "load_ids nested_fraction read_vocabulary require_bounds save_ids split_by_hash splits_of synthetic_videos write_shard write_synthetic "
         "written_whole"
     ),
+    "distillbench.deployment": "Deployed deployed inputs_of traced",
     "distillbench.errors": (
         "ConfigError DataError DistillbenchError Interrupted NotApplicableError PluginError RecordError ResultError "
         "TrainingError"

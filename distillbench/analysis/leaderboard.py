@@ -116,6 +116,7 @@ def row(result: Result) -> dict[str, Any]:
     """Flattens a result to the row that it is on the leaderboard of single runs."""
     record = result.record
     cost, budget, machine = record.cost, record.budget, record.machine
+    export = record.export
     alone, batched = cost.latency["1"], cost.latency["256"]
     columns = columns_of(record, result.metrics)
     improving = still_improving(record.history)
@@ -155,11 +156,16 @@ def row(result: Result) -> dict[str, Any]:
         **{title: fidelity.get(name) for name, title in _FIDELITY.items()},
         "train_videos": record.data.videos.train,
         "precision": machine.precision,
+        "exporter": None if export is None else export.exporter,
+        "runtime": None if export is None else export.runtime,
+        "file_bytes": None if export is None else export.bytes,
         "device": machine.device,
         "status": "finished",
         "reason": "",
         "settings": settings_of({**setup, "fingerprints": prints}),
-        "configuration": _configuration(setup, [prints, machine.precision]),
+        "configuration": _configuration(
+            setup, [prints, machine.precision, export and export.exporter]
+        ),
         "videos": record.data.fingerprints.test,
     }
 
@@ -403,14 +409,15 @@ def _configuration(spec: Mapping[str, Any], more: object) -> str:
 
 
 def differing(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Lists what several rows differ in, and its values: settings, precision, data.
+    """Lists what several rows differ in, and its values: settings, precision, exporter, data.
 
     The seed is none.
 
     The phases of a schedule are named where nothing that shapes them is.
     """
     rows: list[Mapping[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
-    settings = [{"precision": str(row.get("precision")), **row["settings"]} for row in rows]
+    beside = ("precision", "exporter")
+    settings = [{name: str(row.get(name)) for name in beside} | row["settings"] for row in rows]
     names = dict.fromkeys(name for each in settings for name in each if name != "seed")
     values = {name: sorted({each.get(name, "-") for each in settings}) for name in names}
     several = {name: found for name, found in values.items() if len(found) > 1}

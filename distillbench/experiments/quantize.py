@@ -35,8 +35,8 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
 
     Weights of the products are quantized once, for each output apart, activations whenever they are
     multiplied; no training and no data is needed. Raises `ConfigError` for a row that is in 8 bits
-    already, `NotApplicableError` where there is nothing to quantize, `ResultError` where the run
-    cannot be built again.
+    already or of an exported file, `NotApplicableError` where there is nothing to quantize,
+    `ResultError` where the run cannot be built again.
     """
     if result.record.quantized_from:
         raise ConfigError(
@@ -44,6 +44,10 @@ def quantize(result: Result, registry: Registry, observer: Observer = SILENT) ->
                 f"run {result.id} is in 8 bits already; it was made from"
                 f" {result.record.quantized_from}"
             ]
+        )
+    if result.record.exported_from:
+        raise ConfigError(
+            [f"run {result.id} is an exported file's row; quantize {result.record.exported_from}"]
         )
     found = restore(result, registry, "cpu")
     network, split, view = (

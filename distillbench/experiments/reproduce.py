@@ -53,12 +53,14 @@ def reproduce(
 ) -> Reproduction:
     """Makes a row's run again, teacher included, in a temporary folder.
 
-    `ResultError` for a row in 8 bits.
+    `ResultError` for a row in 8 bits or of an exported file.
     """
-    source = result.record.quantized_from
-    if source:
+    record = result.record
+    if record.quantized_from or record.exported_from:
+        source, then = record.quantized_from or record.exported_from, "quantize"
+        then = "export" if record.exported_from else then
         raise ResultError(
-            f"run {result.id} was never trained: reproduce {source}, then distillbench quantize"
+            f"run {result.id} was never trained: reproduce {source}, then distillbench {then}"
             f" {source}"
         )
     spec = spec_of(result, registry)

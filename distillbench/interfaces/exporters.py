@@ -15,10 +15,16 @@ from distillbench.interfaces.clips import Clips
 class Exporter(ABC):
     """Writes a trained network as one file, and reads it back. `__init__(self, *, knobs)`.
 
-    suffix: how the names of its files end, such as `.onnx`.
+    suffix: how the names of its files end, such as `.pt2`.
+    runtime: the installed distribution that runs its files, such as `torch`; what the file
+        makes of all test videos is then evaluated and timed. Empty where distillbench runs them.
+    precision: what its files compute in. Logits of `fp32` files must be the network's; those of
+        other precisions may differ, as long as the data's first metric falls but little.
     """
 
     suffix: ClassVar[str]
+    runtime: ClassVar[str] = ""
+    precision: ClassVar[str] = "fp32"
 
     @abstractmethod
     def export(
@@ -31,8 +37,13 @@ class Exporter(ABC):
         example: some clips that it takes; the file must serve for others, with more videos and
         fewer frames.
         about: what is to be known of the network, as JSON would hold it: `class_names`, `codec`,
-            `features`, `selector`, `k`, `metrics` and more; `distillbench.network_from(about)`
-            builds the network again, without its weights.
+            `features`, `selector`, `k`, `frames` (the most that it is shown of a video),
+            `label_kind`, `metrics` and more; `distillbench.network_from(about)` builds the network
+            again, without its weights.
+
+        `distillbench.deployment.deployed(network, example, about)` is the form that most formats
+        need, with a fixed number of frames. Raises `NotApplicableError` with the reason where the
+        network cannot be written.
         """
 
     @abstractmethod
@@ -43,3 +54,11 @@ class Exporter(ABC):
 
         Needs nothing but the file. Raises `DataError` where it is not such a file.
         """
+
+    def readme(self, about: Mapping[str, Any], path: Path) -> str:
+        """Returns how to use a file that `export` wrote, and that lies at the path, as Markdown.
+
+        It is put beside the file. Its first Python example runs in the file's folder, and needs
+        the runtime and numpy alone. Empty, as it is by default, for none.
+        """
+        return ""

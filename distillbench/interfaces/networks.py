@@ -88,7 +88,9 @@ class Encoder(nn.Module, ABC):
     count for one video, width being that of the first (visual) feature; it is reported beside the
     full count. A module within it whose products are not `nn.Linear`, `nn.LSTM` or `nn.GRU` takes
     part in quantization if it offers `with_linears() -> nn.Module`, an equal module for inference
-    made of `nn.Linear`s.
+    made of `nn.Linear`s. One whose shapes depend on the values of its inputs, such as the lengths
+    of videos, can be exported if it offers `with_static_shapes() -> nn.Module`, an equal module for
+    inference whose shapes depend on those of its inputs alone.
     """
 
     @abstractmethod

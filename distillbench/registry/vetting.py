@@ -33,6 +33,7 @@ _IDENTITY = (
     *("run", "data", "encoder", "selector", "train_selector", "k", "loss", "schedule", "head"),
     *("preset", "seed", "seeds", "plugins", "warnings", "settings", "metrics", "judged_by"),
     *("status", "reason", "configuration", "train_videos", "precision", "device"),
+    *("exporter", "runtime", "file_bytes"),
 )
 _MEASURED = (
     *("videos", "classes", "classes_with_positives", "ties", "macs", "flops", "published_macs"),
@@ -261,8 +262,12 @@ def _exporter(cls: type) -> Iterator[str]:
     if type(suffix) is not str or not _SUFFIX.fullmatch(suffix):
         yield (
             f"has a suffix that is {quoted(suffix)}; it must be a dot and what follows it, such as"
-            " .onnx"
+            " .pt2"
         )
+    for attribute in ("runtime", "precision"):
+        word = getattr(cls, attribute, None)
+        if type(word) is not str or (word and not _NAME.fullmatch(word)):
+            yield f"has a {attribute} that is {quoted(word)}; it must be a name"
 
 
 def _report(cls: type) -> Iterator[str]:

@@ -27,7 +27,10 @@ from distillbench.results.store import Result
 
 
 class StoredRuns(Runs):
-    """The trained runs of one data set; networks in 8 bits are left to the leaderboard."""
+    """The trained runs of one data set.
+
+    Networks in 8 bits and exported ones are left to the leaderboard.
+    """
 
     def __init__(
         self,
@@ -40,9 +43,14 @@ class StoredRuns(Runs):
         networks: builds those of a result again, such as `networks_with(registry)`. Raises
         `ConfigError` where nothing is left to report, or several data sets are.
         """
-        trained = [r for r in results if r.record.machine.precision != "int8"]
+        records = [(result, result.record) for result in results]
+        trained = [
+            result
+            for result, record in records
+            if record.machine.precision != "int8" and not record.exported_from
+        ]
         if not trained:
-            found = f"{len(results)} of networks in 8 bits alone" if results else "none"
+            found = f"{len(results)} of networks in 8 bits or exported alone" if results else "none"
             raise ConfigError(
                 [
                     "a report is made of results of trained runs, and there are "

@@ -124,6 +124,7 @@ def _needed(error: ErrorDetails) -> str:
 _CLASSES = {
     "StoredComponent": "a component",
     "StoredEpoch": "an epoch",
+    "StoredExport": "an export",
     "StoredLearner": "a learner",
     "StoredNetwork": "a network",
     "StoredPhase": "a phase",
@@ -131,6 +132,7 @@ _CLASSES = {
     "StoredView": "a view",
 }
 _PREDICATES = {
+    "exported_from": "the name of a file, without a folder",
     "id": "the name of a file, without a folder",
     "network": "the name of a file beside it, without a folder",
     "predictions": "the name of a file beside it, without a folder",

@@ -169,6 +169,7 @@ class StoredSeconds:
 class StoredCost:
     """What a test video costs the reported network, as in `evaluation.cost` and `.latency`.
 
+    peak_memory: None where it cannot be seen, as that of an exported file.
     latency: by the batch size, "1" and "256".
     """
 
@@ -176,7 +177,7 @@ class StoredCost:
     flops: Amount | None
     published_macs: Amount | None
     parameters: Amount
-    peak_memory: Amount
+    peak_memory: Amount | None
     frames_read: Amount
     bytes_read: Amount
     latency: Mapping[str, StoredLatency]
@@ -289,6 +290,21 @@ class StoredTuning:
 
 
 @dataclass(frozen=True)
+class StoredExport:
+    """The exported file that a row is of.
+
+    runtime: what ran it, with its version.
+    bytes: its size.
+    difference: the largest of any logit from the network's.
+    """
+
+    exporter: Name
+    runtime: Name
+    bytes: Positive
+    difference: Amount
+
+
+@dataclass(frozen=True)
 class StoredResult:
     """A run that ended.
 
@@ -297,6 +313,7 @@ class StoredResult:
     objective: the weight of each loss as it was requested.
     sources: where each setting came from.
     quantized_from: the run whose network was converted to 8 bits.
+    exported_from: the run whose network was exported; export: the file.
     interface: the version of the interface, 1 in files that do not have it.
     """
 
@@ -318,6 +335,8 @@ class StoredResult:
     objective: Mapping[Name, Number] | None = None
     fidelity: Mapping[str, Number | None] | None = None
     quantized_from: FileName | None = None
+    exported_from: FileName | None = None
+    export: StoredExport | None = None
     interface: Positive = 1
     tuned: StoredTuning = StoredTuning()
 

@@ -14,7 +14,7 @@ from running import installed, run_experiment
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import DistillbenchError, PluginError, ResultError
 from distillbench.experiments.context import RunContext
-from distillbench.experiments.export import export
+from distillbench.experiments.export import Limits, export
 from distillbench.experiments.quantize import quantize
 from distillbench.interfaces import Exporter
 from distillbench.registry.discovery import Component, Registry
@@ -85,17 +85,17 @@ WRONG = {
     "another shape": (
         {"load": lambda self, path: lambda clips: torch.zeros(1, 3)},
         PluginError,
-        "the exporter 'memory' of somebody 1 loads makes (1, 3) of clips",
+        "the exporter 'memory' of somebody 1 loads makes (1, 3) of 32 clips",
     ),
     "no tensor": (
         {"load": lambda self, path: lambda clips: "logits"},
         PluginError,
-        "makes 'logits' of clips",
+        "makes 'logits' of 32 clips",
     ),
     "nothing that can be called": (
         {"load": lambda self, path: 7},
         PluginError,
-        "failed: TypeError: 'int' object",
+        "of somebody 1 loads 7, which cannot be called",
     ),
     "an export that raises": (
         {"export": raises(ValueError("no such op"))},
@@ -149,9 +149,16 @@ def test_what_does_not_agree_leaves_nothing(
         (
             "memory",
             "a.mem",
-            {"tolerance": -1.0},
+            {"limits": Limits(tolerance=-1.0)},
             "--tolerance takes a number of at least 0; found -1",
         ),
+        (
+            "memory",
+            "a.mem",
+            {"limits": Limits(loss=float("nan"))},
+            "--max-loss takes a number of at least 0; found nan",
+        ),
+        ("memory", "a.mem", {"keep_row": True}, "--row: the exporter 'memory' names no runtime"),
         ("memory", "a.mem", {"knobs": {"opset": 17}}, "exporter memory has no knob 'opset'"),
     ],
 )

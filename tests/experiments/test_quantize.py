@@ -64,3 +64,13 @@ def test_the_papers_tables_leave_rows_in_8_bits_out(make_result: Callable[..., R
         plain.path, {**plain.content, "machine": {**plain.content["machine"], "precision": "int8"}}
     )
     assert len(StoredRuns([plain, small], networks_with(installed())).rows) == 1
+
+
+def test_the_papers_tables_leave_rows_of_exported_files_out(
+    make_result: Callable[..., Result],
+) -> None:
+    plain = make_result(k=3)
+    exported = Result(plain.path, {**plain.content, "exported_from": plain.id})
+    assert len(StoredRuns([plain, exported], networks_with(installed())).rows) == 1
+    with pytest.raises(ConfigError, match=f"is an exported file's row; quantize {plain.id}"):
+        quantize(exported, installed())

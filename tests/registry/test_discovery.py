@@ -324,10 +324,12 @@ ATTRIBUTES = [
     (
         "exporter",
         "suffix = 'onnx'",
-        "a suffix that is 'onnx'; it must be a dot and what follows it, such as .onnx",
+        "a suffix that is 'onnx'; it must be a dot and what follows it, such as .pt2",
     ),
     ("exporter", "suffix = './../x'", "a suffix that is './../x'"),
     ("exporter", "del suffix", "a suffix that is None"),
+    ("exporter", "runtime = 7", "a runtime that is 7; it must be a name"),
+    ("exporter", "precision = 'in 8 bits'", "a precision that is 'in 8 bits'; it must be a name"),
     ("data", "metrics = 'gap'", "metrics that are 'gap'; they must be a tuple of names, each once"),
     ("data", "metrics = ('gap', 'gap')", "they must be a tuple of names, each once"),
     ("data", "metrics = BadMapping()", "they must be a tuple of names, each once"),

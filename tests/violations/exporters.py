@@ -30,7 +30,11 @@ def load(self, path):
     return lambda clips: network(clips).logits
 
 
-PARTS = {"__init__": build, "suffix": ".pt", "export": export, "load": load}
+def readme(self, about, path) -> str:
+    return f"```python\nimport os\nprint(os.path.getsize({path.name!r}))\n```\n"
+
+
+PARTS = {"__init__": build, "suffix": ".pt", "export": export, "load": load, "readme": readme}
 CORRECT = violating(Exporter, PARTS)
 
 
@@ -77,6 +81,10 @@ def reads_anything(self, path):
     )
 
 
+def has_an_example_that_needs_us(self, about, path) -> str:
+    return "```python\nimport distillbench\nprint(distillbench.__version__)\n```\n"
+
+
 VIOLATIONS = [
     ("writes_one_file", violating(Exporter, PARTS, export=writes_a_note_too)),
     ("loads_what_it_wrote", violating(Exporter, PARTS, load=is_off_for_what_it_was_shown)),
@@ -85,6 +93,7 @@ VIOLATIONS = [
         "needs_nothing_but_the_file",
         violating(Exporter, PARTS, export=keeps_the_network_in_memory, load=loads_from_memory),
     ),
+    ("its_example_runs", violating(Exporter, PARTS, readme=has_an_example_that_needs_us)),
     ("leaves_the_network_as_it_was", violating(Exporter, PARTS, export=changes_the_example)),
     ("refuses_what_it_did_not_write", violating(Exporter, PARTS, load=reads_anything)),
 ]

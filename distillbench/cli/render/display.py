@@ -15,6 +15,7 @@ from distillbench.config.run_spec import Choice, RunSpec
 from distillbench.config.schedule_rules import teacher_of
 from distillbench.interfaces import Copy, Follow, Freeze, Learner, Ramp, Term, Tie
 from distillbench.networks import has_bf16
+from distillbench.results.schema import StoredResult
 from distillbench.results.store import Result
 from distillbench.training.build import Experiment
 from distillbench.training.step_time import seconds_a_step
@@ -112,6 +113,19 @@ def latency(found: Mapping[str, Any]) -> str:
         return "-"
     mark = "~" if found["latency_doubtful"] is True else ""
     return f"{mark}{1e3 * found['latency']:.2f} ms"
+
+
+def deployment(record: StoredResult) -> str:
+    """Says how fast the exported file of a row is, and how large."""
+    assert record.export is not None
+    one, many = (record.cost.latency[batch] for batch in ("1", "256"))
+    machine = record.machine
+    return (
+        f"{record.export.runtime}, {machine.precision}, on {machine.threads}"
+        f" thread{'s' * (machine.threads > 1)}:"
+        f" {1e3 * one.median:.2f} ms for one video, {many.throughput:,.0f} videos a second in"
+        f" batches of 256; a file of {record.export.bytes / 1e6:.3g} MB"
+    )
 
 
 def count(value: float | None) -> str:

@@ -66,6 +66,7 @@ def _results_of(
     return {
         "quality": settings_of(content["metrics"], _number),
         "fidelity to the teacher": settings_of(content.get("fidelity") or {}, _number),
+        "exported file": settings_of(content.get("export") or {}, _number),
         "cost": settings_of(amounts, _amount),
         "latency of one video": {"": latency(found)},
         "measured": settings_of(measured, _number),

@@ -221,7 +221,10 @@ def _method(row: Record) -> str:
     marks = []
     if isinstance(row["preset"], str):  # NaN or None without a preset
         marks.append(row["preset"])
-    if row["precision"] == "int8":
+    exporter = row.get("exporter")
+    if isinstance(exporter, str):
+        marks.append(exporter)
+    elif row["precision"] == "int8":
         marks.append("int8")
     return f"{method} ({', '.join(marks)})" if marks else method
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distillbench import hookimpl
@@ -53,7 +55,9 @@ class FrameExit(Encoder):
 
     def _features(self, clips: Clips, frames: int) -> Tensor:
         """Returns the features of the first frames in order, (B, frames, E); -inf where none."""
-        order = torch.stack([_padded(int(length), frames) for length in clips.lengths])
+        # Made anew: while a network is traced no tensor may be kept.
+        orders = torch.tensor(_orders(clips.frames.shape[1])[:, :frames])
+        order = orders[clips.lengths]
         missing = (order == NO_FRAME).to(clips.frames.device)
         places = order.clamp_min(0).to(clips.frames.device)[:, :, None]
         chosen = clips.frames.gather(1, places.expand(-1, -1, clips.frames.shape[2]))
@@ -66,14 +70,15 @@ class FrameExit(Encoder):
         return summary
 
 
-def _padded(length: int, frames: int) -> Tensor:
-    order = torch.full((frames,), NO_FRAME)
-    seen = coarse_to_fine(length)[:frames]
-    order[: len(seen)] = torch.tensor(seen)
-    return order
-
-
 @cache
+def _orders(longest: int) -> NDArray[np.int64]:
+    """Tabulates the order of videos of 0 to `longest` frames, (longest + 1, longest)."""
+    table = np.full((longest + 1, longest), NO_FRAME)
+    for length in range(1, longest + 1):
+        table[length, :length] = coarse_to_fine(length)
+    return table
+
+
 def coarse_to_fine(length: int) -> tuple[int, ...]:
     """Orders the frames 0 to length - 1: the middle, then the middles of what is left, and so on.
 

@@ -31,7 +31,7 @@ class Patience(ExitPolicy):
     def stop(self, logits: Sequence[Tensor]) -> Tensor:
         """Stops where the last `exits` exits agree on the best class."""
         if len(logits) < self.exits:
-            return torch.zeros(len(logits[-1]), dtype=torch.bool, device=logits[-1].device)
+            return torch.zeros_like(logits[-1][:, 0], dtype=torch.bool)
         best = torch.stack([each.argmax(1) for each in logits[-self.exits :]])
         return (best == best[-1]).all(0)
 

@@ -69,7 +69,7 @@ class LabelQuery(Head):
         """Returns the logits (B, C)."""
         summary = dropout(summary, self.dropout, self.training)
         filled = pad(summary, (0, self.chunks * self.chunk_width - summary.shape[1]))
-        tokens = filled.view(len(summary), self.chunks, self.chunk_width)
+        tokens = filled.view(-1, self.chunks, self.chunk_width)
         keys = self.keys(tokens + self.places)
         scores = torch.einsum("qw,btw->bqt", self.queries, keys) / keys.shape[2] ** 0.5
         values = self.values(tokens)

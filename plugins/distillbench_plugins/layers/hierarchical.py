@@ -16,9 +16,11 @@ from distillbench.errors import ConfigError
 from distillbench.interfaces import NO_FRAME, Clips, Encoding
 from distillbench.interfaces import States as FrameStates
 from distillbench_plugins.layers.knobs import not_a_share
+from distillbench_plugins.layers.last_state_lstm import LastStateLSTM
 from distillbench_plugins.layers.lstm import LSTM, Init
 from distillbench_plugins.layers.packing import cut, moved, pack
 from distillbench_plugins.layers.states import States
+from distillbench_plugins.layers.static_hierarchical import StaticHierarchicalLSTM
 
 DropoutPlace = Literal["input", "layers", "summary"]
 State = Literal["concat", "top"]
@@ -102,7 +104,7 @@ class HierarchicalLSTM(nn.Module):
 
     def forward(self, clips: Clips, block_length: int, with_states: bool) -> Encoding:
         """Encodes clips in blocks of `block_length`, unless a number of blocks is set."""
-        clips = self._slotted(clips)
+        clips = slotted(clips, self.settings.zero_slots)
         videos, slots, _ = clips.frames.shape
         starts, lengths, counts = cut(
             clips.lengths, self._block_lengths(clips.lengths, block_length), slots
@@ -126,6 +128,21 @@ class HierarchicalLSTM(nn.Module):
             summary, {"frames": FrameStates(table.view(videos, slots, -1), clips.times)}
         )
 
+    def with_static_shapes(self) -> StaticHierarchicalLSTM:
+        """Returns an equal module for inference whose shapes depend on those of its input alone."""
+        lower, higher = (
+            LastStateLSTM([lstm.weights(layer) for layer in range(lstm.layers)])
+            for lstm in (self.lower, self.higher)
+        )
+        settings = self.settings
+        return StaticHierarchicalLSTM(
+            lower,
+            higher,
+            settings.block_count,
+            lambda clips: slotted(clips, settings.zero_slots),
+            lambda states: joined(states, settings.state),
+        )
+
     def macs_of_lower(self, frames: int, width: int) -> int:
         """Counts as the paper's Table 4 does.
 
@@ -135,43 +152,45 @@ class HierarchicalLSTM(nn.Module):
         widths = [width, *[size] * (self.settings.layers - 1)]
         return frames * sum((below + size) * 4 * size + 15 * size for below in widths)
 
-    def _slotted(self, clips: Clips) -> Clips:
-        """Pads every video with zeros, or cuts it, to the requested number of slots.
-
-        Padding is then part of the video.
-        """
-        slots = clips.slots if self.settings.zero_slots == -1 else self.settings.zero_slots
-        if slots == 0:
-            return clips
-        frames = clips.frames.masked_fill(~clips.mask()[:, :, None], 0.0)
-        more = slots - frames.shape[1]
-        return replace(
-            clips,
-            frames=pad(frames, (0, 0, 0, more)),
-            lengths=torch.full_like(clips.lengths, slots),
-            times=pad(clips.times, (0, more), value=NO_FRAME),
-        )
-
     def _block_lengths(self, lengths: Tensor, block_length: int) -> Tensor:
         if count := self.settings.block_count:
             return (lengths + count - 1) // count
         return torch.full_like(lengths, block_length)
 
     def _state(self, states: list[States], rows: Tensor | None) -> Tensor:
-        """Joins the states at the packed `rows` (all for None).
-
-        [c1, h1, c2, h2, ...], or the top layer's h.
-        """
-        parts = (
-            [part for layer in states for part in layer]
-            if self.settings.state == "concat"
-            else [states[-1].hidden]
-        )
-        if rows is not None:
-            parts = [part.index_select(0, rows) for part in parts]
-        return torch.cat([part.to(states[-1].cell.dtype) for part in parts], 1)
+        """Joins the states at the packed `rows`, all for None."""
+        return joined(states, self.settings.state, rows)
 
     def _dropped(self, values: Tensor, place: DropoutPlace) -> Tensor:
         if self.settings.dropout_place != place:
             return values
         return dropout(values, self.settings.dropout, self.training)
+
+
+def slotted(clips: Clips, zero_slots: int) -> Clips:
+    """Pads every video with zeros, or cuts it, to as many slots as `Settings.zero_slots` says.
+
+    Padding is then part of the video.
+    """
+    slots = clips.slots if zero_slots == -1 else zero_slots
+    if slots == 0:
+        return clips
+    frames = clips.frames.masked_fill(~clips.mask()[:, :, None], 0.0)
+    more = slots - frames.shape[1]
+    return replace(
+        clips,
+        frames=pad(frames, (0, 0, 0, more)),
+        lengths=torch.full_like(clips.lengths, slots),
+        times=pad(clips.times, (0, more), value=NO_FRAME),
+    )
+
+
+def joined(states: list[States], how: State, rows: Tensor | None = None) -> Tensor:
+    """Joins the states of the layers: [c1, h1, c2, h2, ...], or the top layer's h.
+
+    rows: of the states, all for None.
+    """
+    parts = [part for layer in states for part in layer] if how == "concat" else [states[-1].hidden]
+    if rows is not None:
+        parts = [part.index_select(0, rows) for part in parts]
+    return torch.cat([part.to(states[-1].cell.dtype) for part in parts], 1)

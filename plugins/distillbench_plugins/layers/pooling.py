@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from distillbench.interfaces import Clips
@@ -18,4 +17,4 @@ def mean_over_frames(values: Tensor, clips: Clips) -> Tensor:
 def state_after(values: Tensor, clips: Clips, frames: int) -> Tensor:
     """Returns the values (B, T, W) of the last real frame among the first `frames`, (B, W)."""
     last = (clips.lengths.clamp_max(frames) - 1).to(values.device)
-    return values[torch.arange(len(values), device=values.device), last]
+    return values.gather(1, last[:, None, None].expand(-1, 1, values.shape[2]))[:, 0]

@@ -34,6 +34,7 @@ WORDS = frozenset(
         "margin",
         "middle",
         "npy",
+        "packed",
         "paper",
         "parallel",
         "patience",

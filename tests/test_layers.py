@@ -38,9 +38,9 @@ NAMES = {
         "States Study Table Teacher Term Tie TrainingSchedule Trial TrialState Tuner Videos ViewSpec"
     ),
     "distillbench.data": (
-        "LARGEST_SEED MOST_CLASSES FileReport Ids Inspection JoinedVideos NpyArray NpySource NpyVideos Recipe ShardSource ShardVideos Spread "
+        "LARGEST_SEED MOST_CLASSES FileReport Ids Inspection JoinedVideos NpyArray NpySource NpyVideos PackError PackProgress PackType Packed Recipe ShardSource ShardVideos Spread StoredVideos "
         "Subset Video cache_folder draw_in_rounds encode find_shards find_vocabulary indexing_progress inspect "
-        "load_ids nested_fraction read_vocabulary require_bounds save_ids split_by_hash splits_of synthetic_videos write_shard write_synthetic "
+        "load_ids nested_fraction pack read_vocabulary require_bounds save_ids split_by_hash splits_of synthetic_videos warn_of_single_labels write_shard write_synthetic "
         "written_whole"
     ),
     "distillbench.errors": (

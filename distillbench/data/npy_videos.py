@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from crc32c import crc32c
 from numpy.typing import NDArray
-from torch import Tensor
 
 from distillbench.data.ids import Ids
-from distillbench.data.memory.threads import in_shares
+from distillbench.data.stored_videos import Ints, StoredVideos
 from distillbench.errors import DataError
-from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
+from distillbench.interfaces import Codec, Labels
 
 AS_STORED = Codec(scale=1.0, offset=0.0, normalise="none")
 """Numbers are what the arrays hold."""
@@ -31,8 +30,6 @@ _BLOCK = 4096  # bytes; a header lies within the first so many
 _OPENING = 1 << 16  # bytes whose copying takes as long as opening a file
 _AT_ONCE = 1 << 30  # bytes; a system may read no more than 2 GiB in one call
 _MODE = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-
-Ints = NDArray[np.int64]
 
 
 class UnusableArrayError(DataError):
@@ -164,7 +161,7 @@ def _require_frames(
         )
 
 
-class NpyVideos(Videos):
+class NpyVideos(StoredVideos):
     """Videos that are .npy files, all of one type and width.
 
     Frames keep the type that they are stored in. Every file is opened when it is read, and must be
@@ -198,17 +195,16 @@ class NpyVideos(Videos):
                     " alike"
                 )
         self._arrays = arrays
-        self._dtype = _DTYPES[first.dtype]
-        self._frame_bytes = first.width * self._dtype.itemsize
-        self._lengths = np.array([each.frames for each in arrays], np.int64)
+        self.dtype = _DTYPES[first.dtype]
+        self._frame_bytes = first.width * self.dtype.itemsize
         self._offsets = np.array([each.offset for each in arrays], np.int64)
         self.ids = Ids.of(ids)
-        self.lengths = torch.from_numpy(self._lengths)
+        self.lengths = torch.tensor([each.frames for each in arrays])
         self.labels = labels
         self.features = {"features": first.width}
         self.class_names = class_names
         self.codec = codec
-        self.skipped: Mapping[str, int] = skipped or {}
+        self.skipped = skipped or {}
         self.fingerprint = self._digest(ids)
 
     def _digest(self, ids: Sequence[str]) -> str:
@@ -221,36 +217,8 @@ class NpyVideos(Videos):
             digest.update(part.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def decode_with(self, codec: Codec) -> None:
-        """Has frames decoded otherwise, which is other data."""
-        if codec != self.codec:
-            about = f"{self.fingerprint} {dataclasses.astuple(codec)}"
-            self.fingerprint = blake2b(about.encode(), digest_size=16).hexdigest()
-            self.codec = codec
-
-    def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
-        """Reads frames as stored, (B, S, D), zero where there is none.
-
-        `DataError` for a file that changed, and for a number that is not finite.
-        """
-        which, times = videos.numpy(), frames.numpy()
-        if (times.max(1, initial=NO_FRAME) >= self._lengths[which]).any():
-            raise IndexError("a frame was requested that its video does not have")
-        shape = (*times.shape, self.width)
-        if out is None:
-            out = torch.empty(shape, dtype=self._dtype)
-        elif out.shape != shape or out.dtype != self._dtype or not out.is_contiguous():
-            raise ValueError(
-                f"out must be a contiguous {self._dtype} tensor of shape {shape}, not"
-                f" {tuple(out.shape)}"
-            )
-        into = out.numpy()
-        in_shares(
-            lambda rows: self._fill(which[rows], times[rows], into[rows]),
-            len(which),
-            max(out.nbytes, len(which) * _OPENING),
-        )
-        return out
+    def _effort(self, videos: int, size: int) -> int:
+        return max(size, videos * _OPENING)
 
     def _fill(self, which: Ints, times: Ints, out: NDArray[np.generic]) -> None:
         """Reads the frames of some videos of a batch."""

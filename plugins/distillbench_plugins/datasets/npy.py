@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import ClassVar
 
 from distillbench import hookimpl
-from distillbench.data import NpySource
+from distillbench.data import NpySource, warn_of_single_labels
 from distillbench.interfaces import DataSet, LabelKind, Splits
-
-_LOG = logging.getLogger(__name__)
 
 
 class Npy(DataSet):
@@ -27,12 +24,7 @@ class Npy(DataSet):
     def splits(self) -> Splits:
         """Opens the arrays; warns where every video has one label."""
         splits = self._arrays.splits(self.label_kind)
-        labels = splits.train.labels
-        if labels.count > 1 and bool((labels.offsets.diff() == 1).all()):
-            _LOG.warning(
-                "every training video has exactly one label: npy-single-label would train with"
-                " losses and show metrics for one label a video"
-            )
+        warn_of_single_labels(splits.train, "npy-single-label")
         return splits
 
 

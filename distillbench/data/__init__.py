@@ -2,20 +2,26 @@
 
 Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one
 (`ShardVideos`) and shares their videos out (`split_by_hash`, `nested_fraction`, `load_ids`,
-`splits_of`). `NpySource` does so with a folder of arrays (`NpyArray`, `NpyVideos`). `JoinedVideos`
-joins pieces of videos end to end. `require_bounds` refuses numbers that make no sense. `pack`
-writes any data set as shards.
+`splits_of`). `FeatureSource` does so with arrays in files of any format: an `ArrayFormat` finds
+and reads them, as `NpyFolder` does; `NpyVideos` reads one file a video, `MappedVideos` arrays
+that lie within large files. `JoinedVideos` joins pieces of videos end to end. `require_bounds`
+refuses numbers that make no sense. `pack` writes any data set as shards.
 """
 
 from __future__ import annotations
 
+from distillbench.data.array_format import ArrayFormat, Found, files_below
 from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
+from distillbench.data.faults import Faults
+from distillbench.data.feature_source import FeatureSource
 from distillbench.data.ids import Ids
 from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
 from distillbench.data.joined_videos import JoinedVideos, draw_in_rounds
-from distillbench.data.npy_source import NpySource
-from distillbench.data.npy_videos import NpyArray, NpyVideos
+from distillbench.data.label_table import labels_of
+from distillbench.data.mapped_videos import MappedVideos
+from distillbench.data.npy_folder import NpyFolder
+from distillbench.data.npy_videos import NpyVideos, npy_array, npy_within
 from distillbench.data.packing import Packed, PackError, PackProgress, PackType, pack
 from distillbench.data.shard_source import ShardSource
 from distillbench.data.splits import (
@@ -26,6 +32,14 @@ from distillbench.data.splits import (
     split_by_hash,
     splits_of,
     warn_of_single_labels,
+)
+from distillbench.data.stored_arrays import (
+    ArrayVideos,
+    StoredArray,
+    UnusableArrayError,
+    require_finite,
+    require_frames,
+    sampled,
 )
 from distillbench.data.stored_videos import StoredVideos
 from distillbench.data.tfrecord.index_cache import indexing_progress
@@ -43,12 +57,17 @@ from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
 __all__ = [
     "LARGEST_SEED",
     "MOST_CLASSES",
+    "ArrayFormat",
+    "ArrayVideos",
+    "Faults",
+    "FeatureSource",
     "FileReport",
+    "Found",
     "Ids",
     "Inspection",
     "JoinedVideos",
-    "NpyArray",
-    "NpySource",
+    "MappedVideos",
+    "NpyFolder",
     "NpyVideos",
     "PackError",
     "PackProgress",
@@ -58,21 +77,30 @@ __all__ = [
     "ShardSource",
     "ShardVideos",
     "Spread",
+    "StoredArray",
     "StoredVideos",
     "Subset",
+    "UnusableArrayError",
     "Video",
     "cache_folder",
     "draw_in_rounds",
     "encode",
+    "files_below",
     "find_shards",
     "find_vocabulary",
     "indexing_progress",
     "inspect",
+    "labels_of",
     "load_ids",
     "nested_fraction",
+    "npy_array",
+    "npy_within",
     "pack",
     "read_vocabulary",
     "require_bounds",
+    "require_finite",
+    "require_frames",
+    "sampled",
     "save_ids",
     "split_by_hash",
     "splits_of",

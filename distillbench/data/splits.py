@@ -52,6 +52,7 @@ class Subset(Videos):
             videos.codec,
             videos.class_names,
         )
+        self.sparse = videos.sparse
         digest = blake2b(videos.fingerprint.encode(), digest_size=16)
         digest.update(np.ascontiguousarray(numbers).data)
         self.fingerprint = digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from distillbench import hookimpl
-from distillbench.data import NpySource, warn_of_single_labels
+from distillbench.data import FeatureSource, NpyFolder, warn_of_single_labels
 from distillbench.interfaces import DataSet, LabelKind, Splits
 
 
@@ -18,12 +18,12 @@ class Npy(DataSet):
     or in a JSON file beside each array. Only the chosen frames are read.
     """
 
-    def __init__(self, *, arrays: NpySource = NpySource()) -> None:
+    def __init__(self, *, arrays: FeatureSource = FeatureSource()) -> None:
         self._arrays = arrays
 
     def splits(self) -> Splits:
         """Opens the arrays; warns where every video has one label."""
-        splits = self._arrays.splits(self.label_kind)
+        splits = self._arrays.splits(NpyFolder(), self.label_kind)
         warn_of_single_labels(splits.train, "npy-single-label")
         return splits
 
@@ -36,12 +36,12 @@ class NpySingleLabel(DataSet):
 
     label_kind: ClassVar[LabelKind] = "single-label"
 
-    def __init__(self, *, arrays: NpySource = NpySource()) -> None:
+    def __init__(self, *, arrays: FeatureSource = FeatureSource()) -> None:
         self._arrays = arrays
 
     def splits(self) -> Splits:
         """Opens the arrays; a video of several labels is an error."""
-        return self._arrays.splits(self.label_kind)
+        return self._arrays.splits(NpyFolder(), self.label_kind)
 
 
 @hookimpl

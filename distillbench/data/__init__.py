@@ -3,14 +3,15 @@
 Most plugins need `ShardSource` alone. It finds shards (`find_shards`), opens them all as one
 (`ShardVideos`) and shares their videos out (`split_by_hash`, `nested_fraction`, `load_ids`,
 `splits_of`). `FeatureSource` does so with arrays in files of any format: an `ArrayFormat` finds
-and reads them, as `NpyFolder` does; `NpyVideos` reads one file a video, `MappedVideos` arrays
-that lie within large files. `JoinedVideos` joins pieces of videos end to end. `require_bounds`
-refuses numbers that make no sense. `pack` writes any data set as shards.
+and reads them, as `NpyFolder` and `ArrowFormat` do; `NpyVideos` reads one file a video,
+`MappedVideos` arrays that lie within large files. `JoinedVideos` joins pieces of videos end to end.
+`require_bounds` refuses numbers that make no sense. `pack` writes any data set as shards.
 """
 
 from __future__ import annotations
 
 from distillbench.data.array_format import ArrayFormat, Found, files_below
+from distillbench.data.arrow_rows import ArrowFormat, RowColumns
 from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.faults import Faults
@@ -59,6 +60,7 @@ __all__ = [
     "MOST_CLASSES",
     "ArrayFormat",
     "ArrayVideos",
+    "ArrowFormat",
     "Faults",
     "FeatureSource",
     "FileReport",
@@ -74,6 +76,7 @@ __all__ = [
     "PackType",
     "Packed",
     "Recipe",
+    "RowColumns",
     "ShardSource",
     "ShardVideos",
     "Spread",

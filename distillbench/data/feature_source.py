@@ -342,4 +342,4 @@ def _labels(each: Sequence[Sequence[str]], classes: Classes) -> Labels:
 
 
 def _is_text(name: str) -> bool:
-    return name.isprintable() and name == name.strip()
+    return bool(name) and name.isprintable() and name == name.strip()

@@ -35,6 +35,7 @@ WORDS = frozenset(
         "middle",
         "npy",
         "packed",
+        "parquet",
         "paper",
         "parallel",
         "patience",

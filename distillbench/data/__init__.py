@@ -10,7 +10,7 @@ and reads them, as `NpyFolder` and `ArrowFormat` do; `NpyVideos` reads one file 
 
 from __future__ import annotations
 
-from distillbench.data.array_format import ArrayFormat, Found, files_below
+from distillbench.data.array_format import ArrayFormat, Found, files_below, split_of_file
 from distillbench.data.arrow_rows import ArrowFormat, RowColumns
 from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
@@ -19,7 +19,7 @@ from distillbench.data.feature_source import FeatureSource
 from distillbench.data.ids import Ids
 from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
 from distillbench.data.joined_videos import JoinedVideos, draw_in_rounds
-from distillbench.data.label_table import labels_of
+from distillbench.data.label_table import labels_beside, labels_of
 from distillbench.data.mapped_videos import MappedVideos
 from distillbench.data.npy_folder import NpyFolder
 from distillbench.data.npy_videos import NpyVideos, npy_array, npy_within
@@ -93,6 +93,7 @@ __all__ = [
     "find_vocabulary",
     "indexing_progress",
     "inspect",
+    "labels_beside",
     "labels_of",
     "load_ids",
     "nested_fraction",
@@ -106,6 +107,7 @@ __all__ = [
     "sampled",
     "save_ids",
     "split_by_hash",
+    "split_of_file",
     "splits_of",
     "synthetic_videos",
     "warn_of_single_labels",

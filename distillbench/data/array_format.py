@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, NoReturn
 
 from distillbench.data.faults import Faults
+from distillbench.data.splits import NAMES
 from distillbench.data.stored_arrays import ArrayVideos, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
 from distillbench.interfaces import Codec, Labels
@@ -90,6 +91,18 @@ def files_below(root: Path, *suffixes: str) -> Iterator[Path]:
             for name in sorted(files)
             if name.endswith(suffixes) and not name.startswith(".")
         )
+
+
+def split_of_file(path: Path, root: Path) -> str:
+    """Returns the split that a file's folder or its name says; empty where neither does.
+
+    Names are such as `train.tar`, `NAME-train.arrow` and `train-00000-of-00002.arrow`.
+    """
+    top = path.relative_to(root).parts[:-1][:1]
+    if top and top[0] in NAMES:
+        return top[0]
+    words = path.stem.split("-")
+    return next((name for name in NAMES if name in words), "")
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -11,12 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.array_format import ArrayFormat, Found, files_below
+from distillbench.data.array_format import ArrayFormat, Found, files_below, split_of_file
 from distillbench.data.faults import Faults
 from distillbench.data.label_table import cell_text, labels_of
 from distillbench.data.mapped_videos import MappedVideos
 from distillbench.data.naming import enumerated
-from distillbench.data.splits import NAMES
 from distillbench.data.stored_arrays import (
     DTYPES,
     StoredArray,
@@ -49,7 +48,7 @@ class RowColumns:
     split_column: str = ""
 
 
-class _Columns(NamedTuple):
+class ColumnNames(NamedTuple):
     """The columns of one file; empty where it has none."""
 
     ids: str
@@ -82,8 +81,13 @@ class ArrowFormat(ArrayFormat):
     nothing: ClassVar[str] = "no row in a *.arrow of this folder or below it"
     suffixes: ClassVar[tuple[str, ...]] = (".arrow",)
 
-    def __init__(self, columns: RowColumns) -> None:
-        self._columns = columns
+    def __init__(self, columns: RowColumns, about: str = "") -> None:
+        """columns: which columns hold what.
+
+        about: the key under which the metadata of a file may describe features as JSON, and with
+            them the names of classes: `{"info": {"features": {COLUMN: {"names": [...]}}}}`.
+        """
+        self._columns, self._about = columns, about.encode()
 
     def found(
         self, root: Path, *, labels: bool, check_values: bool, faults: Faults
@@ -93,7 +97,7 @@ class ArrowFormat(ArrayFormat):
 
         self.class_names = None
         paths = [path for path in files_below(root, *self.suffixes) if _has_rows(path, root)]
-        splits = {path: _split_of(path, root) for path in paths}
+        splits = {path: split_of_file(path, root) for path in paths}
         named = len(set(splits.values())) > 1
         number = dict.fromkeys(splits.values(), 0)
         for path in paths:
@@ -116,7 +120,7 @@ class ArrowFormat(ArrayFormat):
         """Returns the Arrow file that a file is read as, which is the file itself."""
         return path
 
-    def _batches(self, path: Path) -> Iterator[tuple[Any, _Columns, _Place]]:
+    def _batches(self, path: Path) -> Iterator[tuple[Any, ColumnNames, _Place]]:
         """Yields the batches of rows of a file, its columns, and where it lies in memory."""
         import pyarrow as pa
 
@@ -126,13 +130,13 @@ class ArrowFormat(ArrayFormat):
             source.seek(0)
             place = _Place(str(file), whole.address, whole.size, sampled(str(file)))
             reader, batches = _opened(pa, source)
-            columns = self._found_columns(path, reader.schema)
+            columns = self.columns_of(path, reader.schema)
             self._note_classes(path, reader.schema, columns.labels)
             for batch in batches:
                 batch.validate()  # that its buffers are as long as its rows need
                 yield batch, columns, place
 
-    def _found_columns(self, path: Path, schema: Any) -> _Columns:
+    def columns_of(self, path: Path, schema: Any) -> ColumnNames:
         """Returns the names of a file's columns; raises `DataError` where one is not there."""
         given, names = self._columns, list(schema.names)
         if len(set(names)) < len(names):
@@ -144,22 +148,22 @@ class ArrowFormat(ArrayFormat):
                 f"{path}: {found} of lists of lists of numbers, which frames are; set"
                 f" data.frames_column to the right one of: {enumerated(names)}"
             )
-        return _Columns(
+        return ColumnNames(
             _named(path, names, "id", given.id_column, _IDS),
             _named(path, names, "frames", frames[0], ()),
             _named(path, names, "labels", given.labels_column, _LABELS),
             _named(path, names, "split", given.split_column, _SPLITS),
         )
 
-    def _ids(self, batch: Any, columns: _Columns, split: str, before: int) -> list[str]:
+    def _ids(self, batch: Any, columns: ColumnNames, split: str, before: int) -> list[str]:
         if columns.ids:
             return [cell_text(each) for each in _cells(batch, columns.ids)]
         prefix = f"{split}-" if split else ""
         return [f"{prefix}{before + row:08d}" for row in range(len(batch))]
 
     def _note_classes(self, path: Path, schema: Any, labels: str) -> None:
-        """Notes the names of classes that the metadata of a schema has, as `datasets` writes it."""
-        names = _class_names(schema.metadata or {}, labels)
+        """Notes the names of classes that the metadata of a schema has."""
+        names = _class_names((schema.metadata or {}).get(self._about), labels)
         if names and self.class_names not in (None, names):
             raise DataError(f"{path}: it names other classes than the files before it")
         self.class_names = names or self.class_names
@@ -202,7 +206,7 @@ def _opened(pa: Any, source: Any) -> tuple[Any, Iterable[Any]]:
 
 def _found(
     batch: Any,
-    columns: _Columns,
+    columns: ColumnNames,
     rows: _Rows,
     ids: Sequence[str],
     place: _Place,
@@ -380,9 +384,9 @@ def _named(path: Path, names: Sequence[str], what: str, given: str, usual: Seque
     return given or next((name for name in usual if name in names), "")
 
 
-def _class_names(metadata: Mapping[bytes, bytes], column: str) -> list[str] | None:
+def _class_names(about: bytes | None, column: str) -> list[str] | None:
     try:
-        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        features = json.loads(about or b"")["info"]["features"]
         found = features[column]
         found = found.get("feature", found)
         names = found["names"]
@@ -391,19 +395,10 @@ def _class_names(metadata: Mapping[bytes, bytes], column: str) -> list[str] | No
         return None
 
 
-def _split_of(path: Path, root: Path) -> str:
-    """Returns the split that a file's folder or its name says; empty where neither does."""
-    top = path.relative_to(root).parts[:-1][:1]
-    if top and top[0] in NAMES:
-        return top[0]
-    words = path.stem.split("-")
-    return next((name for name in NAMES if name in words), "")
-
-
 def _has_rows(path: Path, root: Path) -> bool:
     """Tells whether a file of a folder holds videos.
 
-    A table of labels does not, nor what `datasets` keeps of what was computed.
+    A table of labels does not, nor what is kept beside them of what was computed.
     """
     if path == root:
         return True

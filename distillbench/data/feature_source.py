@@ -33,7 +33,7 @@ from distillbench.data.splits import (
     nested_fraction,
     splits_of,
 )
-from distillbench.data.stored_arrays import AS_STORED, ArrayVideos, StoredArray
+from distillbench.data.stored_arrays import AS_STORED, ArrayVideos, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
 from distillbench.interfaces import LabelKind, Labels, Splits
 
@@ -224,9 +224,11 @@ class _Opening:
             if self._split_by == "folders":
                 split, _, name = name.partition("/")
                 if split not in NAMES or not name:
-                    self._faults.add(
-                        each.name, "it is in none of the folders train, validation, test"
-                    )
+                    why = "it is in none of the folders train, validation, test"
+                    if isinstance(each.array, UnusableArrayError):  # a file that is none
+                        self._faults.add(each.name, each.array.reason, each.array.detail)
+                    else:
+                        self._faults.add(each.name, why)
                     continue
             if not _is_text(name):
                 self._faults.add(name, "its name is not one line of printable text")

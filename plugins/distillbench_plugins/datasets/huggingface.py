@@ -32,7 +32,7 @@ class HuggingFace(DataSet):
         columns: RowColumns = RowColumns(),
         arrays: FeatureSource = FeatureSource(),
     ) -> None:
-        self._name, self._form, self._arrays = name, ArrowFormat(columns), arrays
+        self._name, self._form, self._arrays = name, ArrowFormat(columns, "huggingface"), arrays
 
     def splits(self) -> Splits:
         """Opens the rows; warns where every video has one label."""
@@ -60,7 +60,7 @@ class HuggingFaceSingleLabel(DataSet):
         columns: RowColumns = RowColumns(),
         arrays: FeatureSource = FeatureSource(),
     ) -> None:
-        self._name, self._form, self._arrays = name, ArrowFormat(columns), arrays
+        self._name, self._form, self._arrays = name, ArrowFormat(columns, "huggingface"), arrays
 
     def splits(self) -> Splits:
         """Opens the rows; a video of several labels is an error."""

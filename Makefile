@@ -35,7 +35,7 @@ check: $(INSTALLED)  ## style, types, imports
 $(BENCH)/.installed: pyproject.toml constraints.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,hdf5]'
 	touch $@
 
 bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one table

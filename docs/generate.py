@@ -36,6 +36,7 @@ PAGES = (
     HERE / "zoo.md",
     HERE / "performance.md",
 )
+FORMATS = HERE.parent / "benchmarks" / "speed" / "feature_formats.csv"
 PUBLISHED = HERE.parent / "benchmarks" / "speed" / "published_encoders.csv"
 _BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
@@ -56,8 +57,8 @@ def documents() -> dict[Path, str]:
 def made(name: str) -> str:
     """Makes the marked part of that name.
 
-    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders` and
-    `example KIND`.
+    There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`,
+    `feature formats` and `example KIND`.
     """
     if name == "commands":
         return "".join(
@@ -69,6 +70,8 @@ def made(name: str) -> str:
         return _methods(name.removeprefix("methods "))
     if name == "published encoders":
         return _published_encoders()
+    if name == "feature formats":
+        return _feature_formats()
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -158,6 +161,28 @@ def _published_encoders() -> str:
             losses = f"{row['first_loss']}, {row['last_loss']}"
             cells = (f"`{row['encoder']}`", sees, *numbers, *times, row["steps"], losses)
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _feature_formats() -> str:
+    """Makes the table of how fast features are read in each format."""
+    rows: dict[str, list[dict[str, str]]] = {}
+    with FORMATS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["stage"].rsplit(", ", 2)[0], []).append(row)
+    lines = [
+        "| format | k = 6 | k = 15 | k = 30 | all 300 | counted at k = 6 | its own library, k = 6 and all |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in rows.items():
+        speeds = [f"{float(row['ours']):,.0f}" for row in found]
+        size = found[0]["stage"].rsplit(", ", 1)[1].removesuffix(" a video")
+        first, last = found[0], found[-1]
+        peer = "-"
+        if first["peer"]:
+            both = f"{float(first['peer']):,.0f}, {float(last['peer']):,.0f}"
+            peer = f"{both} ({first['peer_name']})"
+        lines.append(f"| {' | '.join((name, *speeds, size, peer))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -33,18 +33,38 @@ data = typer.Typer(help="Inspect, split or pack data before training.", invoke_w
 
 
 @data.command("inspect")
-def inspect_(path: Annotated[Path, typer.Argument(help="A shard, or a folder of shards.")]) -> None:
-    """Print what a shard, or each shard of a folder, holds.
+def inspect_(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="A shard, a folder of shards, or with --data what the data set reads (its knob "
+            "dir); - for one that needs nothing.",
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option("--data", help="Name of the data set that reads it.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Print what shards hold, or with --data any data set.
 
     Shown are the numbers of videos, frames, classes, labels and bytes, the features, and why
     records cannot be used. The exit code is 1 if there are such records.
     """
     from distillbench.cli.render import inspection
-    from distillbench.data import inspect
+    from distillbench.data import inspect, inspect_splits
 
-    found = inspect(path)
-    inspection.show(found)
-    if found.total.bad:
+    if name is None:
+        found = inspect(Path(path))
+        inspection.show(found)
+        bad = found.total.bad
+    else:
+        where = {} if path == "-" else {"data.dir": path, "data.skip_bad_records": True}
+        report = inspect_splits(_opened({"data": name, **where}, settings)[1])
+        inspection.show_data(report)
+        bad = report.skipped
+    if bad:
         raise typer.Exit(1)
 
 

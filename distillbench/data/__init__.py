@@ -17,7 +17,15 @@ from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.faults import Faults
 from distillbench.data.feature_source import FeatureSource
 from distillbench.data.ids import Ids
-from distillbench.data.inspect import FileReport, Inspection, Spread, inspect
+from distillbench.data.inspect import (
+    DataReport,
+    FileReport,
+    Inspection,
+    SplitReport,
+    Spread,
+    inspect,
+    inspect_splits,
+)
 from distillbench.data.joined_videos import JoinedVideos, draw_in_rounds
 from distillbench.data.label_table import labels_beside, labels_of
 from distillbench.data.mapped_videos import MappedVideos
@@ -61,6 +69,7 @@ __all__ = [
     "ArrayFormat",
     "ArrayVideos",
     "ArrowFormat",
+    "DataReport",
     "Faults",
     "FeatureSource",
     "FileReport",
@@ -79,6 +88,7 @@ __all__ = [
     "RowColumns",
     "ShardSource",
     "ShardVideos",
+    "SplitReport",
     "Spread",
     "StoredArray",
     "StoredVideos",
@@ -93,6 +103,7 @@ __all__ = [
     "find_vocabulary",
     "indexing_progress",
     "inspect",
+    "inspect_splits",
     "labels_beside",
     "labels_of",
     "load_ids",

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from distillbench.data.naming import enumerated
+from distillbench.data.splits import NAMES
 from distillbench.data.tfrecord.framing import NO_TFRECORD
 from distillbench.data.tfrecord.index import ShardIndex
 from distillbench.data.tfrecord.index_cache import shard_index
 from distillbench.data.tfrecord.sequence_example import VIDEO_LEVEL, Fault
 from distillbench.errors import DataError
+from distillbench.interfaces import Splits, Videos
 
 _MOST_LACKING = 3
 _NUMBER = re.compile(r"\d+|…")  # … stands for numbers that differ
@@ -71,6 +74,61 @@ class Inspection:
 
     files: Sequence[FileReport]
     total: FileReport
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What a split of a data set holds, whatever it is stored in.
+
+    frames, labels: of a video.
+    used: how many classes its videos have.
+    """
+
+    name: str
+    videos: int
+    frames: Spread
+    labels: Spread
+    used: int
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What a data set holds.
+
+    dtype: of the numbers of a frame as they are stored.
+    skipped: what was left out, by reason.
+    """
+
+    splits: Sequence[SplitReport]
+    features: Mapping[str, int]
+    dtype: str
+    classes: int
+    named: bool
+    skipped: Mapping[str, int]
+
+
+def inspect_splits(splits: Splits) -> DataReport:
+    """Inspects a data set that is open."""
+    train = splits.train
+    first = torch.zeros(1, dtype=torch.int64)
+    return DataReport(
+        [_split_report(name, getattr(splits, name)) for name in NAMES],
+        dict(train.features),
+        str(train.read(first, first[:, None]).dtype).removeprefix("torch."),
+        train.labels.count,
+        train.class_names is not None,
+        getattr(train, "skipped", {}),
+    )
+
+
+def _split_report(name: str, videos: Videos) -> SplitReport:
+    return SplitReport(
+        name,
+        len(videos),
+        _spread(videos.lengths.numpy()),
+        _spread(videos.labels.offsets.diff().numpy()),
+        int((videos.labels.positives() > 0).sum()),
+    )
 
 
 def inspect(path: Path) -> Inspection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,9 +11,10 @@ from typing import ClassVar
 
 from distillbench.data.array_format import ArrayFormat, Found, files_below
 from distillbench.data.faults import Faults
+from distillbench.data.known_arrays import WORTH, Known, KnownArrays
 from distillbench.data.label_table import LabelRow, labels_beside
 from distillbench.data.npy_videos import NpyVideos, npy_array
-from distillbench.data.stored_arrays import StoredArray, UnusableArrayError
+from distillbench.data.stored_arrays import UNREADABLE, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
 from distillbench.interfaces import Codec, Labels
 
@@ -38,7 +40,7 @@ class NpyFolder(ArrayFormat):
             path.relative_to(root).as_posix()[: -len(".npy")]: str(path)
             for path in files_below(root, ".npy")
         }
-        arrays = _looked_at(sorted(paths.items()), check_values)
+        arrays = _looked_at(root, sorted(paths.items()), check_values)
         beside = _beside(root, paths, faults) if labels else {}
         for name, array in arrays.items():
             said = beside.get(name)
@@ -65,28 +67,45 @@ class NpyFolder(ArrayFormat):
 
 
 def _looked_at(
-    items: Sequence[tuple[str, str]], check_values: bool
+    root: Path, items: Sequence[tuple[str, str]], check_values: bool
 ) -> dict[str, StoredArray | UnusableArrayError]:
+    """Reads the header of every file that is not known from before, and its values if asked to."""
+    known = KnownArrays(root) if len(items) >= WORTH else None
     parts = [items[start : start + _FILES] for start in range(0, len(items), _FILES)]
     arrays: dict[str, StoredArray | UnusableArrayError] = {}
+    usable: dict[str, Known] = {}
 
-    def looked(part: Sequence[tuple[str, str]]) -> list[StoredArray | UnusableArrayError]:
-        return [_looked(path, check_values) for _, path in part]
+    def looked(part: Sequence[tuple[str, str]]) -> list[Known | UnusableArrayError]:
+        return [_looked(name, path, check_values, known) for name, path in part]
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for part, found in zip(parts, pool.map(looked, parts), strict=True):
-            arrays |= {name: each for (name, _), each in zip(part, found, strict=True)}
+            for (name, _), each in zip(part, found, strict=True):
+                if isinstance(each, Known):
+                    arrays[name], usable[name] = each.array, each
+                else:
+                    arrays[name] = each
+    if known is not None:
+        known.keep(usable)
     return arrays
 
 
-def _looked(path: str, check: bool) -> StoredArray | UnusableArrayError:
+def _looked(
+    name: str, path: str, check: bool, known: KnownArrays | None
+) -> Known | UnusableArrayError:
     try:
+        found = known.find(name, path, check) if known is not None else None
+        if found is not None:
+            return found
+        status = os.stat(path)
         array = npy_array(path)
         if check:
             array.require_numbers()
+        return Known(array, status.st_size, status.st_mtime_ns, check)
     except UnusableArrayError as error:
         return error
-    return array
+    except OSError as error:
+        return UnusableArrayError(path, UNREADABLE, error.strerror or str(error))
 
 
 def _beside(

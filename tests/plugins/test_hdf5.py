@@ -95,6 +95,16 @@ def test_files_of_a_folder_are_its_splits(tmp_path: Path) -> None:
     assert labels_of(splits) == {each.id: set(each.labels) for each in videos}
 
 
+def test_a_file_a_video_is_called_by_its_name(tmp_path: Path) -> None:
+    for video in made(count=6):
+        with h5py.File(write(tmp_path / f"{video.id}.h5", []), "a") as file:
+            file["f"] = video.frames
+            file["f"].attrs.update({"labels": video.labels, "split": video.split})
+            file["more"] = np.zeros(3)
+    splits = opened(tmp_path, array="f")
+    assert list(splits.train.ids) == ["v0", "v1", "v2", "v5"]
+
+
 def test_a_table_beside_the_file_is_believed_rather_than_attributes(tmp_path: Path) -> None:
     path = write(tmp_path / "x.h5", made(count=3))
     with (tmp_path / "labels.csv").open("w", newline="") as file:
@@ -173,9 +183,9 @@ def test_everything_that_is_wrong_is_told_at_once(command: Command, tmp_path: Pa
     code, out, err = command("run", "--data", "hdf5", "--data-dir", folder, "--k", "2")
     assert (code, out) == (2, "")
     for name, why in FAULTS.items():
-        assert f"  - good/{name}: {why}\n" in err
-    assert "  - text: it is no HDF5 file, or it is damaged (file signature not found)" in err
-    assert "  - cut: it is no HDF5 file, or it is damaged (truncated file" in err
+        assert f"  - {name}: {why}\n" in err
+    assert "  - text.h5: it is no HDF5 file, or it is damaged (file signature not found)" in err
+    assert "  - cut.h5: it is no HDF5 file, or it is damaged (truncated file" in err
     assert f"{len(FAULTS) + 2} of its videos cannot be used" in err
 
 

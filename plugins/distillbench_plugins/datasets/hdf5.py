@@ -26,6 +26,7 @@ from distillbench.data import (
     require_finite,
     require_frames,
     sampled,
+    split_of_file,
     warn_of_single_labels,
 )
 from distillbench.errors import DataError
@@ -115,9 +116,10 @@ class _ChunkedVideos(ArrayVideos):
 class Hdf5Format(ArrayFormat):
     """Arrays of one HDF5 file, or of all in a folder.
 
-    An array's id is its path within its file, which the file's name comes before where there is a
-    folder of them. Its labels and its split are attributes of the array, or of the group that it is
-    in; names of classes are the attribute `classes` of the file.
+    An array's id is its path within its file, or the file's name where the array that is named is
+    the file's own. Its labels and its split are attributes of the array, or of the group that it is
+    in; names of classes are the attribute `classes` of the file. Splits by folders are also those
+    of files such as `train.h5`.
     """
 
     nothing: ClassVar[str] = "no array in a *.h5, *.hdf5 or *.hdf file of this folder or below it"
@@ -132,33 +134,36 @@ class Hdf5Format(ArrayFormat):
         """Looks at every array of every file, and at all values where they are to be checked."""
         _library()
         self.class_names = None
-        for path in files_below(root, ".h5", ".hdf5", ".hdf"):
-            inside = path != root
-            prefix = f"{path.relative_to(root).with_suffix('').as_posix()}/" if inside else ""
+        paths = list(files_below(root, ".h5", ".hdf5", ".hdf"))
+        splits = {path: split_of_file(path, root) for path in paths}
+        named = len(set(splits.values())) > 1
+        for path in paths:
+            prefix = f"{splits[path]}/" if named and splits[path] else ""
+            own = path.relative_to(root).as_posix()
             try:
-                yield from self._of_file(path, prefix, labels, check_values)
+                for each in self._of_file(path, own, labels, check_values):
+                    yield each._replace(name=prefix + each.name)
             except (OSError, RuntimeError, KeyError, ValueError) as error:
                 reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
-                why = UnusableArrayError(str(path), _NO_HDF5, reason)
-                yield Found(prefix.strip("/") or path.name, str(path), why)
+                yield Found(own, str(path), UnusableArrayError(str(path), _NO_HDF5, reason))
 
-    def _of_file(
-        self, path: Path, prefix: str, labels: bool, check_values: bool
-    ) -> Iterator[Found]:
+    def _of_file(self, path: Path, own: str, labels: bool, check_values: bool) -> Iterator[Found]:
         with _library().File(path, "r") as file:
             self._note_classes(path, file)
             sample = sampled(str(path))
             for name in self._names(file):
                 video = name.removesuffix(f"/{self._array}") if self._array else name
+                if name == self._array:  # a file for each video
+                    video = own.rpartition(".")[0]
                 where = f"{path}: {name}"
                 try:
                     array = _looked_at(file[name], str(path), name, sample)
                     if check_values:
                         array.require_numbers()
                     said = _said(file[name], where) if labels else (None, "")
-                    yield Found(prefix + video, where, array, *said)
+                    yield Found(video, where, array, *said)
                 except UnusableArrayError as error:
-                    yield Found(prefix + video, where, error)
+                    yield Found(video, where, error)
 
     def _names(self, file: h5py.File) -> list[str]:
         """Lists the arrays of a file that are videos, in alphabetical order."""
@@ -166,7 +171,7 @@ class Hdf5Format(ArrayFormat):
         arrays = _library().Dataset
         file.visititems(lambda name, each: found.append(name) if isinstance(each, arrays) else None)
         if self._array:
-            found = [name for name in found if name.endswith(f"/{self._array}")]
+            found = [name for name in found if f"/{name}".endswith(f"/{self._array}")]
         return sorted(found)
 
     def _note_classes(self, path: Path, file: h5py.File) -> None:

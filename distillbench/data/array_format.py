@@ -75,8 +75,13 @@ def files_below(root: Path, *suffixes: str) -> Iterator[Path]:
 
     A folder that is reached in several ways, through links, is entered once. Raises `DataError`.
     """
+    return map(Path, paths_below(root, *suffixes))
+
+
+def paths_below(root: Path, *suffixes: str) -> Iterator[str]:
+    """Yields what `files_below` does as text, which is several times as fast for many files."""
     if not root.is_dir():
-        yield root
+        yield str(root)
         return
     entered: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
@@ -87,7 +92,7 @@ def files_below(root: Path, *suffixes: str) -> Iterator[Path]:
         entered.add((about.st_dev, about.st_ino))
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         yield from (
-            Path(folder, name)
+            os.path.join(folder, name)
             for name in sorted(files)
             if name.endswith(suffixes) and not name.startswith(".")
         )

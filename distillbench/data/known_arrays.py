@@ -55,11 +55,14 @@ class KnownArrays:
         self._known = self._load()
 
     def find(self, name: str, path: str, check_values: bool) -> Known | None:
-        """Returns an array whose file is as it was; raises `OSError` where it cannot be seen."""
+        """Returns an array whose file is as it was; None where it is not, or is not known."""
         row = self._known.get(name)
-        if row is None:
+        try:
+            if row is None:
+                return None
+            status = os.stat(path)
+        except OSError:  # which reading it tells better
             return None
-        status = os.stat(path)
         size, mtime_ns, offset, frames, width, dtype, sample, checked = row
         if (status.st_size, status.st_mtime_ns) != (size, mtime_ns) or checked < check_values:
             return None
@@ -69,6 +72,8 @@ class KnownArrays:
     def keep(self, found: Mapping[str, Known]) -> None:
         """Keeps what was read in place of what is kept, where that is allowed."""
         settled = time.time_ns() - _SETTLED
+        if len(found) < WORTH:
+            return
         rows = {
             name: (
                 each.size,
@@ -83,7 +88,7 @@ class KnownArrays:
             for name, each in found.items()
             if each.mtime_ns < settled
         }
-        if len(found) < WORTH or rows == self._known:
+        if rows == self._known:
             return
         names = "\n".join(rows).encode()
         arrays: dict[str, NDArray[Any]] = {

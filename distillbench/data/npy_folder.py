@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from distillbench.data.array_format import ArrayFormat, Found, files_below
+from distillbench.data.array_format import ArrayFormat, Found, paths_below
 from distillbench.data.faults import Faults
 from distillbench.data.known_arrays import WORTH, Known, KnownArrays
 from distillbench.data.label_table import LabelRow, labels_beside
@@ -36,10 +36,7 @@ class NpyFolder(ArrayFormat):
         """Reads the header of every file, and all values where they are to be checked."""
         if not root.is_dir():
             raise DataError(f"{root}: is no folder")
-        paths = {
-            path.relative_to(root).as_posix()[: -len(".npy")]: str(path)
-            for path in files_below(root, ".npy")
-        }
+        paths = {_below(root, path, ".npy"): path for path in paths_below(root, ".npy")}
         arrays = _looked_at(root, sorted(paths.items()), check_values)
         beside = _beside(root, paths, faults) if labels else {}
         for name, array in arrays.items():
@@ -71,32 +68,30 @@ def _looked_at(
 ) -> dict[str, StoredArray | UnusableArrayError]:
     """Reads the header of every file that is not known from before, and its values if asked to."""
     known = KnownArrays(root) if len(items) >= WORTH else None
-    parts = [items[start : start + _FILES] for start in range(0, len(items), _FILES)]
-    arrays: dict[str, StoredArray | UnusableArrayError] = {}
-    usable: dict[str, Known] = {}
+    found: dict[str, Known | UnusableArrayError] = {}
+    if known is not None:  # in this thread: others would wait for the GIL, not for the disk
+        found = {
+            name: each
+            for name, path in items
+            if (each := known.find(name, path, check_values)) is not None
+        }
+    new = [(name, path) for name, path in items if name not in found]
+    parts = [new[start : start + _FILES] for start in range(0, len(new), _FILES)]
 
     def looked(part: Sequence[tuple[str, str]]) -> list[Known | UnusableArrayError]:
-        return [_looked(name, path, check_values, known) for name, path in part]
+        return [_looked(path, check_values) for _, path in part]
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for part, found in zip(parts, pool.map(looked, parts), strict=True):
-            for (name, _), each in zip(part, found, strict=True):
-                if isinstance(each, Known):
-                    arrays[name], usable[name] = each.array, each
-                else:
-                    arrays[name] = each
+        for part, results in zip(parts, pool.map(looked, parts), strict=True):
+            found |= {name: each for (name, _), each in zip(part, results, strict=True)}
     if known is not None:
-        known.keep(usable)
-    return arrays
+        known.keep({name: each for name, each in found.items() if isinstance(each, Known)})
+    in_order = ((name, found[name]) for name, _ in items)
+    return {name: each.array if isinstance(each, Known) else each for name, each in in_order}
 
 
-def _looked(
-    name: str, path: str, check: bool, known: KnownArrays | None
-) -> Known | UnusableArrayError:
+def _looked(path: str, check: bool) -> Known | UnusableArrayError:
     try:
-        found = known.find(name, path, check) if known is not None else None
-        if found is not None:
-            return found
         status = os.stat(path)
         array = npy_array(path)
         if check:
@@ -113,19 +108,25 @@ def _beside(
 ) -> dict[str, LabelRow | UnusableArrayError]:
     """Reads the JSON beside each array; one without an array is a fault if it has labels."""
     rows: dict[str, LabelRow | UnusableArrayError] = {}
-    files = {str(path): path for path in files_below(root, ".json")}
+    files = set(paths_below(root, ".json"))
     for name, path in paths.items():
-        beside = files.pop(path.removesuffix(".npy") + ".json", None)
-        if beside is None:
+        beside = path.removesuffix(".npy") + ".json"
+        if beside not in files:
             continue
+        files.remove(beside)
         try:
-            rows[name] = labels_beside(name, beside.read_bytes())
+            rows[name] = labels_beside(name, Path(beside).read_bytes())
         except (OSError, DataError) as error:
             reason = "the JSON beside its array cannot be used"
-            rows[name] = UnusableArrayError(str(beside), reason, str(error))
-    for other in files.values():
-        if not other.with_suffix(".npy").exists():
-            with suppress(OSError, DataError):  # any other JSON
-                labels_beside("", other.read_bytes())
-                faults.add(other.relative_to(root).as_posix(), "it has labels and no array")
+            rows[name] = UnusableArrayError(beside, reason, str(error))
+    for other in sorted(files):
+        with suppress(OSError, DataError):  # any other JSON
+            labels_beside("", Path(other).read_bytes())
+            faults.add(_below(root, other), "it has labels and no array")
     return rows
+
+
+def _below(root: Path, path: str, ending: str = "") -> str:
+    """Returns a path below a folder, without its ending, with `/` between folders."""
+    whole = path[len(os.path.join(root, "")) :]
+    return whole.removesuffix(ending).replace(os.sep, "/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -70,7 +69,8 @@ class TarFormat(ArrayFormat):
                 raise ValueError("it is compressed; unpack it to a plain *.tar")
 
             def read(size: int, offset: int) -> bytes:
-                return os.pread(file.fileno(), size, offset)
+                file.seek(offset)
+                return file.read(size)
 
             videos = _members(path)
             for name, members in videos.items():

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from distillbench.data.naming import enumerated
+from distillbench.data.pack_description import description_of
 from distillbench.data.splits import NAMES
 from distillbench.data.tfrecord.framing import NO_TFRECORD
 from distillbench.data.tfrecord.index import ShardIndex
@@ -152,13 +153,16 @@ def inspect(path: Path) -> Inspection:
     with ThreadPoolExecutor() as pool:
         looked = list(pool.map(lambda each: _look(each, requested=each == path), found))
     indexes = [index for _, index in looked if index is not None]
+    sizes = [_number_size(report.path) for report, index in looked if index is not None]
     bad: Counter[str] = Counter()
     for report, _ in looked:
         bad.update(report.bad)
     kinds = {report.kind for report, _ in looked} - {"not a shard"}
     kind: Kind = kinds.pop() if len(kinds) == 1 else "frame-level" if indexes else "unusable"
     size = sum(report.bytes for report, _ in looked if report.kind != "not a shard")
-    return Inspection([report for report, _ in looked], _summary(path, kind, size, indexes, bad))
+    return Inspection(
+        [report for report, _ in looked], _summary(path, kind, size, indexes, bad, sizes)
+    )
 
 
 def _shown(path: Path, root: Path) -> bool:
@@ -181,7 +185,8 @@ def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
         )
     bad = Counter(each.reason for each in index.bad)
     if len(index):
-        return _summary(path, "frame-level", size, [index], bad + _faults(index)), index
+        faults = bad + _faults(index)
+        return _summary(path, "frame-level", size, [index], faults, [_number_size(path)]), index
     kind: Kind = "unusable"
     if all(reason.startswith(VIDEO_LEVEL) for reason in bad):
         kind = "video-level"
@@ -190,9 +195,24 @@ def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
     return FileReport(path, kind, size, bad=_grouped(bad)), None
 
 
+def _number_size(path: Path) -> int:
+    """Returns how many bytes a number of a shard has: 1, unless its description says otherwise."""
+    try:
+        described = description_of([path.parent])
+    except DataError:
+        return 1
+    return described.torch_dtype.itemsize if described else 1
+
+
 def _summary(
-    path: Path, kind: Kind, size: int, indexes: Sequence[ShardIndex], bad: Counter[str]
+    path: Path,
+    kind: Kind,
+    size: int,
+    indexes: Sequence[ShardIndex],
+    bad: Counter[str],
+    sizes: Sequence[int],
 ) -> FileReport:
+    """sizes: of a number in each shard, in bytes."""
     if not indexes:
         return FileReport(path, kind, size, bad=_grouped(bad))
     labels = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
@@ -201,11 +221,10 @@ def _summary(
         for index in indexes
     ]
     widths: dict[str, set[int]] = {}
-    for index in indexes:
+    for index, size_of_number in zip(indexes, sizes, strict=True):
         for name, column in index.columns.items():
-            widths.setdefault(name, set()).update(
-                np.unique(column.width[column.count > 0]).tolist()
-            )
+            found = np.unique(column.width[column.count > 0]) // size_of_number
+            widths.setdefault(name, set()).update(found.tolist())
     return FileReport(
         path,
         kind,

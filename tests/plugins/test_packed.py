@@ -38,6 +38,14 @@ def test_a_run_on_what_was_packed_is_the_run_on_what_it_was(
     assert after["data"]["classes"] == len(KINDS)
 
 
+def test_widths_of_packed_shards_are_shown_in_numbers(command: Command, tmp_path: Path) -> None:
+    folder = write(tmp_path / "data")
+    assert command("data", "pack", folder, tmp_path / "p", "--data", "npy")[0] == 0
+    code, out, _ = command("data", "inspect", tmp_path / "p")
+    assert code == 0
+    assert out.count("features 8 ") == 4  # three shards of 16 bytes a frame, and all of them
+
+
 def test_steps_and_the_error_are_printed(command: Command, tmp_path: Path) -> None:
     folder = write(tmp_path / "data")
     (folder / "more.npy").write_bytes(b"hello")

@@ -39,7 +39,7 @@ PAGES = (
 )
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
-END_TO_END = SPEED / "end_to_end.csv"
+END_TO_END, FORMATS = SPEED / "end_to_end.csv", SPEED / "feature_formats.csv"
 _BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
 _SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
@@ -60,7 +60,7 @@ def made(name: str) -> str:
     """Makes the marked part of that name.
 
     There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`, `exported
-    networks`, `end to end` and `example KIND`.
+    networks`, `end to end`, `feature formats` and `example KIND`.
     """
     if name == "commands":
         return "".join(
@@ -76,6 +76,8 @@ def made(name: str) -> str:
         return _end_to_end()
     if name == "exported networks":
         return _exported_networks()
+    if name == "feature formats":
+        return _feature_formats()
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -211,6 +213,28 @@ def _published_encoders() -> str:
             losses = f"{row['first_loss']}, {row['last_loss']}"
             cells = (f"`{row['encoder']}`", sees, *numbers, *times, row["steps"], losses)
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _feature_formats() -> str:
+    """Makes the table of how fast features are read in each format."""
+    rows: dict[str, list[dict[str, str]]] = {}
+    with FORMATS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(row["stage"].rsplit(", ", 2)[0], []).append(row)
+    lines = [
+        "| format | k = 6 | k = 15 | k = 30 | all 300 | counted at k = 6 | its own library, k = 6 and all |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in rows.items():
+        speeds = [f"{float(row['ours']):,.0f}" for row in found]
+        size = found[0]["stage"].rsplit(", ", 1)[1].removesuffix(" a video")
+        first, last = found[0], found[-1]
+        peer = "-"
+        if first["peer"]:
+            both = f"{float(first['peer']):,.0f}, {float(last['peer']):,.0f}"
+            peer = f"{both} ({first['peer_name']})"
+        lines.append(f"| {' | '.join((name, *speeds, size, peer))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -34,6 +34,8 @@ WORDS = frozenset(
         "margin",
         "middle",
         "npy",
+        "packed",
+        "parquet",
         "paper",
         "parallel",
         "patience",

@@ -39,10 +39,14 @@ NAMES = {
         "States Study Table Teacher Term Tie TrainingSchedule Trial TrialState Tuner Videos ViewSpec"
     ),
     "distillbench.data": (
-        "LARGEST_SEED MOST_CLASSES FileReport Ids Inspection JoinedVideos NpyArray NpySource NpyVideos Recipe ShardSource ShardVideos Spread "
-        "Subset Video cache_folder draw_in_rounds encode find_shards find_vocabulary indexing_progress inspect "
-        "load_ids nested_fraction read_vocabulary require_bounds save_ids split_by_hash splits_of synthetic_videos write_shard write_synthetic "
-        "written_whole"
+        "LARGEST_SEED MOST_CLASSES ArrayFormat ArrayVideos ArrowFormat DataReport Faults FeatureSource "
+        "FileReport Found Ids Inspection JoinedVideos MappedVideos NpyFolder NpyVideos PackError "
+        "PackProgress PackType Packed Recipe RowColumns ShardSource ShardVideos SplitReport Spread "
+        "StoredArray StoredVideos Subset UnusableArrayError Video cache_folder draw_in_rounds encode "
+        "files_below find_shards find_vocabulary indexing_progress inspect inspect_splits labels_beside "
+        "labels_of load_ids nested_fraction npy_array npy_within pack read_vocabulary require_bounds "
+        "require_finite require_frames sampled save_ids split_by_hash split_of_file splits_of "
+        "synthetic_videos warn_of_single_labels write_shard write_synthetic written_whole"
     ),
     "distillbench.deployment": "Deployed deployed inputs_of traced",
     "distillbench.errors": (

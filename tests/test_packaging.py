@@ -54,7 +54,7 @@ def test_the_wheel_says_where_the_project_is_at_home(wheel: zipfile.ZipFile) -> 
 
 
 def test_every_pin_is_of_a_package_that_the_project_needs() -> None:
-    needed, absent = _needed(["plot", "tune", "video", "export", "dev"])
+    needed, absent = _needed(["plot", "tune", "video", "export", "hdf5", "dev"])
     if absent:
         pytest.skip(f"not installed, so what they need is not known: {', '.join(sorted(absent))}")
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

@@ -15,7 +15,15 @@ from pathlib import Path
 from measuring import read, show
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ("reading", "lstm", "output_cache", "inference", "ranking")
+BENCHMARKS = (
+    "reading",
+    "npy_reading",
+    "feature_formats",
+    "lstm",
+    "output_cache",
+    "inference",
+    "ranking",
+)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distillbench.data import NpyArray, NpyVideos
+from distillbench.data import NpyVideos, npy_array
 from distillbench.interfaces import Labels
 from measuring import Row, compared, interleaved, keep
 
@@ -34,7 +34,7 @@ def made(folder: Path, count: int) -> list[str]:
 
 def opened(paths: list[str]) -> NpyVideos:
     ends = torch.zeros(len(paths) + 1, dtype=torch.int64)
-    return NpyVideos([NpyArray.of(path) for path in paths], paths, Labels(ends, ends[:0], 1))
+    return NpyVideos([npy_array(path) for path in paths], paths, Labels(ends, ends[:0], 1))
 
 
 class Reading:

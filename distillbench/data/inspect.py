@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from distillbench.data.naming import enumerated
+from distillbench.data.pack_description import description_of
+from distillbench.data.splits import NAMES
 from distillbench.data.tfrecord.framing import NO_TFRECORD
 from distillbench.data.tfrecord.index import ShardIndex
 from distillbench.data.tfrecord.index_cache import shard_index
 from distillbench.data.tfrecord.sequence_example import VIDEO_LEVEL, Fault
 from distillbench.errors import DataError
+from distillbench.interfaces import Splits, Videos
 
 _MOST_LACKING = 3
 _NUMBER = re.compile(r"\d+|…")  # … stands for numbers that differ
@@ -73,6 +77,61 @@ class Inspection:
     total: FileReport
 
 
+@dataclass(frozen=True)
+class SplitReport:
+    """What a split of a data set holds, whatever it is stored in.
+
+    frames, labels: of a video.
+    used: how many classes its videos have.
+    """
+
+    name: str
+    videos: int
+    frames: Spread
+    labels: Spread
+    used: int
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What a data set holds.
+
+    dtype: of the numbers of a frame as they are stored.
+    skipped: what was left out, by reason.
+    """
+
+    splits: Sequence[SplitReport]
+    features: Mapping[str, int]
+    dtype: str
+    classes: int
+    named: bool
+    skipped: Mapping[str, int]
+
+
+def inspect_splits(splits: Splits) -> DataReport:
+    """Inspects a data set that is open."""
+    train = splits.train
+    first = torch.zeros(1, dtype=torch.int64)
+    return DataReport(
+        [_split_report(name, getattr(splits, name)) for name in NAMES],
+        dict(train.features),
+        str(train.read(first, first[:, None]).dtype).removeprefix("torch."),
+        train.labels.count,
+        train.class_names is not None,
+        getattr(train, "skipped", {}),
+    )
+
+
+def _split_report(name: str, videos: Videos) -> SplitReport:
+    return SplitReport(
+        name,
+        len(videos),
+        _spread(videos.lengths.numpy()),
+        _spread(videos.labels.offsets.diff().numpy()),
+        int((videos.labels.positives() > 0).sum()),
+    )
+
+
 def inspect(path: Path) -> Inspection:
     """Inspects a shard, or every file under a folder; reports bad files.
 
@@ -94,13 +153,16 @@ def inspect(path: Path) -> Inspection:
     with ThreadPoolExecutor() as pool:
         looked = list(pool.map(lambda each: _look(each, requested=each == path), found))
     indexes = [index for _, index in looked if index is not None]
+    sizes = [_number_size(report.path) for report, index in looked if index is not None]
     bad: Counter[str] = Counter()
     for report, _ in looked:
         bad.update(report.bad)
     kinds = {report.kind for report, _ in looked} - {"not a shard"}
     kind: Kind = kinds.pop() if len(kinds) == 1 else "frame-level" if indexes else "unusable"
     size = sum(report.bytes for report, _ in looked if report.kind != "not a shard")
-    return Inspection([report for report, _ in looked], _summary(path, kind, size, indexes, bad))
+    return Inspection(
+        [report for report, _ in looked], _summary(path, kind, size, indexes, bad, sizes)
+    )
 
 
 def _shown(path: Path, root: Path) -> bool:
@@ -123,7 +185,8 @@ def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
         )
     bad = Counter(each.reason for each in index.bad)
     if len(index):
-        return _summary(path, "frame-level", size, [index], bad + _faults(index)), index
+        faults = bad + _faults(index)
+        return _summary(path, "frame-level", size, [index], faults, [_number_size(path)]), index
     kind: Kind = "unusable"
     if all(reason.startswith(VIDEO_LEVEL) for reason in bad):
         kind = "video-level"
@@ -132,9 +195,24 @@ def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
     return FileReport(path, kind, size, bad=_grouped(bad)), None
 
 
+def _number_size(path: Path) -> int:
+    """Returns how many bytes a number of a shard has: 1, unless its description says otherwise."""
+    try:
+        described = description_of([path.parent])
+    except DataError:
+        return 1
+    return described.torch_dtype.itemsize if described else 1
+
+
 def _summary(
-    path: Path, kind: Kind, size: int, indexes: Sequence[ShardIndex], bad: Counter[str]
+    path: Path,
+    kind: Kind,
+    size: int,
+    indexes: Sequence[ShardIndex],
+    bad: Counter[str],
+    sizes: Sequence[int],
 ) -> FileReport:
+    """sizes: of a number in each shard, in bytes."""
     if not indexes:
         return FileReport(path, kind, size, bad=_grouped(bad))
     labels = np.concatenate([np.diff(index.label_ends, prepend=0) for index in indexes])
@@ -143,11 +221,10 @@ def _summary(
         for index in indexes
     ]
     widths: dict[str, set[int]] = {}
-    for index in indexes:
+    for index, size_of_number in zip(indexes, sizes, strict=True):
         for name, column in index.columns.items():
-            widths.setdefault(name, set()).update(
-                np.unique(column.width[column.count > 0]).tolist()
-            )
+            found = np.unique(column.width[column.count > 0]) // size_of_number
+            widths.setdefault(name, set()).update(found.tolist())
     return FileReport(
         path,
         kind,

@@ -58,6 +58,7 @@ class JoinedVideos(Videos):
             videos.codec,
             videos.class_names,
         )
+        self.sparse = videos.sparse
         digest = blake2b(videos.fingerprint.encode(), digest_size=16)
         for each in (offsets, pieces, self._firsts, counts):
             digest.update(each.contiguous().numpy().data)

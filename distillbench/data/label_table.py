@@ -60,7 +60,9 @@ def read_label_table(path: Path) -> tuple[list[LabelRow], bool]:
             f" {enumerated(list(columns)) or 'none'}"
         )
     found = [
-        LabelRow(_text(row.get("id")), _labels(row.get("labels")), _text(row.get("split")))
+        LabelRow(
+            cell_text(row.get("id")), labels_of(row.get("labels")), cell_text(row.get("split"))
+        )
         for row in rows
     ]
     if not found:
@@ -68,16 +70,22 @@ def read_label_table(path: Path) -> tuple[list[LabelRow], bool]:
     return found, "split" in columns
 
 
-def labels_beside(path: Path) -> tuple[str, ...]:
-    """Reads the list `labels` of a JSON file; raises `DataError` where there is none."""
+def labels_beside(name: str, text: bytes) -> LabelRow:
+    """Parses JSON with a list `labels` and perhaps a `split`; raises `DataError` for any other.
+
+    name: the id of the video that it is about.
+    """
     try:
-        about = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        about = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"cannot be read: {error}") from error
     labels = about.get("labels") if isinstance(about, dict) else None
     if not isinstance(labels, list) or not all(type(each) in (str, int) for each in labels):
-        raise DataError(f"{path}: has no list 'labels' of names or numbers")
-    return _labels(labels)
+        raise DataError("has no list 'labels' of names or numbers")
+    split = about.get("split", "")
+    if not isinstance(split, str):
+        raise DataError("its 'split' is no text")
+    return LabelRow(name, labels_of(labels), split.strip())
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -148,12 +156,13 @@ def _parquet(path: Path) -> tuple[Sequence[str], Iterator[Mapping[str, Any]]]:
     return list(names), rows
 
 
-def _labels(value: object) -> tuple[str, ...]:
-    each = value if isinstance(value, list) else _text(value).split(";")
-    return tuple(dict.fromkeys(text for text in map(_text, each) if text))
+def labels_of(value: object) -> tuple[str, ...]:
+    """Returns the labels of a cell, each once: a list, or text with `;` between labels."""
+    each = value if isinstance(value, list) else cell_text(value).split(";")
+    return tuple(dict.fromkeys(text for text in map(cell_text, each) if text))
 
 
-def _text(value: object) -> str:
+def cell_text(value: object) -> str:
     """Writes a cell; numbers of a column with gaps, which are floating point, as they were."""
     if value is None or value != value:
         return ""

@@ -3,117 +3,87 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import torch
 from crc32c import crc32c
 from numpy.typing import NDArray
-from torch import Tensor
 
-from distillbench.data.ids import Ids
-from distillbench.data.memory.threads import in_shares
+from distillbench.data.stored_arrays import (
+    SAMPLE,
+    UNREADABLE,
+    ArrayVideos,
+    StoredArray,
+    UnusableArrayError,
+    require_frames,
+)
+from distillbench.data.stored_videos import Ints
 from distillbench.errors import DataError
-from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
 
-AS_STORED = Codec(scale=1.0, offset=0.0, normalise="none")
-"""Numbers are what the arrays hold."""
-
-_DTYPES = {"|u1": torch.uint8, "<f2": torch.float16, "<f4": torch.float32, "<f8": torch.float64}
-_BLOCK = 4096  # bytes; a header lies within the first so many
 _OPENING = 1 << 16  # bytes whose copying takes as long as opening a file
 _AT_ONCE = 1 << 30  # bytes; a system may read no more than 2 GiB in one call
 _MODE = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
-Ints = NDArray[np.int64]
 
+def npy_array(path: str | os.PathLike[str]) -> StoredArray:
+    """Reads the header of a .npy file; pickled objects are never unpickled.
 
-class UnusableArrayError(DataError):
-    """Says why a file is no array of frames.
-
-    reason: what such files have in common.
-    detail: what is so of this one.
+    Raises `UnusableArrayError`, a `DataError`.
     """
-
-    def __init__(self, path: str, reason: str, detail: str = "") -> None:
-        self.reason, self.detail = reason, detail
-        super().__init__(f"{path}: {reason}{detail and f' ({detail})'}")
-
-
-@dataclass(frozen=True, slots=True)
-class NpyArray:
-    """What is known of one array without reading its frames.
-
-    offset: the byte that its first frame begins at.
-    dtype: as numpy writes it: `|u1`, `<f2`, `<f4` or `<f8`.
-    sample: checksum of the file's first and last 4 KiB.
-    """
-
-    path: str
-    offset: int
-    frames: int
-    width: int
-    dtype: str
-    sample: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> NpyArray:
-        """Reads the header of a .npy file; pickled objects are never unpickled.
-
-        Raises `UnusableArrayError`, a `DataError`.
-        """
-        path = os.fspath(path)
+    path = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UnusableArrayError(path, "it is no file")
+        file = os.open(path, _MODE)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise UnusableArrayError(path, "it is no file")
-            file = os.open(path, _MODE)
-            try:
-                size = os.fstat(file).st_size
-                first = _read_at(file, _BLOCK, 0)
-                last = _read_at(file, _BLOCK, max(0, size - _BLOCK))
-            finally:
-                os.close(file)
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else None
-            raise UnusableArrayError(path, "it cannot be read", why or str(error)) from error
-        shape, columns_first, dtype, offset = _header(path, first)
-        _require_frames(path, shape, columns_first, dtype)
-        promised = offset + shape[0] * shape[1] * dtype.itemsize
-        if size != promised:
-            raise UnusableArrayError(
-                path,
-                "it is not as long as its header says",
-                f"{size:,} bytes, and there should be {promised:,}",
+            size = os.fstat(file).st_size
+            return npy_within(
+                path, 0, size, lambda count, offset: _read_at(file, count, offset), path
             )
-        frames, width = shape
-        return cls(path, offset, frames, width, dtype.str, crc32c(last, crc32c(first)))
-
-    @property
-    def kind(self) -> str:
-        """Names type and width, which all arrays of a data set share."""
-        return f"{np.dtype(self.dtype).name} of {self.width}"
-
-    def require_numbers(self) -> None:
-        """Reads all frames; raises `UnusableArrayError` for a number that is not finite."""
-        count = self.frames * self.width
-        try:
-            values = np.fromfile(self.path, self.dtype, count, offset=self.offset)
-            place = _unusable_row(values.reshape(-1, self.width))
-        except (OSError, ValueError) as error:
-            raise UnusableArrayError(self.path, "it cannot be read", str(error)) from error
-        if place is not None:
-            reason = "it has a number that is not finite"
-            raise UnusableArrayError(self.path, reason, f"frame {place}")
+        finally:
+            os.close(file)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else None
+        raise UnusableArrayError(path, UNREADABLE, why or str(error)) from error
 
 
-def _header(path: str, begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
+def npy_within(
+    path: str, begin: int, size: int, read: Callable[[int, int], bytes], where: str
+) -> StoredArray:
+    """Reads the header of what is a .npy file within another file.
+
+    begin, size: the bytes of the other file that it is.
+    read: returns so many bytes of it from an offset.
+    where: names it.
+
+    Raises `UnusableArrayError`.
+    """
+    first = read(min(size, SAMPLE), begin)
+    last = read(min(size, SAMPLE), begin + max(0, size - SAMPLE))
+    shape, columns_first, dtype, offset = _header(where, first)
+    require_frames(where, shape, dtype)
+    if columns_first:
+        raise UnusableArrayError(
+            where, "its frames are not stored one after the other; save np.ascontiguousarray of it"
+        )
+    promised = offset + shape[0] * shape[1] * dtype.itemsize
+    if size != promised:
+        raise UnusableArrayError(
+            where,
+            "it is not as long as its header says",
+            f"{size:,} bytes, and there should be {promised:,}",
+        )
+    frames, width = shape
+    sample = crc32c(last, crc32c(first))
+    return StoredArray(path, begin + offset, frames, width, dtype.str, sample)
+
+
+def _header(where: str, begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Returns shape, whether columns come first, type, and where the numbers begin."""
     if begin[:6] == b"\x93NUMPY" and begin[6:7] in (b"\x01", b"\x02", b"\x03"):
         start = 10 if begin[6] == 1 else 12
@@ -121,11 +91,11 @@ def _header(path: str, begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np
         found = _parsed(begin[start:end]) if end <= len(begin) else None
         if found is not None:
             return *found, end
-    raise UnusableArrayError(path, "it is no .npy file, or its header is damaged")
+    raise UnusableArrayError(where, "it is no .npy file, or its header is damaged")
 
 
 @functools.lru_cache(maxsize=4096)  # arrays of one length have the same header
-def _parsed(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]] | None:
+def _parsed(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]] | None:
     """Parses the text of a header; None where it is none.
 
     As numpy does, without its warnings, which are not for threads.
@@ -142,138 +112,31 @@ def _parsed(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]
         return None
 
 
-def _require_frames(
-    path: str, shape: tuple[int, ...], columns_first: bool, dtype: np.dtype[np.generic]
-) -> None:
-    """Raises `UnusableArrayError` for an array that is not frames of numbers we know."""
-    if dtype.hasobject:
-        raise UnusableArrayError(path, "it holds pickled objects, which are never unpickled")
-    if dtype.str not in _DTYPES:
-        raise UnusableArrayError(
-            path,
-            "its numbers are not uint8, float16, float32 or float64 in little-endian order",
-            dtype.str,
-        )
-    if len(shape) != 2 or shape[1] < 1 or shape[0] < 0:
-        raise UnusableArrayError(path, "its shape is not (frames, numbers of a frame)", str(shape))
-    if not shape[0]:
-        raise UnusableArrayError(path, "it has no frame")
-    if columns_first:
-        raise UnusableArrayError(
-            path, "its frames are not stored one after the other; save np.ascontiguousarray of it"
-        )
-
-
-class NpyVideos(Videos):
+class NpyVideos(ArrayVideos):
     """Videos that are .npy files, all of one type and width.
 
-    Frames keep the type that they are stored in. Every file is opened when it is read, and must be
-    left alone while the data set is in use: one that gets shorter, or goes, is a `DataError`, but
+    Every file is opened when it is read: one that gets shorter, or goes, is a `DataError`, but
     other numbers in it are not noticed.
 
     The fingerprint holds each file's length and its first and last 4 KiB. It does not tell files
     apart that differ only in between.
-
-    skipped: what was left out, by reason.
     """
 
-    def __init__(
-        self,
-        arrays: Sequence[NpyArray],
-        ids: Sequence[str],
-        labels: Labels,
-        *,
-        class_names: Sequence[str] | None = None,
-        codec: Codec = AS_STORED,
-        skipped: Mapping[str, int] | None = None,
-    ) -> None:
-        """Raises `DataError` for no array, and for arrays that differ in type or width."""
-        if not arrays:
-            raise DataError("there is no array to read")
-        first = arrays[0]
-        for each in arrays:
-            if (each.dtype, each.width) != (first.dtype, first.width):
-                raise DataError(
-                    f"{each.path} is {each.kind} and {first.path} is {first.kind}; all must be"
-                    " alike"
-                )
-        self._arrays = arrays
-        self._dtype = _DTYPES[first.dtype]
-        self._frame_bytes = first.width * self._dtype.itemsize
-        self._lengths = np.array([each.frames for each in arrays], np.int64)
-        self._offsets = np.array([each.offset for each in arrays], np.int64)
-        self.ids = Ids.of(ids)
-        self.lengths = torch.from_numpy(self._lengths)
-        self.labels = labels
-        self.features = {"features": first.width}
-        self.class_names = class_names
-        self.codec = codec
-        self.skipped: Mapping[str, int] = skipped or {}
-        self.fingerprint = self._digest(ids)
+    def _effort(self, videos: int, size: int) -> int:
+        return max(size, videos * _OPENING)
 
-    def _digest(self, ids: Sequence[str]) -> str:
-        first, labels = self._arrays[0], self.labels
-        about = first.dtype, first.width, labels.count, dataclasses.astuple(self.codec)
-        digest = blake2b(repr(about).encode(), digest_size=16)
-        for name, each in zip(ids, self._arrays, strict=True):
-            digest.update(repr((name, each.frames, each.sample)).encode())
-        for part in (labels.offsets, labels.classes):
-            digest.update(part.contiguous().numpy().data)
-        return digest.hexdigest()
-
-    def decode_with(self, codec: Codec) -> None:
-        """Has frames decoded otherwise, which is other data."""
-        if codec != self.codec:
-            about = f"{self.fingerprint} {dataclasses.astuple(codec)}"
-            self.fingerprint = blake2b(about.encode(), digest_size=16).hexdigest()
-            self.codec = codec
-
-    def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
-        """Reads frames as stored, (B, S, D), zero where there is none.
-
-        `DataError` for a file that changed, and for a number that is not finite.
-        """
-        which, times = videos.numpy(), frames.numpy()
-        if (times.max(1, initial=NO_FRAME) >= self._lengths[which]).any():
-            raise IndexError("a frame was requested that its video does not have")
-        shape = (*times.shape, self.width)
-        if out is None:
-            out = torch.empty(shape, dtype=self._dtype)
-        elif out.shape != shape or out.dtype != self._dtype or not out.is_contiguous():
-            raise ValueError(
-                f"out must be a contiguous {self._dtype} tensor of shape {shape}, not"
-                f" {tuple(out.shape)}"
-            )
-        into = out.numpy()
-        in_shares(
-            lambda rows: self._fill(which[rows], times[rows], into[rows]),
-            len(which),
-            max(out.nbytes, len(which) * _OPENING),
-        )
-        return out
-
-    def _fill(self, which: Ints, times: Ints, out: NDArray[np.generic]) -> None:
-        """Reads the frames of some videos of a batch."""
-        kept = times >= 0
-        if not kept.all():
-            out[~kept] = 0
-        if out.size:
-            self._read_runs(which, times, kept, out)
-            self._require_numbers(which, times, out)
-
-    def _read_runs(
-        self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: NDArray[np.generic]
-    ) -> None:
+    def _read(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: NDArray[Any]) -> None:
         """Reads each run of frames that lie behind one another in one call.
 
         One small `pread` that is copied is faster than `preadv` into place.
         """
+        offsets = np.array([self._arrays[video].offset for video in which.tolist()])
         slots = np.flatnonzero(kept)
         begins = kept.copy()
         begins[:, 1:] &= ~kept[:, :-1] | (times[:, 1:] != times[:, :-1] + 1)
         firsts = np.flatnonzero(begins.ravel()[slots])
         places, rows = slots[firsts], slots[firsts] // times.shape[1]
-        froms = self._offsets[which[rows]] + times.ravel()[places] * self._frame_bytes
+        froms = offsets[rows] + times.ravel()[places] * self._frame_bytes
         sizes = np.diff(firsts, append=len(slots)) * self._frame_bytes
         tos = places * self._frame_bytes
         runs = list(zip(tos.tolist(), (tos + sizes).tolist(), froms.tolist(), strict=True))
@@ -295,16 +158,6 @@ class NpyVideos(Videos):
             except ValueError as error:  # fewer bytes than there is room for
                 raise DataError(f"{path}: is shorter than when it was opened") from error
 
-    def _require_numbers(self, which: Ints, times: Ints, out: NDArray[np.generic]) -> None:
-        place = _unusable_row(out.reshape(-1, out.shape[2]))
-        if place is not None:
-            row, slot = divmod(place, times.shape[1])
-            raise DataError(
-                f"{self._arrays[which[row]].path}: frame {times[row, slot]} has a number that is"
-                " not finite; data.check_values=true lists all such files, and"
-                " data.skip_bad_records=true leaves them out"
-            )
-
 
 def _read_at(file: int, size: int, offset: int) -> bytes:
     """Reads so many bytes; fewer where the file ends."""
@@ -321,23 +174,3 @@ def _seek_and_read(file: int, size: int, offset: int) -> bytes:
 
 
 _pread = getattr(os, "pread", _seek_and_read)  # Windows has none
-
-
-def _unusable_row(values: NDArray[np.generic]) -> int | None:
-    """Returns the first row of some frames (N, D) with a number that is not finite, if any.
-
-    So are numbers of float64 that float32, which networks are given, cannot hold.
-    """
-    if values.dtype == np.uint8 or _all_usable(values):
-        return None
-    return next(row for row in range(len(values)) if not _all_usable(values[row]))
-
-
-def _all_usable(values: NDArray[np.generic]) -> bool:
-    if values.dtype == np.float16:
-        # Five times as fast as np.isfinite: as integers, infinity and what is not a number are the
-        # largest of either sign.
-        return bool(values.view(np.int16).max() < 0x7C00 and values.view(np.uint16).max() < 0xFC00)
-    if values.dtype == np.float64:
-        return bool((np.abs(values) <= np.finfo(np.float32).max).all())
-    return bool(np.isfinite(values).all())

@@ -5,6 +5,7 @@ By hash of the id, by list or by pattern.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +26,7 @@ Three = tuple[Tensor, Tensor, Tensor]
 
 NAMES = ("train", "validation", "test")
 _FRACTION_SEED = 0x6E657374
+_LOG = logging.getLogger(__name__)
 
 
 class Subset(Videos):
@@ -50,6 +52,7 @@ class Subset(Videos):
             videos.codec,
             videos.class_names,
         )
+        self.sparse = videos.sparse
         digest = blake2b(videos.fingerprint.encode(), digest_size=16)
         digest.update(np.ascontiguousarray(numbers).data)
         self.fingerprint = digest.hexdigest()
@@ -152,6 +155,32 @@ def splits_of(videos: Videos, train: Tensor, validation: Tensor, test: Tensor) -
             video = int(step[seen[step].argmax()])
             raise DataError(f"video {videos.ids[video]!r} is in more than one split")
     return Splits(*(Subset(videos, part) for part in parts.values()))
+
+
+def warn_of_single_labels(train: Videos, other: str) -> None:
+    """Warns where every training video has exactly one label of several classes.
+
+    other: the name of the data set that reads the same as single-label data.
+    """
+    labels = train.labels
+    if labels.count > 1 and bool((labels.offsets.diff() == 1).all()):
+        _LOG.warning(
+            "every training video has exactly one label: %s would train with losses and show"
+            " metrics for one label a video",
+            other,
+        )
+
+
+def require_one_label(videos: Videos) -> None:
+    """Raises `DataError` where a video has no label or several."""
+    other = (videos.labels.offsets.diff() != 1).nonzero().flatten()
+    if len(other):
+        first = int(other[0])
+        count = int(videos.labels.offsets[first + 1] - videos.labels.offsets[first])
+        raise DataError(
+            f"{len(other):,} videos have not exactly one label, {videos.ids[first]!r} first, which"
+            f" has {count}"
+        )
 
 
 def save_ids(splits: Splits, folder: Path) -> None:

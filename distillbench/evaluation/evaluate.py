@@ -25,7 +25,8 @@ class Evaluation:
     """How a network did on a split.
 
     metrics: by name; None for one that is not defined or that failed.
-    frames_read, bytes_read: mean a video, what the selector scanned included.
+    frames_read, bytes_read: mean a video, what the selector scanned included; bytes are those of
+        all frames where the data cannot be read by the frame.
     used: (V,) frames that each video took, of a network that may stop early.
     reading, model, metric: seconds of the whole split, one after the other; reading is the time
     that was waited for. Where several processes share the split, seconds are this process's own.
@@ -84,6 +85,8 @@ def evaluate(
             seconds["model"] += time.perf_counter() - began
             shown = view.frames_read(videos.lengths[batch.videos], clips.times)
             consumed, numbers = _consumed(model, videos, shown, clips, output)
+            if not videos.sparse:
+                numbers = int(videos.lengths[batch.videos].sum()) * videos.width
             read += torch.tensor([consumed, numbers * clips.frames.element_size()])
             used += [] if output.used is None else [output.used]
             if not bool(torch.isfinite(logits).all()):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.data.batches import Reads
-from distillbench.data.npy_videos import NpyArray, NpyVideos
+from distillbench.data.npy_videos import NpyVideos, npy_array
 from distillbench.data.paths import expanded
 from distillbench.errors import ConfigError, DataError
 from distillbench.evaluation.scores import Scores, VideoCost, probabilities
@@ -129,7 +129,7 @@ class Predictor:
 
 def _features(path: Path, like: Videos) -> NpyVideos:
     """Opens a file of features as one video."""
-    array = NpyArray.of(path)
+    array = npy_array(path)
     if array.width != like.width:
         raise DataError(
             f"{path}: a frame of it has {array.width:,} numbers, and one of the run's data"

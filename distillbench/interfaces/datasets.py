@@ -64,6 +64,7 @@ class Videos(ABC):
     class_names: C names, or None.
     codec: how frames are decoded.
     fingerprint: changes when anything read would.
+    sparse: whether a frame is read without others; if not, a result counts the bytes of all.
     """
 
     ids: Sequence[str]
@@ -73,6 +74,7 @@ class Videos(ABC):
     class_names: Sequence[str] | None
     codec: Codec
     fingerprint: str
+    sparse: bool = True
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distillbench.data.npy_videos import NpyArray
+from distillbench.data.npy_videos import npy_array
 from distillbench.errors import ConfigError, DataError
 from distillbench.machine import cores
 from distillbench.registry.discovery import Registry, discover
@@ -151,7 +151,7 @@ def request(
 def _is_made(source: Source) -> bool:
     """Tells whether the array is whole and newer than the video."""
     try:
-        NpyArray.of(source.array)
+        npy_array(source.array)
         return source.array.stat().st_mtime >= source.path.stat().st_mtime
     except (OSError, DataError):
         return False

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from distillbench.data import NpyArray, NpyVideos, npy_videos
+from distillbench.data import NpyVideos, npy_array, npy_videos
 from distillbench.data.normalising import normalising
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, Clips, Labels
@@ -30,7 +30,7 @@ def saved(folder: Path, arrays: list[np.ndarray]) -> NpyVideos:
         np.save(path, array)
     ends = torch.arange(len(arrays) + 1)
     labels = Labels(ends, torch.zeros(len(arrays), dtype=torch.int64), 1)
-    return NpyVideos([NpyArray.of(path) for path in paths], [path.stem for path in paths], labels)
+    return NpyVideos([npy_array(path) for path in paths], [path.stem for path in paths], labels)
 
 
 def made(lengths: list[int], width: int = 3, dtype: str = "float32") -> list[np.ndarray]:
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_array_of_frames_is_refused_with_the_reason(
     path = tmp_path / "x.npy"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"x\.npy: ") as caught:
-        NpyArray.of(path)
+        npy_array(path)
     assert why in str(caught.value)
 
 
@@ -202,7 +202,7 @@ def test_whatever_bytes_are_changed_a_file_is_read_or_refused(data: st.DataObjec
         path = Path(folder, "x.npy")
         path.write_bytes(content)
         try:
-            found = NpyArray.of(path)
+            found = npy_array(path)
         except DataError:
             return
         assert found.offset + found.frames * found.width * np.dtype(found.dtype).itemsize == len(
@@ -215,7 +215,7 @@ def test_a_good_header_of_every_version_is_read(tmp_path: Path) -> None:
     for version in ((1, 0), (2, 0), (3, 0)):
         with path.open("wb") as file:
             np.lib.format.write_array(file, np.ones((2, 3), np.float16), version)
-        found = NpyArray.of(path)
+        found = npy_array(path)
         assert (found.frames, found.width, found.dtype) == (2, 3, "<f2")
 
 
@@ -226,9 +226,9 @@ def test_pickled_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", objects, allow_pickle=True)
     (tmp_path / "y.npy").write_bytes(pickle.dumps(Creating(created)))
     with pytest.raises(DataError, match="pickled objects, which are never unpickled"):
-        NpyArray.of(tmp_path / "x.npy")
+        npy_array(tmp_path / "x.npy")
     with pytest.raises(DataError, match=r"it is no \.npy file"):
-        NpyArray.of(tmp_path / "y.npy")
+        npy_array(tmp_path / "y.npy")
     assert not created.exists()
 
 
@@ -243,7 +243,7 @@ def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> No
         ("none.npy", "it cannot be read"),
     ):
         with pytest.raises(DataError, match=why):
-            NpyArray.of(tmp_path / name)
+            npy_array(tmp_path / name)
 
 
 def test_arrays_that_differ_are_no_videos(tmp_path: Path) -> None:
@@ -276,9 +276,9 @@ def test_a_number_that_is_not_finite_is_named_when_it_is_read(
     assert videos.read(which, torch.tensor([[0, 1], [0, 3]])).isfinite().all()
     with pytest.raises(DataError, match=r"v1.npy: frame 2 has a number that is not finite"):
         videos.read(which, torch.tensor([[0, 1], [3, 2]]))
-    NpyArray.of(tmp_path / "v0.npy").require_numbers()
+    npy_array(tmp_path / "v0.npy").require_numbers()
     with pytest.raises(DataError, match=r"v1.npy: it has a number that is not finite \(frame 2\)"):
-        NpyArray.of(tmp_path / "v1.npy").require_numbers()
+        npy_array(tmp_path / "v1.npy").require_numbers()
 
 
 def test_the_largest_numbers_are_finite(tmp_path: Path) -> None:

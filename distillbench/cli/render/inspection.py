@@ -10,7 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from distillbench.cli.render.terminal import console, styled
-from distillbench.data import FileReport, Inspection, Spread
+from distillbench.data import DataReport, FileReport, Inspection, Spread
 from distillbench.data.naming import enumerated, shortened
 
 _MOST_FILES = 40
@@ -32,8 +32,30 @@ def show(inspection: Inspection) -> None:
     if others:
         out.print(f"{_files(len(others))} of another kind ({_endings(others)})")
     if not shards:
-        out.print("no shard found: in a folder only *.tfrecord are read; name a file to read it")
+        out.print(
+            "no shard found: in a folder only *.tfrecord are read; name a file to read it, or with"
+            " --data the data set that reads this",
+            soft_wrap=True,
+        )
     _print_damage(out, shards, inspection.total.path)
+
+
+def show_data(report: DataReport) -> None:
+    """Prints one line a split of a data set, what its frames are, and what cannot be used."""
+    out = console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("split", "videos", "frames min/median/max", "labels per video", "classes"):
+        table.add_column(title, justify="left" if title == "split" else "right")
+    for each in report.splits:
+        frames = f"{each.frames.least}/{each.frames.median:g}/{each.frames.most}"
+        counts = f"{each.videos:,}", frames, _labels(each.labels), f"{each.used:,}"
+        table.add_row(each.name, *counts)
+    out.print(table)
+    features = enumerated([f"{shortened(name)} {size}" for name, size in report.features.items()])
+    names = "with names" if report.named else "without names"
+    out.print(f"frames: {features}, {report.dtype}; {report.classes:,} classes {names}")
+    for reason, count in report.skipped.items():
+        out.print(styled("[yellow]left out[/]: {} x {}", f"{count:,}", reason), soft_wrap=True)
 
 
 def _listed(shards: Sequence[FileReport]) -> list[FileReport]:

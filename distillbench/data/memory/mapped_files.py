@@ -95,6 +95,6 @@ class MappedFiles:
 
 def _changed(path: Path, how: str) -> DataError:
     return DataError(
-        f"{path}: the shard changed after it was opened ({how}); start again with the shards left"
+        f"{path}: the file changed after it was opened ({how}); start again with the data left"
         " alone"
     )

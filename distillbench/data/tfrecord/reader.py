@@ -5,13 +5,13 @@ Shards are indexed once; frames are then gathered from the mapped files.
 
 from __future__ import annotations
 
-import dataclasses
 import glob
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,15 +22,15 @@ from distillbench.data.bounds import MOST_CLASSES
 from distillbench.data.memory.mapped_files import MappedFiles
 from distillbench.data.memory.prefetch import Prefetcher
 from distillbench.data.memory.scratch_arrays import joined, running_sums
-from distillbench.data.memory.threads import in_shares
 from distillbench.data.paths import expanded
+from distillbench.data.stored_videos import StoredVideos
 from distillbench.data.tfrecord.batch_parser import Ints
 from distillbench.data.tfrecord.index import Column, ShardIndex
 from distillbench.data.tfrecord.index_cache import shard_indexes
 from distillbench.data.tfrecord.sequence_example import Fault
 from distillbench.data.tfrecord.validation import Validator
 from distillbench.errors import DataError
-from distillbench.interfaces import NO_FRAME, Codec, Labels, Videos
+from distillbench.interfaces import NO_FRAME, Codec, Labels
 
 _RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
 _STEP = 512  # frames
@@ -80,7 +80,7 @@ class _Feature:
         return starts
 
 
-class ShardVideos(Videos):
+class ShardVideos(StoredVideos):
     """All videos of some shards.
 
     A video is as long as the shortest of the requested features. `shard_of` (V,) is the number of
@@ -99,10 +99,12 @@ class ShardVideos(Videos):
         skip_bad_records: bool = False,
         needs_labels: bool = True,
         codec: Codec | None = None,
+        dtype: torch.dtype = torch.uint8,
     ) -> None:
         """Opens the shards, indexing those that are new.
 
         features: names of lists, in the order they are to be joined.
+        dtype: of the numbers whose bytes a frame is; the default is YouTube-8M's.
         classes: how many there are; by default the names, or else one more than the highest label.
         Raises `DataError`, and `RecordError` for the first bad record unless these are to be
         skipped.
@@ -111,7 +113,7 @@ class ShardVideos(Videos):
         columns = {name: [_column(index, name) for index in indexes] for name in features}
         usable = Validator(paths, indexes, skip_bad_records)
         self.ids: Sequence[str] = usable.validate(columns, needs_labels)
-        self.skipped: Mapping[str, int] = usable.report()
+        self.skipped = usable.report()
         self.paths = tuple(paths)
         self.shard_of = usable.shards()
         self.codec = codec or Codec()
@@ -122,52 +124,35 @@ class ShardVideos(Videos):
         self._arena = MappedFiles(self.paths, [index.size for index in indexes])
         self._ahead = Prefetcher(self._arena.bytes)
         self._features = [_feature(parts, self._arena.starts, usable) for parts in columns.values()]
+        self.dtype = dtype
         self.features = {
-            name: found.width for name, found in zip(features, self._features, strict=True)
+            name: _numbers(name, found.width, dtype)
+            for name, found in zip(features, self._features, strict=True)
         }
         counts = zip(usable.by_shard(), zip(*columns.values(), strict=True), strict=True)
         shortest = (np.min([part.count[kept] for part in parts], axis=0) for kept, parts in counts)
-        self._lengths = joined(len(usable.kept), np.int64, shortest)
-        self.lengths = torch.from_numpy(self._lengths)
+        self.lengths = torch.from_numpy(joined(len(usable.kept), np.int64, shortest))
         self.fingerprint = self._digest(indexes, usable.kept)
 
     def _digest(self, indexes: Sequence[ShardIndex], kept: Ints) -> str:
         about = [self.features, self.codec, self.labels.count, [index.content for index in indexes]]
+        if self.dtype != torch.uint8:
+            about.append(str(self.dtype))
         digest = blake2b(repr(about).encode(), digest_size=16)
         digest.update(kept.data)
         return digest.hexdigest()
 
-    def decode_with(self, codec: Codec) -> None:
-        """Has frames decoded otherwise, which is other data."""
-        if codec != self.codec:
-            about = f"{self.fingerprint} {dataclasses.astuple(codec)}"
-            self.fingerprint = blake2b(about.encode(), digest_size=16).hexdigest()
-            self.codec = codec
-
     def read(self, videos: Tensor, frames: Tensor, out: Tensor | None = None) -> Tensor:
-        """Gathers frames as stored, (B, S, D) uint8, zero where there is none.
+        """Gathers frames as stored, (B, S, D), zero where there is none.
 
         `DataError` if a shard changed.
         """
         self._arena.check()
-        which, times = videos.numpy(), frames.numpy()
-        if (times.max(1, initial=NO_FRAME) >= self._lengths[which]).any():
-            raise IndexError("a frame was requested that its video does not have")
-        shape = (*times.shape, self.width)
-        if out is None:
-            out = torch.empty(shape, dtype=torch.uint8)
-        elif out.shape != shape or out.dtype != torch.uint8 or not out.is_contiguous():
-            raise ValueError(
-                f"out must be a contiguous uint8 tensor of shape {shape}, not {tuple(out.shape)}"
-            )
-        into = out.numpy()
-        in_shares(
-            lambda rows: self._fill(which[rows], times[rows], into[rows]), len(which), out.nbytes
-        )
-        return out
+        return super().read(videos, frames, out)
 
-    def _fill(self, which: Ints, times: Ints, out: Bytes) -> None:
+    def _fill(self, which: Ints, times: Ints, out: NDArray[Any]) -> None:
         """Reads the frames of some videos of a batch."""
+        out = out.view(np.uint8)
         kept = times >= 0
         counts = kept.sum(1)
         with self._ahead.reading(
@@ -271,6 +256,17 @@ def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> _Featu
         joined(count, np.int32, strides),
         joined(listed[-1], np.int64, loose),
     )
+
+
+def _numbers(name: str, width: int, dtype: torch.dtype) -> int:
+    """Returns how many numbers so many bytes are."""
+    numbers, rest = divmod(width, dtype.itemsize)
+    if rest:
+        raise DataError(
+            f"frames of list {name!r} have {width} bytes, which are no numbers of {dtype.itemsize}"
+            " bytes each"
+        )
+    return numbers
 
 
 def _column(index: ShardIndex, name: str) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +21,20 @@ _MOST_NUMBERS = 100_000_000  # that are made at once, each taking eight bytes
 _MOST_NOISE = 1_000_000
 
 Frames = NDArray[np.uint8]
+"""Frames as YouTube-8M stores them."""
 
 
 @dataclass(frozen=True)
 class Video:
     """One video to write.
 
-    frames: by the list's name, (N, width) uint8.
+    frames: by the list's name, (N, width); uint8, or any numbers, whose bytes are written.
     labels: None writes no such key.
     """
 
     id: str
     labels: Sequence[int] | None
-    frames: Mapping[str, Frames]
+    frames: Mapping[str, NDArray[Any]]
 
 
 def write_shard(path: Path, videos: Iterable[Video], id_key: str = "id") -> None:
@@ -52,8 +54,9 @@ def encode(video: Video, id_key: str = "id") -> bytes:
     return _field(1, b"".join(context)) + _field(2, b"".join(lists))
 
 
-def _frame_list(frames: Frames) -> bytes:
+def _frame_list(numbers: NDArray[Any]) -> bytes:
     """Encodes a list of frames in one piece: every frame has the same header."""
+    frames = np.ascontiguousarray(numbers).view(np.uint8)
     count, width = frames.shape
     value = _header(1, width)
     feature = _header(1, len(value) + width) + value

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import ClassVar
 
 from distillbench import hookimpl
-from distillbench.data import NpySource
+from distillbench.data import FeatureSource, NpyFolder, warn_of_single_labels
 from distillbench.interfaces import DataSet, LabelKind, Splits
-
-_LOG = logging.getLogger(__name__)
 
 
 class Npy(DataSet):
@@ -21,18 +18,13 @@ class Npy(DataSet):
     or in a JSON file beside each array. Only the chosen frames are read.
     """
 
-    def __init__(self, *, arrays: NpySource = NpySource()) -> None:
+    def __init__(self, *, arrays: FeatureSource = FeatureSource()) -> None:
         self._arrays = arrays
 
     def splits(self) -> Splits:
         """Opens the arrays; warns where every video has one label."""
-        splits = self._arrays.splits(self.label_kind)
-        labels = splits.train.labels
-        if labels.count > 1 and bool((labels.offsets.diff() == 1).all()):
-            _LOG.warning(
-                "every training video has exactly one label: npy-single-label would train with"
-                " losses and show metrics for one label a video"
-            )
+        splits = self._arrays.splits(NpyFolder(), self.label_kind)
+        warn_of_single_labels(splits.train, "npy-single-label")
         return splits
 
 
@@ -44,12 +36,12 @@ class NpySingleLabel(DataSet):
 
     label_kind: ClassVar[LabelKind] = "single-label"
 
-    def __init__(self, *, arrays: NpySource = NpySource()) -> None:
+    def __init__(self, *, arrays: FeatureSource = FeatureSource()) -> None:
         self._arrays = arrays
 
     def splits(self) -> Splits:
         """Opens the arrays; a video of several labels is an error."""
-        return self._arrays.splits(self.label_kind)
+        return self._arrays.splits(NpyFolder(), self.label_kind)
 
 
 @hookimpl

@@ -108,3 +108,23 @@ def test_many_and_long_names_stay_short(printed: Printed, tmp_path: Path) -> Non
     assert sum(map(len, lines)) < 2000
     assert "and 193 more" in " ".join(lines)
     assert "and 91 more and no frames" in " ".join(lines)
+
+
+def test_whatever_a_data_set_reads_is_shown_by_split(command: Command, tmp_path: Path) -> None:
+    rows = ["id,labels,split"]
+    for number, split in enumerate(("train", "train", "validation", "test", "test")):
+        np.save(tmp_path / f"v{number}.npy", np.ones((2 + number, 4), np.float16))
+        rows.append(f"v{number},{'a;b' if number else 'a'},{split}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    code, out, err = command("data", "inspect", tmp_path, "--data", "npy")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[1] == ["train", "2", "2/2.5/3", "1/1.50/2", "2"]
+    assert lines[3] == ["test", "2", "5/5.5/6", "2/2.00/2", "2"]
+    assert out.splitlines()[4] == "frames: features 4, float16; 2 classes with names"
+    np.save(tmp_path / "[red]x.npy", np.ones((2, 5), np.float16))
+    code, out, _ = command("data", "inspect", tmp_path, "--data", "npy")
+    assert code == 1
+    assert "left out: 1 x its type or width is not that of most arrays" in out
+    code, out, _ = command("data", "inspect", "-", "--data", "digits", "--set", "data.train=30")
+    assert (code, out.splitlines()[1].split()[:2]) == (0, ["train", "30"])

@@ -234,7 +234,7 @@ def test_a_shard_that_changes_while_it_is_open_is_an_error(
     }[how]()
     later = time.monotonic() + 5
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    with pytest.raises(DataError, match=r"a.tfrecord: the shard changed after it was opened"):
+    with pytest.raises(DataError, match=r"a.tfrecord: the file changed after it was opened"):
         videos.read(torch.tensor([0]), torch.tensor([[0]]))
 
 

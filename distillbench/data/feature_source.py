@@ -1,30 +1,27 @@
-"""Turns a folder of .npy files and their labels into three splits."""
+"""Turns arrays of features and their labels, in files of any format, into three splits."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import torch
 
+from distillbench.data.array_format import ArrayFormat, Found
 from distillbench.data.bounds import MOST_CLASSES, require_bounds
 from distillbench.data.faults import Faults
 from distillbench.data.label_table import (
     Classes,
     LabelRow,
     classes_of,
-    labels_beside,
     read_class_names,
     read_label_table,
 )
 from distillbench.data.normalising import normalising
-from distillbench.data.npy_videos import AS_STORED, NpyArray, NpyVideos, UnusableArrayError
 from distillbench.data.paths import expanded
 from distillbench.data.splits import (
     NAMES,
@@ -36,6 +33,7 @@ from distillbench.data.splits import (
     nested_fraction,
     splits_of,
 )
+from distillbench.data.stored_arrays import AS_STORED, ArrayVideos, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
 from distillbench.interfaces import LabelKind, Labels, Splits
 
@@ -48,27 +46,26 @@ _THREADS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class NpySource:
-    """Opens a folder of .npy files, one array (frames, numbers) a video, as three splits.
+class FeatureSource:
+    """Opens arrays (frames, numbers), one a video, in files of some format, as three splits.
 
-    These are the knobs of every data set that is made of such a folder. Arrays are uint8, float16,
-    float32 or float64, all of one type and width, and keep their type until they are on the device.
-    A video's id is its array's path below the folder, without `.npy`.
+    These are the knobs of every data set of one's own features. Arrays are uint8, float16, float32
+    or float64, all of one type and width, and keep their type until they are on the device.
 
     Labels are names or numbers of classes. They come from a table with the columns `id` and
-    `labels`, `;` between labels, or else from a JSON file beside each array, which has the array's
-    name and a list `labels`.
+    `labels`, `;` between labels, or else from where the format has them.
 
-    Splits are those of lists of ids, else of the folders `train`, `validation` and `test`, below
-    which ids begin, else of the table's column `split`, else a hash of the id shares videos out.
-    `validation` and `test` are drawn out of the training videos where nothing names them.
+    Splits are those of lists of ids, else of folders `train`, `validation` and `test`, below which
+    ids begin, else of a column `split`, else a hash of the id shares videos out. `validation` and
+    `test` are drawn out of the training videos where nothing names them.
 
     Knobs:
-        dir: folder of the arrays, at any depth.
+        dir: folder of the files, at any depth, or one file.
         labels: csv or parquet of labels; none: labels.csv or labels.parquet in the folder, else
-            JSON beside the arrays.
+            what stands beside the arrays.
         vocabulary: names of classes, as a csv of index and name or a text of a name a line; none:
-            classes.csv or classes.txt in the folder, else the labels themselves, sorted.
+            classes.csv or classes.txt in the folder, else the files' own, else the labels
+            themselves, sorted.
         classes: their number, where labels are numbers; none: the highest and one.
         split_by: lists, folders, column or hash; auto: the first of these that is there.
         ids: folder of train.txt, validation.txt, test.txt (an id a line) that name the videos of
@@ -104,13 +101,14 @@ class NpySource:
     check_values: bool = False
     skip_bad_records: bool = False
 
-    def splits(self, label_kind: LabelKind = "multi-label") -> Splits:
+    def splits(self, form: ArrayFormat, label_kind: LabelKind = "multi-label") -> Splits:
         """Opens all arrays; raises `DataError` for anything that the user can mend.
 
+        form: finds the arrays and reads them.
         label_kind: single-label data has exactly one label a video.
         """
         self.check()
-        opened = _Folder(self, label_kind)
+        opened = _Opening(self, form, label_kind)
         videos = opened.videos()
         train, validation, test = opened.shared(videos)
         train = nested_fraction(videos.ids, train, self.fraction, seed=self.split_seed)
@@ -126,7 +124,7 @@ class NpySource:
             bounds["classes"] = self.classes, 1, MOST_CLASSES
         require_bounds("arrays", bounds)
         if not self.dir:
-            raise DataError("no data was named: give --data-dir FOLDER")
+            raise DataError("no data was named: give --data-dir with a folder or a file")
         if self.ids and self.split_by not in ("auto", "lists"):
             raise DataError(
                 f"data.ids names the videos of each split, and data.split_by is {self.split_by}:"
@@ -136,41 +134,50 @@ class NpySource:
             raise DataError("data.split_by is lists, and data.ids names no folder of lists")
 
 
-class _Folder:
-    """A folder that is being opened: what was found, and what is wrong with it."""
+class _Opening:
+    """Arrays that are being opened: what was found, and what is wrong with it."""
 
-    def __init__(self, source: NpySource, label_kind: LabelKind) -> None:
-        self._source, self._label_kind = source, label_kind
+    def __init__(self, source: FeatureSource, form: ArrayFormat, label_kind: LabelKind) -> None:
+        self._source, self._form, self._label_kind = source, form, label_kind
         self._root = expanded(source.dir)
+        if not os.path.exists(self._root):
+            raise DataError(f"{self._root}: there is no such file or folder")
         self._faults = Faults()
-        self._told: set[str] = set()
-        self._require_folder()
-        self._table = _table(self._root, source.labels)
-        self._split_by = self._way()
-        self._paths, self._named = self._found()
+        self._beside = self._root if self._root.is_dir() else self._root.parent
+        self._table = _table(self._beside, source.labels)
+        found = list(
+            form.found(
+                self._root,
+                labels=self._table is None,
+                check_values=source.check_values or source.skip_bad_records,
+                faults=self._faults,
+            )
+        )
+        if not found:
+            raise DataError(f"{self._root}: {form.nothing}")
+        self._split_by = self._way(found)
+        self._found, self._named = self._identified(found)
 
-    def videos(self) -> NpyVideos:
+    def videos(self) -> ArrayVideos:
         """Opens all that can be used.
 
         Raises `DataError` where nothing can be, or something cannot and is not to be skipped.
         """
-        arrays = self._alike(self._opened())
+        arrays = self._alike(self._usable())
         rows = self._labelled(arrays)
         classes = classes_of(
             (label for row in rows.values() for label in row.labels),
-            _names(self._root, self._source.vocabulary),
+            _names(self._beside, self._source.vocabulary) or self._form.class_names,
             self._source.classes,
         )
-        usable = sorted(
-            name for name in arrays if name in rows and self._is_usable(rows[name], classes)
-        )
+        usable = [name for name in arrays if name in rows and self._is_usable(rows[name], classes)]
         skipped = self._faults.settle(self._root, skip=self._source.skip_bad_records)
         if not usable:
-            raise DataError(f"{self._root}: none of its {len(self._paths):,} arrays can be used")
+            raise DataError(f"{self._root}: none of its {len(self._found):,} arrays can be used")
         if self._split_by == "column":
             self._named |= {name: rows[name].split for name in usable}
         self._require_meaning(arrays[usable[0]])
-        return NpyVideos(
+        return self._form.videos(
             [arrays[name] for name in usable],
             usable,
             _labels([rows[name].labels for name in usable], classes),
@@ -179,7 +186,7 @@ class _Folder:
             skipped=skipped,
         )
 
-    def shared(self, videos: NpyVideos) -> Three:
+    def shared(self, videos: ArrayVideos) -> Three:
         """Shares the videos out to the three splits."""
         source = self._source
         if self._split_by == "lists":
@@ -190,77 +197,59 @@ class _Folder:
         shares = source.validation_share, source.test_share
         return drawn_where_unnamed(videos.ids, own, named, *shares, seed=source.split_seed)
 
-    def _require_folder(self) -> None:
-        if not self._root.is_dir():
-            raise DataError(f"{self._root}: there is no such folder")
-
-    def _way(self) -> SplitBy:
+    def _way(self, found: Sequence[Found]) -> SplitBy:
         """Returns how videos are shared out; raises `DataError` for a way that is not there."""
-        by, has_column = self._source.split_by, self._table is not None and self._table[1]
-        folders = [name for name in NAMES if (self._root / name).is_dir()]
-        has_folders = "train" in folders and len(folders) > 1
+        by = self._source.split_by
+        has_column = self._table[1] if self._table else any(each.split for each in found)
+        tops = {each.name.partition("/")[0] for each in found if "/" in each.name}
+        has_folders = "train" in tops and not tops.isdisjoint(NAMES[1:])
         if by == "folders" and not has_folders:
             raise DataError(
                 f"{self._root}: data.split_by is folders, and there is no train and test"
             )
         if by == "column" and not has_column:
-            raise DataError(f"{self._root}: data.split_by is column, and no table has one 'split'")
+            raise DataError(f"{self._root}: data.split_by is column, and there is none 'split'")
         if by != "auto":
             return by
         if self._source.ids:
             return "lists"
         return "folders" if has_folders else "column" if has_column else "hash"
 
-    def _found(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Finds all arrays: the path of each id, and its split where a folder says it."""
-        paths: dict[str, str] = {}
+    def _identified(self, every: Sequence[Found]) -> tuple[dict[str, Found], dict[str, str]]:
+        """Returns what was found by its id, and the split of each id where a folder says it."""
+        found: dict[str, Found] = {}
         named: dict[str, str] = {}
-        count = 0
-        for path in _files(self._root, ".npy"):
-            count += 1
-            name, split = self._relative(path.with_suffix("")), ""
+        for each in every:
+            name, split = each.name, ""
             if self._split_by == "folders":
                 split, _, name = name.partition("/")
                 if split not in NAMES or not name:
-                    self._faults.add(
-                        self._relative(path), "it is in none of the folders train, validation, test"
-                    )
+                    why = "it is in none of the folders train, validation, test"
+                    if isinstance(each.array, UnusableArrayError):  # a file that is none
+                        self._faults.add(each.name, each.array.reason, each.array.detail)
+                    else:
+                        self._faults.add(each.name, why)
                     continue
             if not _is_text(name):
                 self._faults.add(name, "its name is not one line of printable text")
-            elif name in paths:
-                self._faults.add(name, "its id occurs before", str(path))
+            elif name in found:
+                self._faults.add(name, "its id occurs before", each.where)
             else:
-                paths[name] = str(path)
+                found[name] = each
                 named |= {name: split} if split else {}
-        if not count:
-            raise DataError(f"{self._root}: no *.npy in this folder or below it")
-        return paths, named
+        return found, named
 
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
-
-    def _opened(self) -> dict[str, NpyArray]:
-        """Reads all headers, and all values where they are to be checked."""
-        source = self._source
-        check = source.check_values or source.skip_bad_records
-        items = list(self._paths.items())
-        parts = [items[start : start + _FILES] for start in range(0, len(items), _FILES)]
-        arrays: dict[str, NpyArray] = {}
-
-        def looked(part: Sequence[tuple[str, str]]) -> list[NpyArray | UnusableArrayError]:
-            return [_looked(path, check) for _, path in part]
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for part, found in zip(parts, pool.map(looked, parts), strict=True):
-                for (name, _), each in zip(part, found, strict=True):
-                    if isinstance(each, NpyArray):
-                        arrays[name] = each
-                    else:
-                        self._faults.add(name, each.reason, each.detail)
+    def _usable(self) -> dict[str, StoredArray]:
+        """Returns the arrays that can be read, and adds why others cannot."""
+        arrays = {}
+        for name, each in self._found.items():
+            if isinstance(each.array, StoredArray):
+                arrays[name] = each.array
+            else:
+                self._faults.add(name, each.array.reason, each.array.detail)
         return arrays
 
-    def _alike(self, arrays: Mapping[str, NpyArray]) -> dict[str, NpyArray]:
+    def _alike(self, arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:
         """Keeps the arrays that have the type and the width of most."""
         kinds = Counter(each.kind for each in arrays.values())
         if len(kinds) < 2:
@@ -275,43 +264,29 @@ class _Folder:
                 )
         return {name: each for name, each in arrays.items() if each.kind == usual}
 
-    def _labelled(self, arrays: Mapping[str, NpyArray]) -> dict[str, LabelRow]:
-        """Returns what is said of each id, by the table or beside the array."""
-        rows = self._of_table() if self._table else self._beside()
-        for name in sorted(rows.keys() - self._paths.keys()):
+    def _labelled(self, arrays: Mapping[str, StoredArray]) -> dict[str, LabelRow]:
+        """Returns what is said of each id, by the table or where the array is."""
+        if self._table is None:
+            rows = {
+                name: LabelRow(name, each.labels, each.split)
+                for name, each in self._found.items()
+                if each.labels is not None
+            }
+        else:
+            rows = self._of_table(self._table[0])
+        for name in sorted(rows.keys() - self._found.keys()):
             self._faults.add(name, "it has labels and no array")
-        for name in sorted(arrays.keys() - rows.keys() - self._told):
+        for name in sorted(arrays.keys() - rows.keys()):
             self._faults.add(name, "it has an array and no labels")
         return rows
 
-    def _of_table(self) -> dict[str, LabelRow]:
+    def _of_table(self, table: Sequence[LabelRow]) -> dict[str, LabelRow]:
         rows: dict[str, LabelRow] = {}
-        for row in self._table[0] if self._table else ():
+        for row in table:
             if row.id in rows:
                 self._faults.add(row.id, "its id occurs before", "in the table of labels")
             else:
                 rows[row.id] = row
-        return rows
-
-    def _beside(self) -> dict[str, LabelRow]:
-        """Reads the JSON beside each array; one without an array is a fault if it has labels."""
-        rows: dict[str, LabelRow] = {}
-        files = {str(path): path for path in _files(self._root, ".json")}
-        for name, path in self._paths.items():
-            beside = files.pop(path.removesuffix(".npy") + ".json", None)
-            if beside is None:
-                continue
-            try:
-                rows[name] = LabelRow(name, labels_beside(beside))
-            except DataError as error:
-                why = str(error).removeprefix(f"{beside}: ")
-                self._faults.add(name, "the JSON beside its array cannot be used", why)
-                self._told.add(name)
-        for other in files.values():
-            if not other.with_suffix(".npy").exists():
-                with suppress(DataError):  # any other JSON
-                    labels_beside(other)
-                    self._faults.add(self._relative(other), "it has labels and no array")
         return rows
 
     def _is_usable(self, row: LabelRow, classes: Classes) -> bool:
@@ -329,7 +304,7 @@ class _Folder:
             return True
         return False
 
-    def _require_meaning(self, array: NpyArray) -> None:
+    def _require_meaning(self, array: StoredArray) -> None:
         source = self._source
         if array.dtype != "|u1" and (source.scale, source.offset) != (1.0, 0.0):
             raise DataError(
@@ -360,44 +335,6 @@ def _names(root: Path, vocabulary: str) -> list[str] | None:
     return read_class_names(found[0]) if found else None
 
 
-def _files(root: Path, suffix: str) -> Iterator[Path]:
-    """Yields files by their ending, but hidden ones.
-
-    A folder that is reached in several ways, through links, is entered once. Raises `DataError`.
-    """
-    entered: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
-        about = os.stat(folder)
-        if (about.st_dev, about.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((about.st_dev, about.st_ino))
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        yield from (
-            Path(folder, name)
-            for name in sorted(files)
-            if name.endswith(suffix) and not name.startswith(".")
-        )
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise DataError(f"{error.filename}: cannot be looked into: {error.strerror}") from error
-
-
-def _looked(path: str, check: bool) -> NpyArray | UnusableArrayError:
-    """Returns what is known of an array, or why it cannot be used.
-
-    check: look at its values, too.
-    """
-    try:
-        array = NpyArray.of(path)
-        if check:
-            array.require_numbers()
-    except UnusableArrayError as error:
-        return error
-    return array
-
-
 def _labels(each: Sequence[Sequence[str]], classes: Classes) -> Labels:
     counts = torch.tensor([0, *map(len, each)])
     flat = [sorted(classes.numbers[label] for label in labels) for labels in each]
@@ -407,4 +344,4 @@ def _labels(each: Sequence[Sequence[str]], classes: Classes) -> Labels:
 
 
 def _is_text(name: str) -> bool:
-    return name.isprintable() and name == name.strip()
+    return bool(name) and name.isprintable() and name == name.strip()

@@ -20,7 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillbench.data import NpySource, save_ids
+from distillbench.data import FeatureSource, NpyFolder, save_ids
 from distillbench.data.label_table import classes_of, read_label_table
 from distillbench.errors import DataError
 from distillbench.interfaces import Splits, Videos
@@ -71,9 +71,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, **knobs: Any) -> Splits:
-    return NpySource(
+    return FeatureSource(
         **{"dir": str(folder), "validation_share": 0.2, "test_share": 0.2} | knobs
-    ).splits()
+    ).splits(NpyFolder())
 
 
 def test_a_folder_alone_is_shared_out_by_a_hash(folder: Path) -> None:
@@ -168,7 +168,7 @@ def test_one_folder_is_no_split(tmp_path: Path, single: str) -> None:
 
 def test_ways_to_split_that_are_not_there_are_refused(folder: Path, tmp_path: Path) -> None:
     for knobs, why in (
-        ({"split_by": "column"}, "no table has one 'split'"),
+        ({"split_by": "column"}, "there is none 'split'"),
         ({"split_by": "folders"}, "there is no train and test"),
         ({"split_by": "lists"}, "data.ids names no folder"),
         ({"split_by": "hash", "ids": str(tmp_path)}, "give one of the two"),
@@ -268,7 +268,7 @@ def test_the_number_of_classes_may_be_said(tmp_path: Path) -> None:
 
 def test_single_label_data_has_one_label_a_video(folder: Path) -> None:
     with pytest.raises(DataError, match=r"it has more than one label \(cat;dog\)"):
-        NpySource(dir=str(folder)).splits("single-label")
+        FeatureSource(dir=str(folder)).splits(NpyFolder(), "single-label")
 
 
 @pytest.fixture
@@ -366,10 +366,10 @@ def test_folders_that_hold_nothing_say_so(tmp_path: Path) -> None:
     (tmp_path / ".hidden.npy").write_text("")
     with pytest.raises(DataError, match=r"no \*.npy in this folder or below it"):
         opened(tmp_path)
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="there is no such file or folder"):
         opened(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="give --data-dir FOLDER"):
-        NpySource().splits()
+    with pytest.raises(DataError, match="give --data-dir with"):
+        FeatureSource().splits(NpyFolder())
 
 
 def test_folders_that_are_links_are_entered_once(tmp_path: Path) -> None:

@@ -50,21 +50,12 @@ def export(
     from distillbench.cli.render.display import deployment
     from distillbench.cli.render.progress import progress
     from distillbench.cli.render.terminal import echo
-    from distillbench.config.layers import flags
-    from distillbench.errors import ConfigError
+    from distillbench.config.layers import section
     from distillbench.experiments.export import Limits
     from distillbench.experiments.export import export as export_network
     from distillbench.registry.discovery import discover
 
-    given = flags({}, settings or []).settings
-    problems = [
-        f"--set takes exporter.KNOB=VALUE here; found '{name}'"
-        for name in given
-        if not name.startswith("exporter.")
-    ]
-    if problems:
-        raise ConfigError(problems)
-    knobs = {name.removeprefix("exporter."): value for name, value in given.items()}
+    knobs = section("exporter", settings or [])
     registry = discover()
     result = rows.find(run, results, registry)
     limits = Limits(tolerance, max_loss)

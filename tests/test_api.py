@@ -226,7 +226,7 @@ def test_frames_that_were_given_are_scored_as_those_of_the_data(run: Run) -> Non
 @pytest.mark.parametrize(
     ("videos", "kind", "said"),
     [
-        ("tests", ConfigError, "no split is called 'tests'; there are: train, validation, test"),
+        ("tset", ConfigError, "no split is called 'tset'; there are: train, validation, test"),
         (7, ConfigError, "found int"),
         ([], DataError, "no video was given"),
         (

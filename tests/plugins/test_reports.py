@@ -146,7 +146,7 @@ def test_a_report_of_nothing_says_what_is_there_instead(
         "nothing": f"no results in '{folder}' yet; distillbench run makes the first",
         "damaged": f"no results in '{folder}' yet, but 1 damaged file; distillbench run makes the first",
         "failures": f"no results in '{folder}' yet, but 1 run without a result; distillbench run makes the first",
-        "int8": "there are 1 of networks in 8 bits alone; distillbench run makes the first",
+        "int8": "there are 1 of networks in 8 bits or exported alone; distillbench run makes the first",
         "another condition": "none of 1 results meets k=4",
     }
     assert said[there] in err
@@ -340,7 +340,7 @@ def test_every_arm_of_a_tuning_has_its_gain_over_the_student_alone(
     tuned_results: list[Result], make_result: Make
 ) -> None:
     nameless = make_result(schedule="scratch", selector="first", knows=9.0)
-    found = table("arms", [*tuned_results, nameless])
+    found = table("tuned-arms", [*tuned_results, nameless])
     assert [names for names, _ in found.rows] == [("taught",), ("student alone",), ("peers",)]
     for (_, cells), results in zip(
         found.rows, (tuned_results[2:4], tuned_results[:2], tuned_results[4:]), strict=True
@@ -357,29 +357,29 @@ def test_every_arm_of_a_tuning_has_its_gain_over_the_student_alone(
 def test_of_arms_that_are_judged_by_an_error_the_lower_gains(tuned_results: list[Result]) -> None:
     runs = stored(tuned_results)
     runs.errors = frozenset({"gap"})
-    found = made("arms", runs)
+    found = made("tuned-arms", runs)
     assert [names for names, _ in found.rows] == [("peers",), ("student alone",), ("taught",)]
     assert found.rows[0][1][1].value > 0
 
 
 def test_gains_are_over_an_arm_that_there_is(tuned_results: list[Result]) -> None:
     with pytest.raises(ConfigError, match="'student alone', 'taught', 'peers'"):
-        made("arms", stored(tuned_results), over="nobody")
-    over = made("arms", stored(tuned_results), over="taught")
+        made("tuned-arms", stored(tuned_results), over="nobody")
+    over = made("tuned-arms", stored(tuned_results), over="taught")
     assert over.rows[0][1][1].value is None
 
 
 def test_runs_that_no_tuning_chose_have_no_arms(main_results: list[Result]) -> None:
-    for name in ("arms", "gains"):
+    for name in ("tuned-arms", "tuned-gains"):
         with pytest.raises(ConfigError, match="no run that a tuning chose"):
             made(name, stored(main_results))
 
 
 def test_the_figure_of_gains_draws_a_line_for_every_interval(tuned_results: list[Result]) -> None:
     plt = pytest.importorskip("matplotlib.pyplot")
-    figure = figure_of("gains", tuned_results, plt)
+    figure = figure_of("tuned-gains", tuned_results, plt)
     (axis,) = figure.axes
-    rows = [cells for _, cells in table("arms", tuned_results).rows][::-1]
+    rows = [cells for _, cells in table("tuned-arms", tuned_results).rows][::-1]
     dots = [line for line in axis.lines[1:] if len(line.get_xdata()) == 1]
     spans = [line.get_xdata() for line in axis.lines[1:] if len(line.get_xdata()) == 2]
     gains = [cells[1].value for cells in rows]

@@ -171,5 +171,5 @@ def _work(rows: pd.DataFrame) -> Cell:
 
 @hookimpl
 def reports() -> dict[str, type[Report]]:
-    """Offers `arms` and `gains`."""
-    return {"arms": Arms, "gains": Gains}
+    """Offers `tuned-arms` and `tuned-gains`."""
+    return {"tuned-arms": Arms, "tuned-gains": Gains}

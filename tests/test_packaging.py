@@ -92,7 +92,9 @@ def test_the_wheel_alone_loads_every_plugin(alone: Path, tmp_path: Path) -> None
     assert version.split() == ["distillbench", distillbench.__version__]
     listed = _done(program, "plugins", cwd=tmp_path)
     assert "not usable" not in listed
-    assert {"hrnn", "onnx", "mlflow", "huggingface", "optuna-tpe"} <= set(listed.split())
+    assert {"hrnn", "onnx", "mlflow", "tensorboard", "huggingface", "optuna-tpe"} <= set(
+        listed.split()
+    )
     where = _done(
         *(alone / "python", "-c", "import distillbench; print(distillbench.__file__)"), cwd=tmp_path
     )
@@ -111,7 +113,7 @@ def test_the_wheel_alone_runs_and_checks_and_prints_a_board(
 
 
 def test_every_pin_is_of_a_package_that_the_project_needs() -> None:
-    extras = ("plot", "tune", "video", "export", "hdf5", "dev")
+    extras = ("plot", "tune", "video", "export", "hdf5", "tensorboard", "dev")
     listed = [*PYPROJECT["build-system"]["requires"], *PROJECT["dependencies"]]
     listed += [each for extra in extras for each in PROJECT["optional-dependencies"][extra]]
     needed, absent = _needed(listed, {"sys_platform": "linux", "platform_system": "Linux"})

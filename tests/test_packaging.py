@@ -92,7 +92,7 @@ def test_the_wheel_alone_loads_every_plugin(alone: Path, tmp_path: Path) -> None
     assert version.split() == ["distillbench", distillbench.__version__]
     listed = _done(program, "plugins", cwd=tmp_path)
     assert "not usable" not in listed
-    assert {"hrnn", "onnx", "mlflow", "tensorboard", "huggingface", "optuna-tpe"} <= set(
+    assert {"hrnn", "onnx", "mlflow", "tensorboard", "wandb", "huggingface", "optuna-tpe"} <= set(
         listed.split()
     )
     where = _done(

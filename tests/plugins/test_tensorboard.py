@@ -72,7 +72,7 @@ def test_a_run_that_is_made_again_replaces_its_points(observed, logged):
 
 
 def test_a_run_that_goes_on_keeps_its_points(logged, tmp_path):
-    from distillbench.interfaces import EpochEnded, RunStarted
+    from distillbench.interfaces import EpochEnded, RunEnded, RunStarted
     from distillbench_plugins.observers import tensorboard
 
     spec = {"phases": [{"name": "teacher", "epochs": 5}, {"name": "student", "epochs": 5}]}
@@ -85,8 +85,11 @@ def test_a_run_that_goes_on_keeps_its_points(logged, tmp_path):
             row = {"phase": phase, "epoch": epoch, "learning_rate": 0.1}
             event = EpochEnded("key", {**row, "networks": {phase: learnt}})
             tensorboard.epoch_ended(run, event)
-    tensorboard.run_started(run)
+    tensorboard.run_started(run)  # killed while it was evaluated
+    result = {"history": [{"phase": "student", "epoch": 2}], "metrics": {"gap": 0.5}}
+    tensorboard.run_ended(run, RunEnded("key", result))
     points, _ = logged()
+    assert points["test/gap"] == [(7, 0.5)]
     assert steps(points["learning_rate"]) == [1, 6, 7]
     assert steps(points["loss/student.ce"]) == [6, 7]
     assert "validation/student.gap" not in points

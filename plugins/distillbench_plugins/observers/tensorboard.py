@@ -47,7 +47,8 @@ def run_ended(run: RunStarted, event: RunEnded) -> None:
     history = event.result["history"]
     step = _step(run, history[-1]) if history else 0
     metrics = event.result["metrics"].items()
-    _write(_writer(run, step), {f"test/{name}": value for name, value in metrics}, step)
+    # A run that was killed after its last epoch has no epoch to write again.
+    _write(_writer(run, step + 1), {f"test/{name}": value for name, value in metrics}, step)
     _open.pop(run.key).close()
 
 
@@ -64,14 +65,14 @@ def _summary_writer() -> Any:
     return SummaryWriter
 
 
-def _writer(run: RunStarted, step: int) -> Any:
-    """Returns the run's writer; a new one hides what earlier ones wrote from this step on."""
+def _writer(run: RunStarted, replaced: int) -> Any:
+    """Returns the run's writer; a new one hides what earlier ones wrote from a step on."""
     if run.key not in _open:
         folder = run.results / "tensorboard" / run.key
-        writer = _summary_writer()(str(folder), purge_step=step)
+        writer = _summary_writer()(str(folder), purge_step=replaced)
         settings = json.dumps(run.spec, indent=1, default=str).splitlines()
         # Four spaces make it code, so that no name in it is markup.
-        writer.add_text("settings", "\n".join(f"    {line}" for line in settings), step)
+        writer.add_text("settings", "\n".join(f"    {line}" for line in settings), replaced)
         _open[run.key] = writer
     return _open[run.key]
 

@@ -1,4 +1,4 @@
-"""`python docs/generate.py`: makes contract.md and cli.md from the code, and fills the marked parts of other pages.
+"""`python docs/generate.py`: makes contract.md, cli.md and schema/ from the code, and fills the marked parts of other pages.
 
 A marked part lies between `<!-- made from the code: NAME -->` and `<!-- end -->`; `made` lists the
 names.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import inspect
+import json
 import re
 import typing
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 
 import typer
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 from typer.models import ArgumentInfo, OptionInfo
 
 from distillbench.cli.app import app
@@ -22,6 +25,8 @@ from distillbench.interfaces import Requirements
 from distillbench.registry.discovery import discover
 from distillbench.registry.hookspecs import OBSERVER_HOOKS
 from distillbench.registry.kinds import KINDS
+from distillbench.results.schema import StoredFailure, StoredResult
+from distillbench.results.store import FORMAT
 from distillbench.scaffold import PROJECTS, example
 from distillbench.testing.promises import Check
 from distillbench.testing.runner import CHECKS
@@ -40,6 +45,8 @@ PAGES = (
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
 END_TO_END, FORMATS = SPEED / "end_to_end.csv", SPEED / "feature_formats.csv"
+_DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+_SCHEMAS = "https://raw.githubusercontent.com/distillbench/distillbench/main/docs/schema"
 _BAR = r"\|"
 _SOURCE = re.compile(r"\b\d{4}\.\d{4,5}\b|docs/paper\.md")
 _SOURCE_IN_BRACKETS = re.compile(r" \([^()]*(?:\d{4}\.\d{4,5}|docs/paper)[^()]*\)")
@@ -49,6 +56,7 @@ _PART = re.compile(r"(<!-- made from the code: (.+?) -->\n).*?(<!-- end -->)", r
 def documents() -> dict[Path, str]:
     """Makes every page that is wholly or in part made from the code: its path and its text."""
     pages = {HERE / "contract.md": contract(), HERE / "cli.md": command_line()}
+    pages |= {HERE / "schema" / f"{name}.json": text for name, text in schemas().items()}
     for page in PAGES:
         if page.is_file():
             text = page.read_text(encoding="utf-8")
@@ -84,6 +92,26 @@ def made(name: str) -> str:
     if kind not in PROJECTS:
         raise ValueError(f"no part of a page is called '{name}'")
     return f"```python\n{example(kind, f'my-{kind}')}```\n"
+
+
+class _Untitled(GenerateJsonSchema):
+    """JSON Schema without titles that only repeat a field's name."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        """Tells whether a field gets a title: none does."""
+        return False
+
+
+def schemas() -> dict[str, str]:
+    """Makes the JSON Schemas of result files and failure files, by name."""
+    result = TypeAdapter(StoredResult).json_schema(schema_generator=_Untitled)
+    result["properties"] = {"format": {"const": FORMAT}, **result["properties"]}
+    result["required"] = ["format", *result["required"]]
+    failure = TypeAdapter(StoredFailure).json_schema(schema_generator=_Untitled)
+    return {
+        name: json.dumps({**_DIALECT, "$id": f"{_SCHEMAS}/{name}.json", **schema}, indent=1) + "\n"
+        for name, schema in (("result", result), ("failure", failure))
+    }
 
 
 def _methods(kind: str) -> str:

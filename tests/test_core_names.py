@@ -15,6 +15,7 @@ NAMES = sorted({c.name for c in installed() if c.distribution == "distillbench"}
 WORDS = frozenset(
     [
         "all",
+        "arms",
         "at",
         "budget",
         "claims",
@@ -26,6 +27,7 @@ WORDS = frozenset(
         "dist",
         "ensemble",
         "first",
+        "gains",
         "gap",
         "hint",
         "last",

@@ -3,6 +3,7 @@
 A file may hold more than is named here: other versions of distillbench add fields.
 A field with a default may be absent: files of older versions lack some.
 `results.parsing` reads files into these classes and names the wrong field of a damaged one.
+`make docs` publishes them as JSON Schema in docs/schema.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, MinLen, Predicate
-from pydantic import Strict
+from pydantic import Strict, WithJsonSchema
 
 # Without `Strict` the text "3" and the truth value `true` would pass for the integer 3 and 1.
 Integer = Annotated[int, Strict()]
@@ -22,11 +23,14 @@ Count = Annotated[Integer, Ge(0)]
 Positive = Annotated[Integer, Ge(1)]
 Amount = Annotated[Number, Ge(0)]
 Name = Annotated[str, MinLen(1)]
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+_FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}"
+_NO_FINGERPRINT = r"\0|(?:^|[/\\])\.{0,2}(?:[/\\]|$)"
 
 
 def _is_file_name(text: str) -> bool:
     """Tells whether a text names a file beside the result, without a folder."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}", text))
+    return bool(re.fullmatch(_FILE_NAME, text))
 
 
 def _is_fingerprint(text: str) -> bool:
@@ -35,8 +39,16 @@ def _is_fingerprint(text: str) -> bool:
     return "\0" not in text and not {"", ".", ".."} & steps
 
 
-FileName = Annotated[str, Predicate(_is_file_name)]
-Fingerprint = Annotated[str, Predicate(_is_fingerprint)]
+FileName = Annotated[
+    str,
+    Predicate(_is_file_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_FILE_NAME}$"}),
+]
+Fingerprint = Annotated[
+    str,
+    Predicate(_is_fingerprint),
+    WithJsonSchema({"type": "string", "not": {"pattern": _NO_FINGERPRINT}}),
+]
 
 
 @dataclass(frozen=True)
@@ -322,7 +334,7 @@ class StoredResult:
     metrics: Mapping[Name, Integer | Number | None]
     cost: StoredCost
     history: Sequence[StoredEpoch]
-    finished: str
+    finished: Moment
     network: Name
     warnings: Sequence[str]
     data: StoredData
@@ -363,4 +375,4 @@ class StoredFailure:
     warnings: Sequence[str]
     preset: str | None = None
     attempts: Positive = 1
-    finished: str | None = None
+    finished: Moment | None = None

@@ -15,7 +15,6 @@ NAMES = sorted({c.name for c in installed() if c.distribution == "distillbench"}
 WORDS = frozenset(
     [
         "all",
-        "arms",
         "at",
         "budget",
         "claims",
@@ -27,7 +26,6 @@ WORDS = frozenset(
         "dist",
         "ensemble",
         "first",
-        "gains",
         "gap",
         "hint",
         "last",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distillbench.data import Ids
 from distillbench.interfaces import ClipGenerator
-from distillbench.seeds import splitmix64
+from distillbench.seeds import seed_torch, splitmix64
 
 WORDS = st.integers(0, 2**64 - 1)
 LOW = 2**64 - 1
@@ -59,3 +60,27 @@ def test_an_ids_hash_is_a_function_of_its_bytes_and_the_seed(ids: list[str], see
         return reference(value ^ reference(seed & LOW, 1), 1)
 
     assert Ids.of(ids).hashes(seed).tolist() == [hashed(name) for name in ids]
+
+
+@given(seed=st.integers(0, 2**63 - 1))
+def test_a_seeded_step_draws_what_torch_draws_after_its_own_seeding(seed: int) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        expected = torch.rand(8)
+        torch.rand(3)
+        seed_torch(seed)
+        assert torch.equal(torch.rand(8), expected)
+
+
+def test_the_generators_of_cuda_are_seeded_once_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    with torch.random.fork_rng(devices=[]):
+        seed_torch(4)
+        assert seeded == []
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        seed_torch(5)
+    assert seeded == [5]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from distillbench.analysis.convergence import still_improving
 from distillbench.analysis.metric_columns import columns_in, columns_of
@@ -32,7 +34,7 @@ _FIDELITY = {
     "kl": "teacher_kl",
     "cka": "teacher_cka",
 }
-INTERNAL = ("configuration", "videos", "settings")
+INTERNAL = ("configuration", "videos", "settings", "files")
 """Columns by which rows are distinguished and chosen, and that are never printed."""
 
 _PEOPLE_USE = ("data", "encoder", "schedule", "selector", "k", "loss", "seed")
@@ -167,6 +169,7 @@ def row(result: Result) -> dict[str, Any]:
             setup, [prints, machine.precision, export and export.exporter]
         ),
         "videos": record.data.fingerprints.test,
+        "files": (str(result.path),),
     }
 
 
@@ -230,6 +233,7 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "reason": failure.reason,
         "configuration": configuration,
         "metrics": (),
+        "files": (),
     }
 
 
@@ -281,23 +285,55 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 
     Means, standard deviations (`gap_sd`) and the number of seeds.
     """
+    codes, _ = pd.factorize(table["configuration"])
+    members = np.split(np.argsort(codes, kind="stable"), np.bincount(codes).cumsum()[:-1])
+    firsts: list[dict[str, Any]] = table.iloc[[m[0] for m in members]].to_dict("records")  # type: ignore[assignment]
+    numbers = _Numbers(table)
+    texts = {name: list(table[name]) for name in ("warnings", "files", "seed")}
+    flags = {name: list(table[name]) for name in ("latency_doubtful", "still_improving")}
     rows = []
-    for _, group in table.groupby("configuration", sort=False):
-        joined = group.iloc[0].to_dict()
-        listed = (warning for warnings in group["warnings"] for warning in warnings.splitlines())
+    for joined, of in zip(firsts, members, strict=True):
+        listed = (warning for each in of for warning in texts["warnings"][each].splitlines())
         joined["warnings"] = "\n".join(dict.fromkeys(listed))
-        for name in ("latency_doubtful", "still_improving"):
-            joined[name] = any(found is True for found in group[name])
-        metrics = [column.name for column in joined["metrics"]]
-        measured = (*metrics, *_MEASURED, *_FIDELITY.values(), *table.select_dtypes("float"))
-        for name in dict.fromkeys(measured):
-            values = pd.to_numeric(group[name])
-            joined[name] = values.mean()
-            if name in metrics:
-                joined[f"{name}_sd"] = values.std(ddof=1) if len(group) > 1 else float("nan")
-        seeds = sorted(group["seed"])
+        joined["files"] = tuple(file for each in of for file in texts["files"][each])
+        for name, cells in flags.items():
+            joined[name] = any(cells[each] is True for each in of)
+        joined |= numbers.joined(tuple(column.name for column in joined["metrics"]), of)
+        seeds = sorted(texts["seed"][each] for each in of)
         rows.append(joined | {"seed": seeds[0] if len(seeds) == 1 else None, "seeds": len(seeds)})
     return pd.DataFrame(rows)
+
+
+class _Numbers:
+    """The columns of a table that are averaged over seeds, each converted once."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._table = table
+        self._floats = tuple(map(str, table.select_dtypes("float")))
+        self._columns: dict[str, NDArray[np.float64]] = {}
+        self._blocks: dict[tuple[str, ...], tuple[tuple[str, ...], NDArray[np.float64]]] = {}
+
+    def joined(self, metrics: tuple[str, ...], of: NDArray[np.intp]) -> dict[str, float]:
+        """Returns the means over some rows, and the standard deviations of the metrics."""
+        if metrics not in self._blocks:
+            names = tuple(dict.fromkeys((*metrics, *_MEASURED, *_FIDELITY.values(), *self._floats)))
+            self._blocks[metrics] = names, np.stack([self._column(name) for name in names])
+        names, block = self._blocks[metrics]
+        values = block[:, of]
+        is_there = ~np.isnan(values)
+        counts = is_there.sum(1).astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = np.where(is_there, values, 0.0).sum(1) / counts
+            squares = np.where(is_there, (means[:, None] - values) ** 2, 0.0).sum(1)
+            spread = np.sqrt(squares / (counts - 1.0))
+        spread[counts < 2] = np.nan
+        found = dict(zip(names, means.tolist(), strict=True))
+        return found | {f"{name}_sd": float(spread[names.index(name)]) for name in metrics}
+
+    def _column(self, name: str) -> NDArray[np.float64]:
+        if name not in self._columns:
+            self._columns[name] = pd.to_numeric(self._table[name]).to_numpy(np.float64)
+        return self._columns[name]
 
 
 def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
@@ -342,7 +378,9 @@ def column_of(name: str, table: pd.DataFrame, flag: str) -> str:
     metrics = columns_in(table)
     short = {column.name.replace("_at_", ""): column.name for column in metrics}
     name = (_ALIASES | short).get(name, name)
-    known = [str(column) for column in table.columns if column not in ("settings", "metrics")]
+    known = [
+        str(column) for column in table.columns if column not in ("settings", "metrics", "files")
+    ]
     if name not in known:
         judges = [column.name for column in metrics if column.is_judge]
         listed = [column for column in (*_PEOPLE_USE, *judges, *_PEOPLE_SORT_BY) if column in known]

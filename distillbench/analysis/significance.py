@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,9 @@ from distillbench.analysis.intervals import (
     replicates,
     seed_error,
 )
-from distillbench.analysis.leaderboard import frame
 from distillbench.analysis.metric_columns import columns_in
 from distillbench.errors import DistillbenchError, ResultError
-from distillbench.interfaces import Metric, Predictions
+from distillbench.interfaces import Labels, Metric, Predictions
 from distillbench.printing import printing_to_stderr
 from distillbench.results import test_labels
 from distillbench.results.store import Result
@@ -55,7 +55,7 @@ def with_intervals(
     seeds.
     Rows without stored predictions get no interval, and `warn` is called with why.
     """
-    by_row = _results_of(rows, results)
+    by_row, predicted = _results_of(rows, results), Predicted()
     judges = [column for column in columns_in(rows) if column.is_judge and column.has_interval]
     names = list(dict.fromkeys([*(column.name for column in judges), metric]))
     lower_is_better = {c.name for c in columns_in(rows) if not c.higher_is_better}
@@ -72,12 +72,13 @@ def with_intervals(
             continue
         best_row = values.idxmin() if metric in lower_is_better else values.idxmax()
         known: dict[object, Values] = {}
-        if (best := values_of(by_row[best_row], metric, warn)) is not None:
+        if (best := values_of(by_row[best_row], metric, warn, predicted)) is not None:
             known[best_row] = best
         for name in rivals.index.intersection(shown):
+            predicted.next_row()
             for each in names:
                 is_known = each == metric and name in known
-                method = known[name] if is_known else values_of(by_row[name], each, warn)
+                method = known[name] if is_known else values_of(by_row[name], each, warn, predicted)
                 if method is None:
                     continue
                 estimate = _interval(method)
@@ -95,22 +96,83 @@ def with_intervals(
 
 def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, list[Result]]:
     """Finds each row's results: those of all seeds, or its own where a row is a run."""
-    runs = frame(results)
-    by_name: dict[str, list[Result]] = {}
-    column = "configuration" if "seeds" in rows else "run"
-    for name, result in zip(runs[column], results, strict=True):
-        by_name.setdefault(str(name), []).append(result)
-    return {index: by_name.get(str(name), []) for index, name in rows[column].items()}
+    by_file = {str(result.path): result for result in results}
+    return {
+        index: [by_file[file] for file in files if file in by_file]
+        for index, files in rows["files"].items()
+    }
 
 
-def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> Values | None:
+class Predicted:
+    """The predictions of results with their labels, each file of labels read once.
+
+    Of predictions, which are large, those of the row at hand are kept.
+    """
+
+    def __init__(self) -> None:
+        self._labels: dict[Path, tuple[Labels | None, str]] = {}
+        self._kept: dict[Path, tuple[Predictions, str]] = {}
+        self._damaged: dict[Path, ResultError] = {}
+
+    def next_row(self) -> None:
+        """Forgets the predictions of the row before."""
+        self._kept.clear()
+
+    def of(self, result: Result) -> tuple[Predictions, str]:
+        """Loads a result's predictions and the stored labels, and why these are damaged.
+
+        Raises `ResultError` where the predictions are missing or damaged.
+        """
+        if result.path in self._damaged:
+            raise self._damaged[result.path]
+        if result.path not in self._kept:
+            try:
+                self._kept[result.path] = self._loaded(result)
+            except ResultError as error:
+                self._damaged[result.path] = error
+                raise
+        return self._kept[result.path]
+
+    def _loaded(self, result: Result) -> tuple[Predictions, str]:
+        predictions = result.predictions()
+        fingerprint = result.record.data.fingerprints.test
+        known, damage = self._labels_of(result.path.parent, fingerprint)
+        if known is None:
+            return predictions, damage
+        counts, classes = np.diff(known.offsets.numpy()), len(predictions.class_positives)
+        if not np.array_equal(counts, predictions.positives) or known.count != classes:
+            problem = (
+                f"the labels kept of the test videos {fingerprint} do not fit their predictions"
+            )
+            return predictions, problem
+        return dataclasses.replace(predictions, labels=known), ""
+
+    def _labels_of(self, folder: Path, fingerprint: str) -> tuple[Labels | None, str]:
+        place = folder / fingerprint
+        if place not in self._labels:
+            try:
+                self._labels[place] = test_labels.find(folder, fingerprint), ""
+            except ResultError as error:
+                self._labels[place] = None, str(error)
+        return self._labels[place]
+
+
+def values_of(
+    results: Sequence[Result],
+    metric: str,
+    warn: Warn = _silent,
+    predicted: Predicted | None = None,
+) -> Values | None:
     """Collects a metric of one method's runs by seed.
 
     None, and `warn` is called with why, where a file is missing or damaged.
 
     It is None without a message where a run does not have the metric, or its plugin
     is not installed, or needs what an older run did not keep.
+
+    predicted: where predictions are read, if several metrics need them.
     """
+    predicted = predicted or Predicted()
     values: dict[int, float] = {}
     influence: dict[int, Floats] = {}
     videos: set[int] = set()
@@ -119,7 +181,7 @@ def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> V
         if value is None or installed is None or installed.needs != "best":
             return None
         try:
-            predictions, damage = _with_labels(result)
+            predictions, damage = predicted.of(result)
             found = _influence(installed, predictions)
         except ResultError as error:
             warn(str(error))
@@ -135,23 +197,6 @@ def values_of(results: Sequence[Result], metric: str, warn: Warn = _silent) -> V
         warn(f"the predictions of runs {', '.join(r.id for r in results)} are of different videos")
         return None
     return Values(values, influence)
-
-
-def _with_labels(result: Result) -> tuple[Predictions, str]:
-    """Loads a result's predictions and the stored labels, and why these are damaged."""
-    predictions = result.predictions()
-    fingerprint = result.record.data.fingerprints.test
-    try:
-        known = test_labels.find(result.path.parent, fingerprint)
-    except ResultError as error:
-        return predictions, str(error)
-    if known is None:
-        return predictions, ""
-    counts, classes = np.diff(known.offsets.numpy()), len(predictions.class_positives)
-    if not np.array_equal(counts, predictions.positives) or known.count != classes:
-        problem = f"the labels kept of the test videos {fingerprint} do not fit their predictions"
-        return predictions, problem
-    return dataclasses.replace(predictions, labels=known), ""
 
 
 def _influence(metric: Metric, predictions: Predictions) -> Floats | None:

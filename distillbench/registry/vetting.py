@@ -31,7 +31,17 @@ _SUFFIX = re.compile(r"(\.\w+)+")
 
 _IDENTITY = (
     *("run", "data", "encoder", "selector", "train_selector", "k", "loss", "schedule", "head"),
-    *("preset", "seed", "seeds", "plugins", "warnings", "settings", "metrics", "judged_by"),
+    *(
+        "preset",
+        "seed",
+        "seeds",
+        "plugins",
+        "warnings",
+        "settings",
+        "files",
+        "metrics",
+        "judged_by",
+    ),
     *("status", "reason", "configuration", "train_videos", "precision", "device"),
     *("exporter", "runtime", "file_bytes"),
 )

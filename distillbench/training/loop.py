@@ -18,7 +18,7 @@ from distillbench.evaluation.evaluate import evaluate
 from distillbench.evaluation.metric_set import MetricSet
 from distillbench.interfaces import Phase
 from distillbench.networks import Model
-from distillbench.seeds import derive
+from distillbench.seeds import derive, seed_torch
 from distillbench.training import phase_starts
 from distillbench.training.build import Experiment, build_network
 from distillbench.training.callbacks import SILENT, Observer
@@ -169,7 +169,7 @@ class _Loop:
         started = time.perf_counter()
         for step, batch in enumerate(source, start=self.progress.step):
             # A seed for each step: a resumed run draws the dropout of an uninterrupted one.
-            torch.manual_seed(derive(self.spec.seed, phase.name, epoch, step))
+            seed_torch(derive(self.spec.seed, phase.name, epoch, step))
             progress = (epoch + step / self.steps_per_epoch) / phase.epochs
             loss = objective(batch, sums, progress)
             examples_before = epoch * self.videos + step * self.batch_size

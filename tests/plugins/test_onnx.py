@@ -24,9 +24,11 @@ from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError, DataError, NotApplicableError, ResultError
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.export import Exported, Limits, export
-from distillbench.interfaces import Clips
+from distillbench.interfaces import Clips, Codec
+from distillbench.networks import Model
 from distillbench.results.store import Result
 from distillbench_plugins.exporters.onnx import Onnx
+from distillbench_plugins.layers.onnx_graphs import loaded, onnx_model
 
 _WHY = "{} absent: pip install 'distillbench[export]'"
 onnx, onnxscript, onnxruntime = (
@@ -99,6 +101,34 @@ def test_it_agrees_and_keeps_its_quality(file: Exported, trained: Any) -> None:
     assert stored is not None
     assert stored.runtime == f"onnxruntime {onnxruntime.__version__}"
     assert stored.bytes == file.path.stat().st_size
+
+
+@pytest.mark.parametrize("head", ["moe", "logistic", "mlp"])
+@pytest.mark.parametrize("sure", [10.0, 120.0])
+def test_classes_that_a_network_is_sure_of_have_the_same_logits(
+    head: str, sure: float, tmp_path: Path
+) -> None:
+    """The logarithm of a sigmoid has few digits left at -10, and is that of 0 at -120."""
+    torch.manual_seed(0)
+    encoder, heads = (
+        installed().find(kind, name) for kind, name in (("student", "mean-pool"), ("head", head))
+    )
+    assert encoder is not None
+    assert heads is not None
+    built = heads.cls(16, 5)
+    with torch.no_grad():
+        for name, weight in built.named_parameters():
+            if name.endswith("bias"):
+                weight.copy_(torch.linspace(-sure, sure, len(weight)))
+    model = Model(encoder.cls(8, size=16), built, Codec(), features={"all": 8}).eval()
+    frames = torch.randint(0, 256, (6, 3, 8), dtype=torch.uint8)
+    clips = Clips(frames, torch.full((6,), 3), torch.arange(3).repeat(6, 1), 3)
+    path = tmp_path / "sure.onnx"
+    path.write_bytes(onnx_model(model, clips, {"frames": 3}).SerializeToString())
+    with torch.inference_mode():
+        expected = model(clips).logits
+    assert torch.isfinite(expected).all()
+    assert loaded(path)(clips).numpy() == pytest.approx(expected.numpy(), rel=1e-6, abs=1e-5)
 
 
 def test_only_what_the_network_depends_on_is_an_input(file: Exported) -> None:

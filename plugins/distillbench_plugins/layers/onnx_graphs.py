@@ -39,7 +39,11 @@ def onnx_model(network: nn.Module, example: Clips, about: Mapping[str, Any]) -> 
     program = traced(made)
     with _quiet():
         exported: Any = torch.onnx.export(
-            program, dynamo=True, verbose=False, output_names=list(made.outputs)
+            program,
+            dynamo=True,
+            verbose=False,
+            output_names=list(made.outputs),
+            custom_translation_table={torch.ops.aten.log_sigmoid.default: _log_sigmoid},
         )
     model: onnx.ModelProto = exported.model_proto
     used = {name for node in model.graph.node for name in node.input}
@@ -63,6 +67,17 @@ def require(exporter: str) -> None:
                 " pip install 'distillbench[export]'"
             ]
         ) from error
+
+
+def _log_sigmoid(values: Any) -> Any:
+    """Writes log sigmoid(x) as -softplus(-x).
+
+    Torch writes it as the logarithm of a sigmoid, which at x = -10 has few digits left, and at -90
+    is the logarithm of 0.
+    """
+    from onnxscript import opset18
+
+    return opset18.Neg(opset18.Softplus(opset18.Neg(values)))
 
 
 @contextmanager

@@ -41,9 +41,11 @@ PAGES = (
     HERE / "zoo.md",
     HERE / "performance.md",
     HERE / "video.md",
+    HERE / "export.md",
 )
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
+EXPORTS = HERE.parent / "benchmarks" / "results" / "exports.csv"
 END_TO_END, FORMATS = SPEED / "end_to_end.csv", SPEED / "feature_formats.csv"
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 _SCHEMAS = "https://raw.githubusercontent.com/distillbench/distillbench/main/docs/schema"
@@ -68,7 +70,7 @@ def made(name: str) -> str:
     """Makes the marked part of that name.
 
     There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`, `exported
-    networks`, `end to end`, `feature formats` and `example KIND`.
+    networks`, `exported students`, `end to end`, `feature formats` and `example KIND`.
     """
     if name == "commands":
         return "".join(
@@ -82,6 +84,8 @@ def made(name: str) -> str:
         return _published_encoders()
     if name == "end to end":
         return _end_to_end()
+    if name == "exported students":
+        return _exported_students()
     if name == "exported networks":
         return _exported_networks()
     if name == "feature formats":
@@ -205,6 +209,27 @@ def _end_to_end() -> str:
             faster,
         )
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _exported_students() -> str:
+    """Makes the table of what export keeps of trained students."""
+    with EXPORTS.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        found.setdefault(row["encoder"], {})[row["exporter"]] = row
+    heads = ("GAP@20 in torch", "`onnx`", "`onnx-int8`", "size of the files")
+    lines = [f"| student | {' | '.join(heads)} |", "|---" * 5 + "|"]
+    for student, made in found.items():
+        gap = float(made[""]["gap"])
+        cells = [f"{gap:.4f}"]
+        sizes = []
+        for exporter in ("onnx", "onnx-int8"):
+            own = float(made[exporter]["gap"])
+            cells.append(f"{own:.4f} ({own - gap:+.4f})")
+            sizes.append(f"{float(made[exporter]['file_bytes']) / 1e3:,.0f} kB")
+        lines.append(f"| `{student}` | {' | '.join([*cells, ', '.join(sizes)])} |")
     return "\n".join(lines) + "\n"
 
 

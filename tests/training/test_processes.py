@@ -48,7 +48,7 @@ def leave_a_checkpoint(folder) -> None:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def found(tmp_path_factory):
     """The results of two processes, by scenario, from one launch."""
     folder = tmp_path_factory.mktemp("distributed")

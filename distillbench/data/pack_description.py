@@ -20,6 +20,7 @@ DESCRIPTION, PROGRESS = "packed.json", "packing.json"
 """Names of the description of shards that are whole, and of those that are being written."""
 
 FORMAT = 1
+_LARGEST = torch.finfo(torch.float32).max
 _DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
 
 
@@ -114,6 +115,8 @@ def _checked(found: PackDescription) -> PackDescription:
         raise ValueError(f"'dtype' must be one of {', '.join(_DTYPES)}")
     if not all(type(each) in (int, float) for each in (found.scale, found.offset)):
         raise ValueError("'scale' and 'offset' must be numbers")
+    if not 0 < found.scale <= _LARGEST or not -_LARGEST <= found.offset <= _LARGEST:
+        raise ValueError("'scale' must be a positive number, and 'offset' one that float32 holds")
     if type(found.classes) is not int or not 0 < found.classes <= MOST_CLASSES:
         raise ValueError(f"'classes' must be a number from 1 to {MOST_CLASSES:,}")
     return found

@@ -6,6 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +28,21 @@ from distillbench.training.build import Experiment
 from distillbench.training.step_time import seconds_a_step
 
 notes = console(stderr=True)
+
+
+def bar_columns(*counted: ProgressColumn) -> list[ProgressColumn]:
+    """Lists the columns of a progress bar: what it is of, the bar, what is counted, the time left.
+
+    What it is of may be anybody's text, and is no markup.
+    """
+    return [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        *counted,
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True),
+    ]
 
 
 def plan(spec: RunSpec) -> None:

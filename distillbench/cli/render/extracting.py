@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress, TextColumn
 
-from distillbench.cli.render.display import notes
+from distillbench.cli.render.display import bar_columns, notes
 from distillbench.cli.render.terminal import complain, echo
 from distillbench.errors import Interrupted
 from distillbench.video.extract import Outcome, Request
@@ -19,12 +19,7 @@ def make(request: Request, workers: int, device: torch.device) -> bool:
     unusable: list[Outcome] = []
     frames = 0
     with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
+        *bar_columns(TextColumn("{task.percentage:>3.0f}%")),
         console=notes,
     ) as bars:
         total = sum(source.size for source in request.waiting)

@@ -6,17 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from distillbench.cli.render.display import notes
+from distillbench.cli.render.display import bar_columns, notes
 from distillbench.cli.render.terminal import echo
 from distillbench.data import Packed, PackProgress
 
@@ -26,13 +18,7 @@ def progress() -> Iterator[PackProgress]:
     """Shows a bar for each pass over the videos, with the time left."""
     tasks: dict[str, TaskID] = {}
     with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("videos"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
+        *bar_columns(MofNCompleteColumn(), TextColumn("videos")),
         console=notes,
     ) as bars:
 

@@ -7,18 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from distillbench.cli.render.display import notes
+from distillbench.cli.render.display import bar_columns, notes
 from distillbench.data import indexing_progress
 from distillbench.interfaces import Metric
 from distillbench.training.callbacks import Observer
@@ -35,14 +27,7 @@ def progress(metrics: Mapping[str, Metric]) -> Iterator[Observer]:
     titles = {name: metric.title for name, metric in metrics.items()}
     with (
         _BarsWithLosses(
-            # The description holds the phase's name, which a plugin chose.
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
+            *bar_columns(MofNCompleteColumn(), TextColumn("steps")),
             console=notes,
         ) as bars,
         indexing_progress(_Indexing(bars)),

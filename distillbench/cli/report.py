@@ -135,11 +135,13 @@ def _knobs(component: Component, assignments: list[str]) -> dict[str, object]:
 
 def _make(component: Component, knobs: dict[str, object], runs: Any) -> Table | Figure:
     """Makes a report, and raises `PluginError` if it is not a valid table or figure."""
+    from distillbench.config.run_spec import Choice
     from distillbench.errors import PluginError
     from distillbench.registry.vetting import wrong_report
 
+    report = Choice(component, knobs).build()
     with component.guarded():
-        made: Table | Figure = component.cls(**knobs).make(runs)
+        made: Table | Figure = report.make(runs)
     wrong = wrong_report(made)
     if wrong:
         raise PluginError(f"{component.title} made {wrong}")

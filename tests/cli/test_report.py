@@ -70,6 +70,21 @@ def test_a_knob_that_cannot_be_is_refused(
     assert reason in " ".join(err.split())
 
 
+def test_a_report_whose_knobs_are_grouped_is_made(command: Command, make_result: Make) -> None:
+    """Knobs of one kind may be a dataclass, in reports as in other components."""
+    for schedule, arm in (("scratch", "student alone"), ("serial", "taught")):
+        made = make_result(schedule=schedule, tuned_arm=arm)
+    code, out, err = command(
+        *("report", "tuned-arms", "--results", made.path.parent, "--format", "markdown"),
+        *("--set", "over=taught", "--set", "resamples=100"),
+    )
+    assert code == 0, err
+    assert "gain over 'taught'" in out + err
+    code, _, err = command("report", "tuned-arms", "--results", made.path.parent, "--set", "over=x")
+    assert code == 2
+    assert "no arm is called 'x'; choose `over` among 'student alone', 'taught'" in err
+
+
 @pytest.mark.parametrize("cost", ["macs", "latency", "frames", "bytes", "parameters"])
 def test_quality_is_drawn_against_every_cost(
     command: Command, make_result: Make, cost: str, tmp_path: Path

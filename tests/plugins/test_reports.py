@@ -24,6 +24,7 @@ from distillbench.results.store import Result
 from distillbench_plugins.paper import published
 from distillbench_plugins.paper.methods import QUALITY, objective
 from distillbench_plugins.reports.budget import frames_needed
+from distillbench_plugins.reports.tuned_arms import Compared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -364,8 +365,8 @@ def test_of_arms_that_are_judged_by_an_error_the_lower_gains(tuned_results: list
 
 def test_gains_are_over_an_arm_that_there_is(tuned_results: list[Result]) -> None:
     with pytest.raises(ConfigError, match="'student alone', 'taught', 'peers'"):
-        made("tuned-arms", stored(tuned_results), over="nobody")
-    over = made("tuned-arms", stored(tuned_results), over="taught")
+        made("tuned-arms", stored(tuned_results), compared=Compared(over="nobody"))
+    over = made("tuned-arms", stored(tuned_results), compared=Compared(over="taught"))
     assert over.rows[0][1][1].value is None
 
 

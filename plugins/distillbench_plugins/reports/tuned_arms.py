@@ -34,11 +34,9 @@ class _Arm:
         return int(self.rows["still_improving"].sum())
 
 
-class Arms(Report):
-    """Every arm of a tuning: quality, its gain over the student alone, and what tuning it took.
-
-    A gain is that of the arm's mean; its interval is paired by video and by seed, and an error that
-    falls is a gain.
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """How arms are compared.
 
     Knobs:
         over: the arm that gains are over.
@@ -46,24 +44,55 @@ class Arms(Report):
         resamples: of the bootstrap.
     """
 
+    over: str = "student alone"
+    metric: str = ""
+    resamples: int = 2000
+
+    def arms(self, report: Report, runs: Runs) -> tuple[str, list[_Arm]]:
+        """Returns the metric, and the arms of the runs on all training data, the best first."""
+        metric, rows = metric_of(runs, self.metric), runs.whole
+        rows = rows[rows["arm"] != ""]
+        if rows.empty:
+            raise report.lacking("these results hold no run that a tuning chose the settings of")
+        names = list(dict.fromkeys(str(name) for name in rows["arm"]))
+        if self.over not in names:
+            listed = ", ".join(f"'{name}'" for name in names)
+            raise report.lacking(f"no arm is called '{self.over}'; choose `over` among {listed}")
+        base, is_error = having(rows, arm=self.over), metric in runs.errors
+        found = []
+        for name in names:
+            own = having(rows, arm=name)
+            gain = None
+            if name != self.over:
+                sides = (base, own) if is_error else (own, base)
+                gain = runs.compare(*sides, metric=metric, resamples=self.resamples)
+            found.append(_Arm(name, own, gain))
+        sign = 1 if is_error else -1
+        return metric, sorted(found, key=lambda arm: sign * float(arm.rows[metric].mean()))
+
+
+class Arms(Report):
+    """Every arm of a tuning: quality, its gain over the student alone, and what tuning it took.
+
+    A gain is that of the arm's mean; its interval is paired by video and by seed, and an error that
+    falls is a gain.
+    """
+
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = _ROWS
 
-    def __init__(
-        self, *, over: str = "student alone", metric: str = "", resamples: int = 2000
-    ) -> None:
-        self.over, self.metric, self.resamples = over, metric, resamples
+    def __init__(self, *, compared: Compared = Compared()) -> None:
+        self._compared = compared
 
     def make(self, runs: Runs) -> Table:
         """Lists the arms, the best first."""
-        metric = metric_of(runs, self.metric)
-        found = _arms(self, runs, self.over, metric, self.resamples)
+        metric, found = self._compared.arms(self, runs)
         rows: list[Row] = [((arm.name,), _cells(arm, metric)) for arm in found]
         title = runs.metrics[metric]
         names = (title, "gain", "low", "high", "trials", "epochs", "training MACs", "improving")
         columns = tuple(("", name) for name in names)
         notes = (
-            f"gain over '{self.over}', with its 95 % interval, paired by video and by seed; no"
-            " interval is corrected for the number of rows",
+            f"gain over '{self._compared.over}', with its 95 % interval, paired by video and by"
+            " seed; no interval is corrected for the number of rows",
             "epochs of the student; training MACs are of all training, the teacher's too",
             "improving: seeds whose best epoch is their last",
             seeds_note(rows, columns, (title,)),
@@ -77,25 +106,17 @@ class Gains(Report):
 
     A line is a 95 % interval, paired by video and by seed. Arms whose runs were still improving are
     drawn hollow.
-
-    Knobs:
-        over: the arm that gains are over.
-        metric: a quality metric of the data; the first one if it is empty.
-        resamples: of the bootstrap.
     """
 
     check_rows: ClassVar[Sequence[Mapping[str, object]]] = _ROWS
 
-    def __init__(
-        self, *, over: str = "student alone", metric: str = "", resamples: int = 2000
-    ) -> None:
-        self.over, self.metric, self.resamples = over, metric, resamples
+    def __init__(self, *, compared: Compared = Compared()) -> None:
+        self._compared = compared
 
     def make(self, runs: Runs) -> Figure:
         """Makes the figure; the best arm is on top."""
-        metric = metric_of(runs, self.metric)
-        found = _arms(self, runs, self.over, metric, self.resamples)
-        title = f"{plain_words(runs.metrics[metric])} gained over {plain_words(self.over)}"
+        metric, found = self._compared.arms(self, runs)
+        gained, over = plain_words(runs.metrics[metric]), plain_words(self._compared.over)
         about = f"{plain_words(runs.data)}; 95 % intervals"
 
         def draw(plt: Any, columns: int) -> Any:
@@ -105,7 +126,7 @@ class Gains(Report):
             for place, arm in enumerate(reversed(found)):
                 _line(axis, place, arm)
             axis.set_yticks(range(len(found)), [plain_words(arm.name) for arm in reversed(found)])
-            axis.set_xlabel(title)
+            axis.set_xlabel(f"{gained} gained over {over}")
             axis.set_title(about, loc="left")
             axis.grid(visible=False, axis="y")
             return figure
@@ -114,39 +135,17 @@ class Gains(Report):
 
 
 def _line(axis: Any, place: int, arm: _Arm) -> None:
-    color = PALETTE[0]
-    face = "white" if arm.improving else color
-    if arm.gain is None:
-        axis.plot([0], [place], marker="o", markersize=4, color=color, markerfacecolor=face)
-        return
-    axis.plot([arm.gain.low, arm.gain.high], [place, place], color=color, linewidth=1.2)
+    color, gain = PALETTE[0], arm.gain
+    if gain is not None:
+        axis.plot([gain.low, gain.high], [place, place], color=color, linewidth=1.2)
     axis.plot(
-        [arm.gain.value], [place], marker="o", markersize=4, color=color, markerfacecolor=face
+        [0.0 if gain is None else gain.value],
+        [place],
+        marker="o",
+        markersize=4,
+        color=color,
+        markerfacecolor="white" if arm.improving else color,
     )
-
-
-def _arms(report: Report, runs: Runs, over: str, metric: str, resamples: int) -> list[_Arm]:
-    """Returns the arms of the runs on all training data, the best first."""
-    rows = runs.whole
-    rows = rows[rows["arm"] != ""]
-    if rows.empty:
-        raise report.lacking("these results hold no run that a tuning chose the settings of")
-    names = list(dict.fromkeys(str(name) for name in rows["arm"]))
-    if over not in names:
-        listed = ", ".join(f"'{name}'" for name in names)
-        raise report.lacking(f"no arm is called '{over}'; choose `over` among {listed}")
-    base = having(rows, arm=over)
-    is_error = metric in runs.errors
-    found = []
-    for name in names:
-        own = having(rows, arm=name)
-        gain = None
-        if name != over:
-            sides = (base, own) if is_error else (own, base)
-            gain = runs.compare(*sides, metric=metric, resamples=resamples)
-        found.append(_Arm(name, own, gain))
-    sign = 1 if is_error else -1
-    return sorted(found, key=lambda arm: sign * float(arm.rows[metric].mean()))
 
 
 def _cells(arm: _Arm, metric: str) -> tuple[Cell, ...]:

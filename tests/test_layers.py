@@ -45,7 +45,7 @@ NAMES = {
         "StoredArray StoredVideos Subset UnusableArrayError Video cache_folder draw_in_rounds encode "
         "files_below find_shards find_vocabulary indexing_progress inspect inspect_splits labels_beside "
         "labels_of load_ids nested_fraction npy_array npy_within pack read_vocabulary require_bounds "
-        "require_finite require_frames sampled save_ids split_by_hash split_of_file splits_of "
+        "require_finite require_frames sampled save_ids split_by_hash splits_of splits_of_files "
         "synthetic_videos warn_of_single_labels write_shard write_synthetic written_whole"
     ),
     "distillbench.deployment": "Deployed deployed inputs_of traced",

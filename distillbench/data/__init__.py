@@ -10,7 +10,7 @@ and reads them, as `NpyFolder` and `ArrowFormat` do; `NpyVideos` reads one file 
 
 from __future__ import annotations
 
-from distillbench.data.array_format import ArrayFormat, Found, files_below, split_of_file
+from distillbench.data.array_format import ArrayFormat, Found, files_below, splits_of_files
 from distillbench.data.arrow_rows import ArrowFormat, RowColumns
 from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
 from distillbench.data.cache import cache_folder, written_whole
@@ -118,8 +118,8 @@ __all__ = [
     "sampled",
     "save_ids",
     "split_by_hash",
-    "split_of_file",
     "splits_of",
+    "splits_of_files",
     "synthetic_videos",
     "warn_of_single_labels",
     "write_shard",

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, NoReturn
 
 from distillbench.data.faults import Faults
+from distillbench.data.mapped_videos import MappedVideos
 from distillbench.data.splits import NAMES
 from distillbench.data.stored_arrays import ArrayVideos, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
-from distillbench.interfaces import Codec, Labels
 
 
 class Found(NamedTuple):
@@ -56,18 +56,12 @@ class ArrayFormat(ABC):
         Raises `DataError` for a file that cannot be read at all.
         """
 
-    @abstractmethod
-    def videos(
-        self,
-        arrays: Sequence[StoredArray],
-        ids: Sequence[str],
-        labels: Labels,
-        *,
-        class_names: Sequence[str] | None,
-        codec: Codec,
-        skipped: Mapping[str, int],
-    ) -> ArrayVideos:
-        """Returns arrays that were found, all of one type and width, as videos."""
+    def reader(self, arrays: Sequence[StoredArray]) -> type[ArrayVideos]:
+        """Returns what reads arrays that were found, all of one type and width.
+
+        Unless a format says otherwise, they lie frame after frame in files that are mapped.
+        """
+        return MappedVideos
 
 
 def files_below(root: Path, *suffixes: str) -> Iterator[Path]:
@@ -98,7 +92,30 @@ def paths_below(root: Path, *suffixes: str) -> Iterator[str]:
         )
 
 
-def split_of_file(path: Path, root: Path) -> str:
+class FileSplit(NamedTuple):
+    """The split that a file says it is of, and what the ids of its videos begin with for that.
+
+    Both are empty where it says none; no id begins with a split that all files are of.
+    """
+
+    split: str
+    prefix: str
+
+
+def splits_of_files(paths: Iterable[Path], root: Path) -> Mapping[Path, FileSplit]:
+    """Returns the split that each file below a folder says.
+
+    Where they are of several, videos are named as if they lay in folders `train` and so on.
+    """
+    splits = {path: _split_of_file(path, root) for path in paths}
+    several = len(set(splits.values())) > 1
+    return {
+        path: FileSplit(split, f"{split}/" if several and split else "")
+        for path, split in splits.items()
+    }
+
+
+def _split_of_file(path: Path, root: Path) -> str:
     """Returns the split that a file's folder or its name says; empty where neither does.
 
     Names are such as `train.tar`, `NAME-train.arrow` and `train-00000-of-00002.arrow`.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -11,10 +12,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.array_format import ArrayFormat, Found, files_below, split_of_file
+from distillbench.data.array_format import ArrayFormat, Found, files_below, splits_of_files
 from distillbench.data.faults import Faults
 from distillbench.data.label_table import cell_text, labels_of
-from distillbench.data.mapped_videos import MappedVideos
 from distillbench.data.naming import enumerated
 from distillbench.data.stored_arrays import (
     DTYPES,
@@ -25,7 +25,6 @@ from distillbench.data.stored_arrays import (
 )
 from distillbench.data.stored_videos import Ints
 from distillbench.errors import DataError
-from distillbench.interfaces import Codec, Labels
 
 _IDS, _LABELS, _SPLITS = ("id", "video_id"), ("labels", "label"), ("split",)
 
@@ -96,20 +95,16 @@ class ArrowFormat(ArrayFormat):
         import pyarrow as pa  # takes a third of a second, and only tables need it
 
         self.class_names = None
-        paths = [path for path in files_below(root, *self.suffixes) if _has_rows(path, root)]
-        splits = {path: split_of_file(path, root) for path in paths}
-        named = len(set(splits.values())) > 1
-        number = dict.fromkeys(splits.values(), 0)
-        for path in paths:
-            split = splits[path]
+        paths = (path for path in files_below(root, *self.suffixes) if _has_rows(path, root))
+        number = Counter[str]()
+        for path, (split, prefix) in splits_of_files(paths, root).items():
             try:
                 for batch, columns, place in self._batches(path):
                     ids = self._ids(batch, columns, split, number[split])
                     number[split] += len(batch)
                     rows = _rows(batch.column(columns.frames), place)
                     for found in _found(batch, columns, rows, ids, place, labels, check_values):
-                        name = f"{split}/{found.name}" if named and split else found.name
-                        yield found._replace(name=name)
+                        yield found._replace(name=prefix + found.name)
             except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
                 why = UnusableArrayError(str(path), "it cannot be read as a table", str(error))
                 yield Found(path.relative_to(root).as_posix(), str(path), why)
@@ -167,21 +162,6 @@ class ArrowFormat(ArrayFormat):
         if names and self.class_names not in (None, names):
             raise DataError(f"{path}: it names other classes than the files before it")
         self.class_names = names or self.class_names
-
-    def videos(
-        self,
-        arrays: Sequence[StoredArray],
-        ids: Sequence[str],
-        labels: Labels,
-        *,
-        class_names: Sequence[str] | None,
-        codec: Codec,
-        skipped: Mapping[str, int],
-    ) -> MappedVideos:
-        """Returns the rows as videos."""
-        return MappedVideos(
-            arrays, ids, labels, class_names=class_names, codec=codec, skipped=skipped
-        )
 
 
 class _Place(NamedTuple):

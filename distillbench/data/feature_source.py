@@ -41,8 +41,6 @@ SplitBy = Literal["auto", "lists", "folders", "column", "hash"]
 Normalise = Literal["none", "l2", "standardise"]
 
 _MOST = 1e9
-_FILES = 256  # that one task of a thread opens
-_THREADS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +175,9 @@ class _Opening:
         if self._split_by == "column":
             self._named |= {name: rows[name].split for name in usable}
         self._require_meaning(arrays[usable[0]])
-        return self._form.videos(
-            [arrays[name] for name in usable],
+        chosen = [arrays[name] for name in usable]
+        return self._form.reader(chosen)(
+            chosen,
             usable,
             _labels([rows[name].labels for name in usable], classes),
             class_names=classes.names,

@@ -12,11 +12,8 @@ from torch import Tensor
 
 from distillbench.data.memory.mapped_files import MappedFiles
 from distillbench.data.stored_arrays import ArrayVideos
-from distillbench.data.stored_videos import Ints
+from distillbench.data.stored_videos import RUN, STEP, Ints, are_runs
 from distillbench.errors import DataError
-
-_RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
-_STEP = 512  # frames: the copy goes through memory that ought to stay in the cache
 
 
 class MappedVideos(ArrayVideos):
@@ -57,7 +54,7 @@ class MappedVideos(ArrayVideos):
 
     def _read(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: NDArray[Any]) -> None:
         counts = kept.sum(1)
-        if times.shape[1] >= _RUN and _are_runs(times, counts):
+        if times.shape[1] >= RUN and are_runs(times, counts):
             self._copy_runs(which, times[:, 0], counts, out)
         else:
             self._gather(which, times, kept, out)
@@ -78,17 +75,9 @@ class MappedVideos(ArrayVideos):
         source = self._files().values(self._frame_bytes)
         into = out.view(np.uint8).reshape(times.size, -1)
         places = rows * times.shape[1] + slots
-        for step in range(0, len(places), _STEP):
-            found = source[starts[step : step + _STEP]]
+        is_full = len(places) == times.size
+        for step in range(0, len(places), STEP):
+            some = slice(step, step + STEP)
+            found = source[starts[some]]
             # As bytes: copying items would keep the GIL.
-            pieces = found.view(np.uint8).reshape(len(found), -1)
-            if kept.all():
-                into[step : step + _STEP] = pieces
-            else:
-                into[places[step : step + _STEP]] = pieces
-
-
-def _are_runs(times: Ints, counts: Ints) -> bool:
-    """Tells whether each row is consecutive frames, `counts` of them, and then nothing."""
-    places = np.arange(times.shape[1])
-    return bool((times == np.where(places < counts[:, None], times[:, :1] + places, -1)).all())
+            into[some if is_full else places[some]] = found.view(np.uint8).reshape(len(found), -1)

@@ -16,7 +16,6 @@ from distillbench.data.label_table import LabelRow, labels_beside
 from distillbench.data.npy_videos import NpyVideos, npy_array
 from distillbench.data.stored_arrays import UNREADABLE, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
-from distillbench.interfaces import Codec, Labels
 
 _FILES = 256  # that one task of a thread opens
 _THREADS = 8
@@ -49,18 +48,9 @@ class NpyFolder(ArrayFormat):
             else:
                 yield Found(name, paths[name], array, said.labels, said.split)
 
-    def videos(
-        self,
-        arrays: Sequence[StoredArray],
-        ids: Sequence[str],
-        labels: Labels,
-        *,
-        class_names: Sequence[str] | None,
-        codec: Codec,
-        skipped: Mapping[str, int],
-    ) -> NpyVideos:
-        """Returns the files as videos, each of which is opened when it is read."""
-        return NpyVideos(arrays, ids, labels, class_names=class_names, codec=codec, skipped=skipped)
+    def reader(self, arrays: Sequence[StoredArray]) -> type[NpyVideos]:
+        """Returns what opens each file when it is read."""
+        return NpyVideos
 
 
 def _looked_at(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, Splits, Videos
 
 WIDTH, VIDEOS = 8, 60
@@ -88,6 +92,23 @@ def assert_frames(videos: Videos, arrays: dict[str, np.ndarray], index: torch.Te
     again = torch.full_like(read, 7)
     assert videos.read(torch.arange(len(videos)), index, again) is again
     assert torch.equal(again, read)
+
+
+def assert_read_or_refused(opened: Callable[[], Splits]) -> None:
+    """Asserts that data is read, up to the last frame of every video, or is a `DataError`."""
+    with contextlib.suppress(DataError):
+        splits = opened()
+        for videos in (splits.train, splits.validation, splits.test):
+            videos.read(torch.arange(len(videos)), videos.lengths[:, None] - 1)
+
+
+def change_bytes(path: Path, data: st.DataObject, last: int | None = None) -> None:
+    """Changes one to four bytes of a file, those up to a place alone if there is one."""
+    content = bytearray(path.read_bytes())
+    last = len(content) - 1 if last is None else last
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, last))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
 
 
 def labels_of(splits: Splits) -> dict[str, set[str]]:

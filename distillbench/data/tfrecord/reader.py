@@ -23,7 +23,7 @@ from distillbench.data.memory.mapped_files import MappedFiles
 from distillbench.data.memory.prefetch import Prefetcher
 from distillbench.data.memory.scratch_arrays import joined, running_sums
 from distillbench.data.paths import expanded
-from distillbench.data.stored_videos import StoredVideos
+from distillbench.data.stored_videos import RUN, STEP, StoredVideos, are_runs
 from distillbench.data.tfrecord.batch_parser import Ints
 from distillbench.data.tfrecord.index import Column, ShardIndex
 from distillbench.data.tfrecord.index_cache import shard_indexes
@@ -31,9 +31,6 @@ from distillbench.data.tfrecord.sequence_example import Fault
 from distillbench.data.tfrecord.validation import Validator
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, Codec, Labels
-
-_RUN = 8  # frames; from here on copying a run of frames at once beats gathering them one by one
-_STEP = 512  # frames
 
 Bytes = NDArray[np.uint8]
 
@@ -158,7 +155,7 @@ class ShardVideos(StoredVideos):
         with self._ahead.reading(
             times.shape[1], len(which), lambda: self._stretches(which, times, kept)
         ):
-            if times.shape[1] >= _RUN and _are_runs(times, counts):
+            if times.shape[1] >= RUN and are_runs(times, counts):
                 self._read_runs(which, times[:, 0], counts, out)
             else:
                 self._gather(which, times, kept, out)
@@ -196,9 +193,9 @@ class ShardVideos(StoredVideos):
         for feature in self._features:
             starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
             source = self._arena.values(feature.width)
-            for step in range(0, times.size, _STEP):
-                found = source[starts[step : step + _STEP]]
-                into = rows[step : step + _STEP, at : at + feature.width]
+            for step in range(0, times.size, STEP):
+                found = source[starts[step : step + STEP]]
+                into = rows[step : step + STEP, at : at + feature.width]
                 # As bytes: copying items would keep the GIL.
                 into[...] = found.view(np.uint8).reshape(into.shape)
             at += feature.width
@@ -224,14 +221,6 @@ class ShardVideos(StoredVideos):
                     )
                 at += feature.width
             out[row, count:] = 0
-
-
-def _are_runs(times: Ints, counts: Ints) -> bool:
-    """Tells whether each row is consecutive frames, `counts` of them, and then nothing."""
-    places = np.arange(times.shape[1])
-    return bool(
-        (times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all()
-    )
 
 
 def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> _Feature:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +18,6 @@ from distillbench.data import (
     Faults,
     FeatureSource,
     Found,
-    MappedVideos,
     StoredArray,
     UnusableArrayError,
     files_below,
@@ -26,11 +25,11 @@ from distillbench.data import (
     require_finite,
     require_frames,
     sampled,
-    split_of_file,
+    splits_of_files,
     warn_of_single_labels,
 )
 from distillbench.errors import DataError
-from distillbench.interfaces import Codec, DataSet, LabelKind, Labels, Splits
+from distillbench.interfaces import DataSet, LabelKind, Splits
 
 if TYPE_CHECKING:
     import h5py
@@ -134,11 +133,8 @@ class Hdf5Format(ArrayFormat):
         """Looks at every array of every file, and at all values where they are to be checked."""
         _library()
         self.class_names = None
-        paths = list(files_below(root, ".h5", ".hdf5", ".hdf"))
-        splits = {path: split_of_file(path, root) for path in paths}
-        named = len(set(splits.values())) > 1
-        for path in paths:
-            prefix = f"{splits[path]}/" if named and splits[path] else ""
+        paths = files_below(root, ".h5", ".hdf5", ".hdf")
+        for path, (_, prefix) in splits_of_files(paths, root).items():
             own = path.relative_to(root).as_posix()
             try:
                 for each in self._of_file(path, own, labels, check_values):
@@ -180,20 +176,10 @@ class Hdf5Format(ArrayFormat):
             raise DataError(f"{path}: its attribute 'classes' is not that of the files before it")
         self.class_names = names or self.class_names
 
-    def videos(
-        self,
-        arrays: Sequence[StoredArray],
-        ids: Sequence[str],
-        labels: Labels,
-        *,
-        class_names: Sequence[str] | None,
-        codec: Codec,
-        skipped: Mapping[str, int],
-    ) -> ArrayVideos:
-        """Returns the arrays as videos: mapped where all lie in one piece, else read in chunks."""
+    def reader(self, arrays: Sequence[StoredArray]) -> type[ArrayVideos]:
+        """Returns what maps arrays where all lie in one piece, else what reads them in chunks."""
         whole = all(each.offset >= 0 for each in arrays)
-        kind: type[ArrayVideos] = MappedVideos if whole else _ChunkedVideos
-        return kind(arrays, ids, labels, class_names=class_names, codec=codec, skipped=skipped)
+        return super().reader(arrays) if whole else _ChunkedVideos
 
 
 def _library() -> Any:

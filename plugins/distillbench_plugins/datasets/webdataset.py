@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,18 +13,16 @@ from distillbench.data import (
     Faults,
     FeatureSource,
     Found,
-    MappedVideos,
-    StoredArray,
     UnusableArrayError,
     files_below,
     labels_beside,
     labels_of,
     npy_within,
-    split_of_file,
+    splits_of_files,
     warn_of_single_labels,
 )
 from distillbench.errors import DataError
-from distillbench.interfaces import Codec, DataSet, LabelKind, Labels, Splits
+from distillbench.interfaces import DataSet, LabelKind, Splits
 
 _NO_TAR = "it is no tar, or it is damaged"
 _END = bytes(tarfile.BLOCKSIZE)
@@ -49,11 +47,7 @@ class TarFormat(ArrayFormat):
         self, root: Path, *, labels: bool, check_values: bool, faults: Faults
     ) -> Iterator[Found]:
         """Reads the headers of every tar and array, and all values where they are to be checked."""
-        paths = list(files_below(root, ".tar"))
-        splits = {path: split_of_file(path, root) for path in paths}
-        named = len(set(splits.values())) > 1
-        for path in paths:
-            prefix = f"{splits[path]}/" if named and splits[path] else ""
+        for path, (_, prefix) in splits_of_files(files_below(root, ".tar"), root).items():
             try:
                 for each in self._of_file(path, labels, check_values, faults):
                     yield each._replace(name=prefix + each.name)
@@ -89,21 +83,6 @@ class TarFormat(ArrayFormat):
                     yield Found(name, where, array, *(said or (None, "")))
                 except UnusableArrayError as error:
                     yield Found(name, where, error)
-
-    def videos(
-        self,
-        arrays: Sequence[StoredArray],
-        ids: Sequence[str],
-        labels: Labels,
-        *,
-        class_names: Sequence[str] | None,
-        codec: Codec,
-        skipped: Mapping[str, int],
-    ) -> MappedVideos:
-        """Returns the arrays as videos."""
-        return MappedVideos(
-            arrays, ids, labels, class_names=class_names, codec=codec, skipped=skipped
-        )
 
 
 Members = dict[str, tuple[int, int]]

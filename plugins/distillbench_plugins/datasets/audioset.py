@@ -15,8 +15,8 @@ class AudioSet(DataSet):
 
     With only `dir`, its clips are shared out by a hash of their ids.
 
-    The recipe trains until validation is no longer better; it is the best of eight trials of a
-    student alone (benchmarks/study/audioset_recipe.toml).
+    The recipe trains until validation is no longer better. It is the second best of nine trials of
+    a student alone, rounded (benchmarks/study/audioset_recipe.toml).
     """
 
     recipe: ClassVar[Mapping[str, object]] = {

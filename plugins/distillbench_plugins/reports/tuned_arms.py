@@ -126,6 +126,7 @@ class Gains(Report):
             for place, arm in enumerate(reversed(found)):
                 _line(axis, place, arm)
             axis.set_yticks(range(len(found)), [plain_words(arm.name) for arm in reversed(found)])
+            axis.set_ylim(-0.5, len(found) - 0.5)
             axis.set_xlabel(f"{gained} gained over {over}")
             axis.set_title(about, loc="left")
             axis.grid(visible=False, axis="y")

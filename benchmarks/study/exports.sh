@@ -10,7 +10,8 @@ export_both() { # NAME OPTION...
     local name=$1 run
     shift
     run=$(distillbench run --data digits --schedule scratch --selector uniform --train-selector random --k 15 \
-        --set training.epochs=60 --set training.patience=3 --results "$results" "$@" | tail -n 1)
+        --set training.epochs=60 --set training.patience=3 --set training.batch_size=256 \
+        --set training.decay=0.95 --set training.decay_examples=4000000 --results "$results" "$@" | tail -n 1)
     for to in onnx onnx-int8; do
         distillbench export "$run" --to "$to" --out "$results/files/$name-$to.onnx" --row
     done

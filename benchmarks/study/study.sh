@@ -8,14 +8,17 @@ write_only=
 if [[ ${1:-} == --write ]]; then write_only=1; shift; fi
 results=${1:-results/digits} seeds=${2:-0:5}
 here=$(dirname "$0")
+# Twenty epochs for every network, whether it has converged or not: these tables compare at equal epochs.
+equal=(--set training.epochs=20 --set training.patience=0 --set training.batch_size=256 --set training.learning_rate=0.003
+    --set training.decay=0.95 --set training.decay_examples=4000000)
 if [[ -z $write_only ]]; then
     for question in table1 controls table2 table3 figure2; do
-        distillbench sweep "$question" --data digits --seed "$seeds" --results "$results"
+        distillbench sweep "$question" --data digits "${equal[@]}" --seed "$seeds" --results "$results"
     done
-    distillbench sweep figure3 --data digits --results "$results"
-    distillbench sweep "$here/longer.toml" --results "$results-longer"
-    distillbench sweep "$here/precision.toml" --results "$results-bf16"
-    distillbench sweep table4 --data digits --workers 1 --results "$results-alone"
+    distillbench sweep figure3 --data digits "${equal[@]}" --results "$results"
+    distillbench sweep "$here/longer.toml" "${equal[@]:2}" --results "$results-longer"
+    distillbench sweep "$here/precision.toml" "${equal[@]}" --results "$results-bf16"
+    distillbench sweep table4 --data digits "${equal[@]}" --workers 1 --results "$results-alone"
 fi
 tables=$here/../results/digits figures=$here/../../docs/figures
 mkdir -p "$tables" "$figures"

@@ -99,7 +99,7 @@ def test_flags_win_over_the_file_over_the_recipe_over_the_defaults(
     assert (spec.k, spec.selector.name) == (9, "first")
     assert spec.student.knobs["cell_size"] == 32
     assert spec.teacher.knobs["cell_size"] == 64  # the recipe of digits
-    assert (spec.training.epochs, spec.training.learning_rate) == (7, 3e-3)
+    assert (spec.training.epochs, spec.training.learning_rate) == (7, 6e-3)
     assert spec.training.clip == 1.0
     assert spec.sources["k"] == "flag"
     assert spec.sources["training.epochs"] == str(file)

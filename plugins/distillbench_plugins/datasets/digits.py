@@ -77,8 +77,12 @@ class Digits(DataSet):
     recipe: ClassVar[Mapping[str, object]] = {
         "teacher.cell_size": 64,
         "student.cell_size": 64,
-        "training.epochs": 20,
-        "training.learning_rate": 3e-3,
+        "training.epochs": 60,
+        "training.patience": 4,
+        "training.batch_size": 64,
+        "training.learning_rate": 6e-3,
+        "training.decay": 0.94,
+        "training.decay_examples": 3000,
         "training.threads": 1,
         "loss.rep": 0.1,
     }

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all check format docs bench clean
+.PHONY: demo test test-all check format docs site bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -26,7 +26,7 @@ test: $(INSTALLED)  ## the fast tests, in random order, on every core
 test-all: $(INSTALLED)  ## the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m ''
 
-check: $(INSTALLED)  ## style, types, imports
+check: $(INSTALLED) site  ## style, types, imports, and every link of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,10 +43,14 @@ bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one tabl
 
 docs: $(INSTALLED)  ## the pages that are made from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/reference.py
+
+site: $(INSTALLED)  ## the documentation as a site, in site/; a link that leads nowhere is an error
+	$(BIN)/zensical build --clean --strict
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(BENCH) results
+	rm -rf $(VENV) $(BENCH) results site

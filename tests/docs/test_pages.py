@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -51,13 +53,31 @@ def generator():
     return loaded(ROOT / "docs" / "generate.py", "docs_generate")
 
 
-def test_pages_that_are_made_from_the_code_are_up_to_date(generator):
-    stale = [
-        str(path.relative_to(ROOT))
-        for path, text in generator.documents().items()
-        if path.read_text() != text
-    ]
+@pytest.fixture(scope="module")
+def reference():
+    return loaded(ROOT / "docs" / "reference.py", "docs_reference")
+
+
+def test_pages_that_are_made_from_the_code_are_up_to_date(generator, reference):
+    made = {**generator.documents(), reference.PAGE: reference.reference()}
+    stale = [str(path.relative_to(ROOT)) for path, text in made.items() if path.read_text() != text]
     assert not stale, "run make docs"
+
+
+def test_the_reference_has_every_public_name_with_its_docstring(reference):
+    page = reference.PAGE.read_text()
+    for name in reference.MODULES:
+        part = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        module = importlib.import_module(name)
+        of = {each: getattr(module, each) for each in module.__all__}
+        documented = {n for n, o in of.items() if inspect.isclass(o) or inspect.isfunction(o)}
+        assert documented <= set(re.findall(r"^### (\w+)$", part, re.M))
+
+
+def test_every_page_is_on_the_site():
+    nav = (ROOT / "zensical.toml").read_text()
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert pages == set(re.findall(r'= "([\w-]+\.md)"', nav))
 
 
 def test_the_contract_names_every_check(generator):
@@ -205,6 +225,10 @@ def test_the_readme_links_every_page_of_the_documentation():
     assert pages <= set(re.findall(r"\]\(([^)#]+)\)", readme))
 
 
+TREE = "https://github.com/distillbench/distillbench/blob/main/"
+"""Links from the site into the repository."""
+
+
 def test_every_link_of_the_documentation_leads_somewhere():
     for path in [
         *ROOT.glob("*.md"),
@@ -212,5 +236,7 @@ def test_every_link_of_the_documentation_leads_somewhere():
         *(ROOT / "benchmarks").rglob("*.md"),
     ]:
         targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
-        local = [target for target in targets if "://" not in target]
-        assert not [target for target in local if not (path.parent / target).exists()], path
+        local = [path.parent / target for target in targets if "://" not in target]
+        ours = [target.removeprefix(TREE) for target in targets if target.startswith(TREE)]
+        assert not [each for each in local if not each.exists()], path
+        assert not [each for each in ours if not (ROOT / each).exists()], path

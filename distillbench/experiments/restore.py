@@ -12,7 +12,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from distillbench.config.layers import Layer
+from distillbench.config.layers import Layer, Training
 from distillbench.config.resolve import specs
 from distillbench.config.run_spec import COMPONENT_FIELDS, RunSpec, without_releases
 from distillbench.config.schedule_rules import changed_by
@@ -75,7 +75,9 @@ def _settings(
             settings |= {
                 f"{field}.{knob}": value for knob, value in described[field]["knobs"].items()
             }
-    settings |= {f"training.{name}": value for name, value in described["training"].items()}
+    # A field that is not described has its default, whatever the recipe of the data says by now.
+    training = dataclasses.asdict(Training()) | dict(described["training"])
+    settings |= {f"training.{name}": value for name, value in training.items()}
     if "exit_policy" in described:
         settings["exit_policy"] = described["exit_policy"]["name"]
         knobs = described["exit_policy"]["knobs"]

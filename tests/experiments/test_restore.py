@@ -39,6 +39,15 @@ def test_a_result_leads_back_to_its_spec(
     assert spec_of(result, registry).key == result.id
 
 
+def test_a_result_leads_back_to_its_spec_where_the_recipe_now_says_what_it_left_at_its_default(
+    make_result: Callable[..., Result], registry: Registry
+) -> None:
+    result = make_result("training.patience=0")
+    assert result.record.setup.data.name == "digits"  # whose recipe has a patience
+    assert "patience" not in result.content["setup"]["training"]
+    assert spec_of(result, registry).key == result.id
+
+
 def test_a_result_whose_settings_mean_something_else_now_is_refused(
     make_result: Callable[..., Result], registry: Registry
 ) -> None:

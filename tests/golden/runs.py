@@ -45,7 +45,11 @@ _TINY = {
     "teacher.cell_size": 12,
     "student.cell_size": 12,
     "training.epochs": 2,
+    "training.patience": 0,
     "training.batch_size": 32,
+    "training.learning_rate": 3e-3,
+    "training.decay": 0.95,
+    "training.decay_examples": 4_000_000,
     "training.threads": 1,
 }
 _SHARDS = {

@@ -103,6 +103,8 @@ def _parameter(parameter: inspect.Parameter) -> str:
         return words
     default = parameter.default
     shown = default.__name__ if inspect.isroutine(default) else repr(default)
+    if isinstance(default, frozenset):  # whose order is another in every process
+        shown = f"{{{', '.join(map(repr, sorted(default)))}}}"
     # What prints itself by its place in memory or by its class is no default that a reader could write.
     return f"{words} = {'...' if shown.startswith('<') else shown}"
 

@@ -47,6 +47,16 @@ def leaderboard(
         bool, typer.Option("--each", help="Print one row per run instead of means over seeds.")
     ] = False,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns to print, separated by commas: titles of the table or names of the CSV.",
+            show_default="those that fit",
+        ),
+    ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print every column of the table, however wide.")
+    ] = False,
     width: Annotated[
         int | None,
         typer.Option(min=20, help="Width in characters.", show_default="the terminal's"),
@@ -60,7 +70,13 @@ def leaderboard(
     from distillbench.analysis.leaderboard import column_of
     from distillbench.cli.render import table
     from distillbench.cli.render.terminal import complain
+    from distillbench.errors import ConfigError
 
+    names = [name.strip() for name in (columns or "").split(",") if name.strip()]
+    if columns is not None and not names:
+        raise ConfigError(["--columns names no column"])
+    if wide and width is not None:
+        raise ConfigError(["--wide prints every column; leave out --width"])
     rows = api.leaderboard(
         folders or "results",
         where=where or (),
@@ -72,4 +88,4 @@ def leaderboard(
     )
     if not rows.empty:
         group = None if group_by is None else column_of(group_by, rows, "--group-by")
-        table.show(rows, format.value, group, width)
+        table.show(rows, format.value, group, table.UNLIMITED_WIDTH if wide else width, names)

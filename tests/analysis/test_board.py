@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distillbench.analysis.leaderboard import frame, over_seeds
 from distillbench.analysis.significance import with_intervals
 from distillbench.cli.render.table import short_keys, show
+from distillbench.errors import ConfigError
 from distillbench.results.store import Result
 
 Make = Callable[..., Result]
@@ -26,7 +28,7 @@ def board(make_result: Make, capsys: pytest.CaptureFixture[str]) -> Callable[...
         make_result(schedule=name, seed=seed) for name in ("scratch", "serial") for seed in range(2)
     ]
 
-    def printed(form: str = "table", **given: int) -> str:
+    def printed(form: str = "table", **given: Any) -> str:
         rows = over_seeds(frame(results))
         show(with_intervals(rows, results, "gap", rows.index), form, **given)
         return capsys.readouterr().out
@@ -62,6 +64,35 @@ def test_eighty_columns_show_what_is_compared(board: Callable[..., str]) -> None
     assert all(
         title in heads for title in ("run", "method", "frames", "loss", "GAP@20 ± 95 %", "MACs")
     )
+
+
+def test_the_reader_chooses_columns_by_title_or_by_name(board: Callable[..., str]) -> None:
+    head, _, *lines = board(names=("loss", "gap", "method", "perr", "seeds")).splitlines()
+    assert re.split(r"  +", head.strip()) == ["loss", "GAP@20 ± 95 %", "method", "PERR", "seeds"]
+    assert re.match(r"ce +0\.\d{4} ± 0\.\d{3}. +hrnn teacher +[\d.]+ +1", lines[0])
+    assert board("csv", names=("gap", "run")).splitlines()[0] == "gap,run"
+    assert [list(row) for row in json.loads(board("json", names=("k", "gap")))] == [
+        ["k", "gap"]
+    ] * 3
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_a_column_that_is_not_there_is_an_error_that_names_those_that_are(
+    board: Callable[..., str], form: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"--columns knows no column 'gab'.*macs"):
+        board(form, names=("gab",))
+
+
+def test_wide_prints_what_does_not_fit(command: Command, make_result: Make) -> None:
+    folder = make_result(schedule="scratch").path.parent
+    narrow = command("leaderboard", folder, "--width", "60")[1]
+    wide = command("leaderboard", folder, "--wide")[1]
+    assert "left out" in narrow
+    assert "left out" not in wide
+    assert "FLOPs" in wide
+    assert command("leaderboard", folder, "--wide", "--width", "60")[0] == 2
+    assert command("leaderboard", folder, "--columns", " , ")[0] == 2
 
 
 def test_the_first_column_is_a_key_that_commands_take(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,14 @@ from rich.cells import cell_len
 from rich.table import Table
 from tabulate import tabulate
 
-from distillbench.analysis.leaderboard import INTERNAL
+from distillbench.analysis.leaderboard import INTERNAL, column_of
 from distillbench.analysis.metric_columns import MetricColumn, columns_in, ranking_column
 from distillbench.cli.render.display import count, duration, latency
 from distillbench.cli.render.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.render.terminal import TextConsole, echo
 
 _HIDDEN = [*INTERNAL, "metrics"]
-_UNLIMITED_WIDTH = 1000
+UNLIMITED_WIDTH = 1000
 _SHORTEST_KEY = 6
 _LIKE_BEST, _ONE_SEED = "≈", "†"
 _INTERVAL = " ± 95 %"
@@ -52,30 +52,64 @@ class Column:
     is_text: bool = False
 
 
-def show(rows: pd.DataFrame, form: str, group: str | None = None, width: int | None = None) -> None:
+def show(
+    rows: pd.DataFrame,
+    form: str,
+    group: str | None = None,
+    width: int | None = None,
+    names: Sequence[str] = (),
+) -> None:
     """Prints rows, best first, in one of the formats table, markdown, csv, json.
 
     rows: the rows in order; with groups, the rows of a group follow each other.
     group: the column whose values are the groups, if any.
     width: the width of the table in characters; by default that of the terminal, and unlimited
         without a terminal.
+    names: of the columns to print, by title or as CSV has them; by default all.
+
+    Raises `ConfigError` for a column that is not there.
     """
-    if form == "csv":
-        echo(_csv(rows), end="")
-    elif form == "json":
-        echo(_json(rows))
-    elif form == "markdown":
-        columns, notes = columns_of(rows, group)
+    if form in ("csv", "json"):
+        kept = [column_of(name, rows, "--columns") for name in names]
+        rows = rows[list(dict.fromkeys(kept))] if kept else rows
+        echo(_csv(rows) if form == "csv" else _json(rows), end="" if form == "csv" else "\n")
+        return
+    if form == "table":
+        short = dict(zip(rows["run"], short_keys(list(rows["run"])), strict=True))
+        rows = rows.assign(run=rows["run"].map(short))
+    columns, notes = columns_of(rows, group)
+    if names:
+        columns = [_asked_for(name, rows, columns) for name in names]
+    if form == "markdown":
         echo(_markdown(columns, notes))
     else:
-        short = dict(zip(rows["run"], short_keys(list(rows["run"])), strict=True))
-        columns, notes = columns_of(rows.assign(run=rows["run"].map(short)), group)
         _print_table(columns, notes, group, width)
 
 
+def _asked_for(name: str, rows: pd.DataFrame, columns: Sequence[Column]) -> Column:
+    """Finds a column by its title, or makes it of what the rows have by that name."""
+    by_title = {column.title.removesuffix(_INTERVAL).lower(): column for column in columns}
+    titles = {column.name: printable(column.title) for column in columns_in(rows)}
+    found = by_title.get(name.lower())
+    if found is None:
+        known = column_of(name, rows, "--columns")
+        title = titles.get(known, known)
+        found = by_title.get(title.lower()) or _column(title, map(_plainly, rows[known]), 0)
+    return replace(found, rank=0)
+
+
+def _plainly(cell: object) -> str:
+    """Writes a cell whose column has no form of its own."""
+    plain = _plain(cell)
+    if plain is None or plain == "":
+        return "-"
+    return f"{plain:.6g}" if isinstance(plain, float) else str(plain)
+
+
 def _csv(rows: pd.DataFrame) -> str:
-    warnings = rows["warnings"].str.replace("\n", "; ")
-    shown = rows.drop(columns=_HIDDEN, errors="ignore").assign(warnings=warnings)
+    shown = rows.drop(columns=_HIDDEN, errors="ignore")
+    if "warnings" in shown:
+        shown = shown.assign(warnings=shown["warnings"].str.replace("\n", "; "))
     text: str = shown.rename(columns=spreadsheet).map(spreadsheet).to_csv(index=False)
     return text
 
@@ -288,7 +322,7 @@ def _print_table(
 ) -> None:
     """Prints the table, the notes on its columns, and the titles of columns that do not fit."""
     screen = TextConsole()
-    available = screen.width if screen.is_terminal else _UNLIMITED_WIDTH
+    available = screen.width if screen.is_terminal else UNLIMITED_WIDTH
     allowed = width or available
     shown = _fitting(columns, allowed)
     # Columns of rank 0 are shown even if they are too wide, and then break their lines.
@@ -300,7 +334,7 @@ def _print_table(
             screen.print(text, style="dim", soft_wrap=True)
     left_out = ", ".join(column.title for column in columns if column not in shown)
     if left_out:
-        text = f"left out for lack of width: {left_out}; --width N or --format csv shows them"
+        text = f"left out for lack of width: {left_out}; --wide or --columns shows them"
         screen.print(text, style="dim", soft_wrap=True)
 
 

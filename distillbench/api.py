@@ -49,7 +49,7 @@ from distillbench.interfaces import Metric, Predictions, Trial, Videos
 from distillbench.networks import Model
 from distillbench.registry import discovery as installed
 from distillbench.registry.discovery import Registry
-from distillbench.results import failures, store
+from distillbench.results import failures, published, publishing, store
 from distillbench.results.failures import Failure
 from distillbench.results.schema import StoredResult
 from distillbench.results.store import Result
@@ -70,6 +70,7 @@ __all__ = [
     "load",
     "network_from",
     "predict",
+    "publish",
     "request_run",
     "request_sweep",
     "request_tune",
@@ -484,6 +485,32 @@ def leaderboard(
     return chosen
 
 
+def publish(
+    out: PathLike,
+    results: Folders = "results",
+    *,
+    labels: bool = True,
+    warn: Warn = warnings.warn,
+) -> tuple[str, ...]:
+    """Writes results to a folder that others can read by its address; returns their keys.
+
+    Absolute paths and the name of this machine are taken out, every row is checked, and weights are
+    not published. `leaderboard` reads the folder, or an address that it was put at.
+
+    labels: of the test videos, without which no row has an interval.
+    warn: is called with what was left out, and why.
+
+    Raises `ConfigError` where nothing can be published.
+    """
+    found = _some(results, warn)
+    done = publishing.publish(found, Path(out), labels=labels)
+    for reason in done.left_out:
+        warn(f"left out: {reason}")
+    if not done.runs:
+        raise ConfigError([f"none of {len(found)} results can be published"])
+    return done.runs
+
+
 Method: TypeAlias = str | Run | Mapping[str, object] | Sequence[str]
 
 
@@ -608,4 +635,8 @@ def _some(results: Folders, warn: Warn) -> Sequence[Result]:
 
 
 def _folders(results: Folders) -> list[Path]:
-    return [Path(results)] if isinstance(results, (str, Path)) else [Path(each) for each in results]
+    given = [results] if isinstance(results, (str, Path)) else results
+    return [
+        published.fetched(each) if published.is_address(str(each)) else Path(each)  # type: ignore[arg-type]
+        for each in given
+    ]

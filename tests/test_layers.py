@@ -26,7 +26,7 @@ PUBLIC = [
 ]
 NAMES = {
     "distillbench": (
-        "Failure Run TunedArm __version__ compare contrasts hookimpl leaderboard load network_from predict run "
+        "Failure Run TunedArm __version__ compare contrasts hookimpl leaderboard load network_from predict publish run "
         "sweep tune"
     ),
     "distillbench.interfaces": (

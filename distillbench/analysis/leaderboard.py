@@ -23,6 +23,7 @@ from distillbench.registry.knobs import nearest
 from distillbench.results import failures
 from distillbench.results.failures import Failure
 from distillbench.results.flatten import settings_of
+from distillbench.results.publishing import MANIFEST
 from distillbench.results.schema import StoredFailure, StoredResult, StoredTerm
 from distillbench.results.store import Result, read
 
@@ -75,6 +76,8 @@ def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -
             )
         found = []
         for path in sorted(folder.glob("*.json")):
+            if path.name == MANIFEST:
+                continue
             try:
                 found.append(read(path, metrics))
             except ResultError as error:

@@ -20,6 +20,7 @@ from distillbench.cli.leaderboard import leaderboard
 from distillbench.cli.new import new
 from distillbench.cli.plugins import plugins
 from distillbench.cli.predict import predict
+from distillbench.cli.publish import publish
 from distillbench.cli.quantize import quantize
 from distillbench.cli.report import report
 from distillbench.cli.reproduce import reproduce
@@ -51,6 +52,7 @@ for command in (
     reproduce,
     quantize,
     export,
+    publish,
     plugins,
     check,
     new,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,8 +19,11 @@ class Format(StrEnum):
 
 def leaderboard(
     folders: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Folders of results; several may be given.", show_default="results"),
+        list[str] | None,
+        typer.Argument(
+            help="Folders of results, or addresses of published ones; several may be given.",
+            show_default="results",
+        ),
     ] = None,
     sort: Annotated[
         str | None,

@@ -72,7 +72,7 @@ def show(
     if form in ("csv", "json"):
         kept = [column_of(name, rows, "--columns") for name in names]
         rows = rows[list(dict.fromkeys(kept))] if kept else rows
-        echo(_csv(rows) if form == "csv" else _json(rows), end="" if form == "csv" else "\n")
+        echo(as_csv(rows) if form == "csv" else _json(rows), end="" if form == "csv" else "\n")
         return
     if form == "table":
         short = dict(zip(rows["run"], short_keys(list(rows["run"])), strict=True))
@@ -106,7 +106,13 @@ def _plainly(cell: object) -> str:
     return f"{plain:.6g}" if isinstance(plain, float) else str(plain)
 
 
-def _csv(rows: pd.DataFrame) -> str:
+def as_markdown(rows: pd.DataFrame) -> str:
+    """Writes rows as a table of Markdown, with its notes below."""
+    return _markdown(*columns_of(rows))
+
+
+def as_csv(rows: pd.DataFrame) -> str:
+    """Writes every column that is for readers; no cell is a formula of a spreadsheet."""
     shown = rows.drop(columns=_HIDDEN, errors="ignore")
     if "warnings" in shown:
         shown = shown.assign(warnings=shown["warnings"].str.replace("\n", "; "))

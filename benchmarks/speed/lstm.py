@@ -1,9 +1,10 @@
 """How fast is our LSTM against `nn.LSTM`? Run `python benchmarks/speed/lstm.py`; writes `benchmarks/speed/lstm.csv`.
 
 A row is one pass over the same frames, with weights drawn alike: `training` forward and backward, `inference` forward
-alone. The limit is the time that the bare matrix products would take, one after the other, at the rate at which
-`torch.mm` multiplies matrices of the same layer here. bf16 is left out where the processor has no bf16 instructions:
-there it is emulated.
+alone. The limit is the time that the bare matrix products would take, one after the other, at the rate at which matrices
+of the same layer are multiplied here, by `torch.mm` or by oneDNN, whichever is faster: which one that is depends on the
+processor. bf16 is left out where the processor has no bf16 instructions: there it is emulated. `--csv` writes to another
+file, one for each family of processors.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ def passes(size: tuple[int, ...], precisions: list[str]) -> dict[str, Callable[[
     ours = LSTM(width, cell, layers, init="default")
     frames = torch.randn(steps, batch, width)
     packed, sizes = frames.flatten(0, 1), [batch] * steps
-    weight = torch.randn(width, 4 * cell)
 
     def run_plain() -> Tensor:
         return plain(frames)[0][-1].sum()
@@ -48,7 +48,18 @@ def passes(size: tuple[int, ...], precisions: list[str]) -> dict[str, Callable[[
         for precision in precisions:
             found[f"{name} training {precision}"] = lambda f=forward, p=precision: trained(f, p)  # type: ignore[misc]
         found[f"{name} inference fp32"] = lambda f=forward: inferred(f)  # type: ignore[misc]
-    return found | {"product": lambda: torch.mm(packed, weight)}
+    return found | products(packed, torch.randn(4 * cell, width))
+
+
+def products(packed: Tensor, weight: Tensor) -> dict[str, Callable[[], object]]:
+    """Returns the product of the first layer's inputs (P, D) and its weights (4H, D), by library."""
+    found: dict[str, Callable[[], object]] = {
+        "product torch.mm": lambda: torch.mm(packed, weight.t()),
+    }
+    if torch.backends.mkldnn.is_available():
+        one_dnn = torch.ops.mkldnn._linear_pointwise
+        found["product oneDNN"] = lambda: one_dnn(packed, weight, None, "none", [], "")
+    return found
 
 
 def trained(forward: Callable[[], Tensor], precision: str) -> None:
@@ -68,7 +79,10 @@ def measured(name: str, precisions: list[str]) -> list[Row]:
     """Returns a row for each mode at one size."""
     batch, steps, width, cell, layers, repeats = SIZES[name]
     medians = interleaved(passes(SIZES[name], precisions), repeats)
-    rate = batch * steps * width * 4 * cell / medians.pop("product")
+    times = {each: medians.pop(each) for each in list(medians) if each.startswith("product ")}
+    library = min(times, key=lambda each: times[each])
+    rate = batch * steps * width * 4 * cell / times[library]
+    limit = f"bare products, {library.removeprefix('product ')}"
     macs = (
         batch * steps * sum((below + cell) * 4 * cell for below in (width, *[cell] * (layers - 1)))
     )
@@ -85,7 +99,7 @@ def measured(name: str, precisions: list[str]) -> list[Row]:
                 "ms",
                 1e3 * medians[f"ours {mode}"],
                 peer=("nn.LSTM", 1e3 * medians[f"nn.LSTM {mode}"]),
-                limit=("bare products", 1e3 * seconds) if precision == "fp32" else None,
+                limit=(limit, 1e3 * seconds) if precision == "fp32" else None,
                 target=TARGETS[precision]
                 if kind == "training" and name.startswith("paper")
                 else float("nan"),
@@ -98,13 +112,14 @@ def measured(name: str, precisions: list[str]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--csv", default="lstm.csv", help="file beside this one, to be written")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     precisions = ["fp32", "bf16"] if has_bf16(torch.device("cpu")) else ["fp32"]
     keep(
         [row for size in SIZES for row in measured(size, precisions)],
-        Path(__file__).with_suffix(".csv"),
+        Path(__file__).with_name(arguments.csv),
     )
 
 

@@ -29,7 +29,7 @@ def check(
         int, typer.Option(min=1, help="How many components to check at once.", metavar="N")
     ] = 1,
 ) -> None:
-    """Test every promise of the contract for every installed component.
+    """Test every installed component against the contract.
 
     The exit code is 1 if a promise is broken or a plugin cannot be loaded.
     """

@@ -47,7 +47,7 @@ def inspect_(
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Print what shards hold, or with --data any data set.
+    """Print the contents of shards, or of any data set with --data.
 
     Shown are the numbers of videos, frames, classes, labels and bytes, the features, and why
     records cannot be used. The exit code is 1 if there are such records.

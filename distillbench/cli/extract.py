@@ -42,7 +42,7 @@ def extract(
     ] = "auto",
     device: Device = "auto",
 ) -> None:
-    """Make features of video files: a folder with one .npy file a video, to train with.
+    """Make features of video files: a folder with one .npy file per video, for training.
 
     An array has one row for each frame that is on screen at 0, 1, 2, ... seconds. The folder also
     says how they were made, so that predict does the same. The same command goes on where it was

@@ -23,7 +23,7 @@ def new(
     ],
     to: Annotated[Path, typer.Option(help="Folder to write the project to.")] = Path("."),
 ) -> None:
-    """Write the project of a new plugin, which can be installed and passes distillbench check."""
+    """Create the project of a new plugin, which can be installed and passes distillbench check."""
     from distillbench.cli.render.terminal import echo
     from distillbench.registry.discovery import discover
     from distillbench.scaffold import write_project

@@ -30,7 +30,7 @@ def predict(
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
 ) -> None:
-    """Classify videos with a stored network, and print what decoding and computing took.
+    """Classify videos with a stored network, and print the time for decoding and computing.
 
     The network's selector chooses frames, and only those are decoded and encoded, by the backbone
     that the features of the run's data were extracted with. Files that cannot be used are listed;

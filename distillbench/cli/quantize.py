@@ -16,7 +16,7 @@ def quantize(
         list[Path] | None, typer.Option(help="Folders of results.", show_default="results")
     ] = None,
 ) -> None:
-    """Evaluate a stored network quantized to 8 bits, and store that as a result of its own.
+    """Evaluate a stored network quantized to 8 bits, and store it as a separate result.
 
     Quantization is PyTorch's dynamic quantization on the CPU. The leaderboard then lists the
     quantized network beside the original.

@@ -36,7 +36,7 @@ def score(
     ] = None,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Print every metric of predictions that were made by any program.
+    """Print every metric of the predictions of any program.
 
     Scores may be logits or probabilities: most metrics use only their order. The calibration
     error is the exception: it needs logits, of which it takes the softmax.

@@ -10,12 +10,16 @@ from violations import selectors
 
 from distillbench.errors import DistillbenchError
 from distillbench.registry.discovery import Component, Registry, discover
+from distillbench.registry.kinds import KINDS
 from distillbench.testing.promises import Subject
 from distillbench.testing.runner import CHECKS, subjects, verdicts, verdicts_of
 
 
-def test_every_shipped_component_keeps_its_promises():
-    offered = [component for component in discover() if component.distribution == "distillbench"]
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_shipped_component_keeps_its_promises(kind: str):
+    shipped = [each for each in discover() if each.distribution == "distillbench"]
+    offered = [each for each in shipped if each.kind == kind]
+    assert offered
     found = [verdict for subject in subjects(offered) for verdict in verdicts(subject)]
     assert not [(v.component.name, v.check.name, v.received) for v in found if v.status == "broken"]
 

@@ -36,7 +36,7 @@ function orderedRows(state) {
 function boardTools(state, rows, columns) {
   const known = BOARD.columns.filter((column) => rowsOfData(dataOf(state)).some((row) => row.cells[column.name]));
   const chooser = choiceOf("cols", "Columns", known.map((column) => [column.name, column.title]),
-    columns.map((column) => column.name), (chosen) => change({ cols: chosen.join(LISTED) || "none" }));
+    columns.map((column) => column.name), (chosen) => change({ cols: joined(chosen) || "none" }));
   const picked = ["a", "b"].map((side) => state[side] && rowOfRun(state[side])).filter(Boolean);
   const compare = picked.length === 2
     ? el("a", { href: addressOf({ view: "compare" }), "data-focus": "compare" }, "Compare the two")

@@ -20,10 +20,13 @@ function filled(element, attributes, children) {
 
 const byId = (id) => document.getElementById(id);
 
-// Replaces what an element holds; what had the focus gets it again, by its `data-focus`.
+// Replaces what an element holds. What had the focus gets it again, by its `data-focus`, and lists
+// of choices that were open, by their `data-name`, stay open.
 function replaceIn(element, ...children) {
+  const open = [...element.querySelectorAll("details[open]")].map((each) => each.dataset.name);
   const focused = element.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  for (const each of element.querySelectorAll("details")) each.open = open.includes(each.dataset.name);
   if (!focused) return;
   const again = [...element.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === focused);
   if (again) again.focus({ preventScroll: true });
@@ -42,7 +45,7 @@ function selectOf(name, label, options, chosen, change) {
 // A button that opens a list of checkboxes.
 function choiceOf(name, title, options, chosen, change) {
   const boxes = options.map(([value, text]) => el("label", {}, el("input", {
-    type: "checkbox", value, checked: chosen.includes(value),
+    type: "checkbox", value, checked: chosen.includes(value), "data-focus": `${name} ${value}`,
     onchange: () => change(boxes.map((box) => box.firstChild).filter((box) => box.checked).map((box) => box.value)),
   }), el("bdi", {}, text)));
   return el("details", { class: "choice", "data-name": name },

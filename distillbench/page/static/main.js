@@ -11,6 +11,11 @@ const VIEWS = {
 const FILTERED = ["board", "cost", "budget", "learning"];
 const POLL_MS = 5000;
 
+// Made once, so that what is typed stays while rows change beneath it.
+const searchField = field("search", el("input", {
+  type: "search", name: "q", "data-focus": "q", size: "18", oninput: (event) => change({ q: event.target.value, page: null }),
+}));
+
 let latest = 0;
 let shownFilters = "";
 
@@ -49,12 +54,11 @@ function renderFilters(state, view) {
   // Filters are made anew only for other data: what is typed or open stays as it is.
   if (shownFilters === dataOf(state).name + BOARD.finished && clear) return markFilters(form, state);
   shownFilters = dataOf(state).name + BOARD.finished;
-  const search = el("input", { type: "search", name: "q", value: state.q || "", "data-focus": "q", size: "18", oninput: (e) => change({ q: e.target.value, page: null }) });
   const data = BOARD.data.length > 1
     ? selectOf("data", "data", BOARD.data.map((each) => [each.name, each.name]), dataOf(state).name,
       (name) => { location.hash = addressOf({ data: name, page: null, ...Object.fromEntries(BOARD.facets.map((facet) => [facet, null])) }); })
     : null;
-  replaceIn(form, data, field("search", search), facetsOf(state), el("button", {
+  replaceIn(form, data, searchField, facetsOf(state), el("button", {
     type: "button", name: "clear", "data-focus": "clear",
     onclick: () => { shownFilters = ""; change({ q: null, page: null, ...Object.fromEntries(BOARD.facets.map((facet) => [facet, null])) }); },
   }, "Show all"));
@@ -68,7 +72,7 @@ function facetsOf(state) {
     if (values.length < 2) return null;
     const count = (value) => rows.filter((row) => textOf(row, facet) === value).length;
     return choiceOf(facet, columnOf(facet).title, values.map((value) => [value, `${value} (${count(value)})`]), listOf(state, facet),
-      (chosen) => change({ [facet]: chosen.join(LISTED), page: null }));
+      (chosen) => change({ [facet]: joined(chosen), page: null }));
   });
 }
 

@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all check format docs bench clean
+# Result folders of the study that are at hand; name others by `make study-page STUDY="..."`.
+STUDY ?= $(wildcard results/digits results/digits-longer results/digits-bf16 results/zoo)
+
+.PHONY: demo test test-all check format docs study-page bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,6 +46,10 @@ bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one tabl
 
 docs: $(INSTALLED)  ## the pages that are made from the code
 	$(BIN)/python docs/generate.py
+
+study-page: $(INSTALLED)  ## the study's results as a page under docs/
+	@test -n "$(strip $(STUDY))" || { echo "no results of the study are here: benchmarks/README.md says how they are made" >&2; exit 2; }
+	$(BIN)/distillbench page $(STUDY) --out docs/study-page --title "The study of distillbench"
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -65,10 +65,10 @@ def serve(
     metrics = installed_metrics(discover())
     followed = Followed(folders or [Path("results")], metrics, complain, title or TITLE)
     with PageServer(followed, port) as server:
-        echo(f"{server.url} shows these results until Ctrl-C")
-        if open_it:
-            typer.launch(server.url)
         try:
+            echo(f"{server.url} shows these results until Ctrl-C")
+            if open_it:
+                typer.launch(server.url)
             server.serve_forever()
         except KeyboardInterrupt:
             echo("\nstopped", err=True)

@@ -21,7 +21,7 @@ function boardView(state) {
   const columns = columnsShown(state);
   return [
     boardTools(state, rows, columns),
-    el("div", { class: "box", role: "region", tabindex: "0", "aria-label": "Leaderboard, scrolls sideways", "data-focus": "box" },
+    el("div", { class: "box board", role: "region", tabindex: "0", "aria-label": "Leaderboard, scrolls sideways", "data-focus": "box" },
       boardTable(state, rows, listed, columns)),
     pages > 1 ? pager(page, pages, rows.length) : null,
     legendOfMarks(rows, columns),

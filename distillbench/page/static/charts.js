@@ -16,8 +16,15 @@ function themed(spec) {
   };
 }
 
-// Draws into an element; whoever points at a mark with a `row` sees that row, a click opens it.
-async function draw(element, spec, tell) {
+const DRAWINGS = new WeakMap();
+
+// Keeps what is to be drawn in a box until the box is in the page and has its width.
+function draw(box, spec, tell) {
+  DRAWINGS.set(box, () => drawn(box, spec, tell));
+}
+
+// Whoever points at a mark with a `row` sees that row; a click opens it.
+async function drawn(element, spec, tell) {
   const made = await vegaEmbed(element, themed(spec), { actions: false, ast: true, renderer: "svg", tooltip: false, defaultStyle: false });
   const graphic = element.querySelector("svg");
   if (graphic) graphic.setAttribute("aria-hidden", "true"); // the tables beside say the same
@@ -86,7 +93,7 @@ function costView(state) {
       selectOf("y", "quality", metricOptions(state), metric, (y) => change({ y }))),
     box, legendFor(methodsOf(rows)),
     plainTable("Pareto front: nothing that is shown is better and costs as little", ["method", columnOf(cost).title, columnOf(metric).title],
-      front.map((row) => [el("span", {}, named(row, "front")), textOf(row, cost), textOf(row, metric) + (row.cells[metric].mark || "")]), [null, "number", "number"]),
+      front.map((row) => [named(row, "front"), textOf(row, cost), textOf(row, metric) + (row.cells[metric].mark || "")]), [null, "number", "number"]),
   ];
 }
 
@@ -145,7 +152,7 @@ function budgetView(state) {
   const ordered = [...curves].sort((a, b) => (a.needed ?? Infinity) - (b.needed ?? Infinity) || valueOf(best(b), metric) - valueOf(best(a), metric));
   return [choose, el("p", {}, goal), box, legendFor(curves.map((curve) => curve.method)),
     plainTable(`Frames needed for ${share} of the teacher, straight between the k that were run`, ["method", "frames needed", "at its most frames", "k of its runs"],
-      ordered.map((curve) => [el("span", {}, named(best(curve), "budget")), needed(curve), textOf(best(curve), metric),
+      ordered.map((curve) => [named(best(curve), "budget"), needed(curve), textOf(best(curve), metric),
         curve.rows.map((row) => textOf(BOARD.rows[row], "k")).join(", ")]), [null, "number", "number", null])];
 }
 
@@ -193,7 +200,7 @@ async function learningView(state) {
     el("p", {}, `The first ${rows.length} rows of the board as it is filtered and sorted. A line is a seed: whole for the network that is reported, dotted for those that taught it. Phases follow one another${step > 1 ? `; every ${step}th epoch is drawn` : ""}.`),
     box, legendFor(methodsOf(rows)),
     plainTable("The last epoch of each line", ["method", "network", "seed", "epochs", title],
-      lines.map((line) => [el("span", {}, named(line.row, "curve")), line.network, String(line.seed), String(line.epochs), String(line.y.at(-1) ?? "–")]), [null, null, "number", "number", "number"]),
+      lines.map((line) => [named(line.row, "curve"), line.network, String(line.seed), String(line.epochs), String(line.y.at(-1) ?? "–")]), [null, null, "number", "number", "number"]),
   ];
 }
 

@@ -10,8 +10,8 @@ function swatch(method) {
 }
 
 function named(row, extra = "") {
-  return [swatch(row.method), el("a", { href: addressOf({ view: "run", run: row.runs[0] }), "data-focus": "run" + extra + row.run },
-    el("bdi", {}, row.method))];
+  return el("span", { class: "name" }, swatch(row.method),
+    el("a", { href: addressOf({ view: "run", run: row.runs[0] }), "data-focus": "run" + extra + row.run }, el("bdi", {}, row.method)));
 }
 
 const BAD = new Set(["failed", "not applicable", "stopped"]);

@@ -33,7 +33,8 @@ async function render() {
   const made = await VIEWS[view][1](state);
   if (ticket !== latest) return; // the reader went on while this was made
   replaceIn(byId("view"), made);
-  dispatchEvent(new Event("resize")); // charts take the width of the box that they are in now
+  await Promise.all([...byId("view").querySelectorAll(".chart")].map((box) => DRAWINGS.get(box)()));
+  if (ticket !== latest) return;
   document.documentElement.dataset.ready = location.hash || "#";
 }
 

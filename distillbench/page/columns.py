@@ -177,5 +177,8 @@ _HOW = (
 FACETS = ("k", "schedule", "loss", "encoder", "selector", "budget", "role", "precision", "status")
 """The columns that rows are filtered by, beside the data set."""
 
+UNITS = {"latency": "seconds", "bytes": "bytes", "memory": "bytes", "train_seconds": "seconds"}
+"""The units of costs that have one, for the axes of charts."""
+
 COSTS = ("macs", "latency", "frames", "bytes", "parameters", "memory", "train_seconds")
 """The columns that quality is drawn against."""

@@ -11,7 +11,7 @@ from distillbench.analysis.leaderboard import Loaded, load, why_none
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Metric
 from distillbench.page.board import Board, BoardRow, DataBoard, board_of, notes_of, tags_of
-from distillbench.page.columns import COSTS, FACETS, Column
+from distillbench.page.columns import COSTS, FACETS, UNITS, Column
 from distillbench.page.comparisons import comparisons_of
 from distillbench.page.details import details_of
 from distillbench.page.frame_budget import SHARE, frame_budget
@@ -107,6 +107,7 @@ def _column(column: Column) -> Mapping[str, Any]:
         "kind": column.kind,
         "about": column.about,
         "shown": column.shown,
+        "unit": UNITS.get(column.name, ""),
         "higher": column.higher_is_better,
     }
 

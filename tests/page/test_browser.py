@@ -16,6 +16,7 @@ from running import metrics
 
 from distillbench.analysis.comparison import settings_that_differ
 from distillbench.cli.render.escaping import latex, one_line, spreadsheet
+from distillbench.page.content import Content, found_in
 from distillbench.page.looks import DARK
 from distillbench.page.server import Followed, PageServer
 from distillbench.page.site import write_site
@@ -116,6 +117,21 @@ def test_no_view_complains_asks_the_network_or_flows_over(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         assert page.locator("#view").inner_text().strip(), view
         assert page.locator("#view .chart svg").count() == page.locator("#view .chart").count()
+
+
+def test_charts_without_a_goal_and_without_intervals_are_drawn(
+    read: Callable[..., Reader], make_result: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = make_result(schedule="scratch")
+    (result.path.parent / result.record.files.predictions).unlink()
+    found = found_in([result.path.parent], metrics(), print)
+    address = write_site(Content(found, print), tmp_path / "site").as_uri()
+    reader = read(address=address)
+    for view in ("", "view=cost", "view=budget", "view=learning", f"view=run&run={result.id}"):
+        page = reader.open(view)
+        assert page.locator("#view .chart svg").count() == page.locator("#view .chart").count()
+    assert "no goal" in reader.open("view=budget").locator("#view").inner_text()
+    assert reader.wrong == []
 
 
 def test_a_dark_ground_for_those_who_prefer_it(read: Callable[..., Reader]) -> None:

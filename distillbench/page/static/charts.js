@@ -115,7 +115,7 @@ function costSpec(rows, front, cost, metric) {
     color: colorOf(row.method), shape: lookOf(row.method).shape,
   }));
   const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
-  const x = { field: "x", type: "quantitative", scale: { type: "log", padding: 20 }, title: columnOf(cost).title, axis: { format: "~s", tickCount: 6 } };
+  const x = { field: "x", type: "quantitative", scale: { type: "log", padding: 20 }, title: [columnOf(cost).title, columnOf(cost).unit].filter(Boolean).join(", "), axis: { format: "~s", tickCount: 6 } };
   const y = { field: "y", type: "quantitative", scale: { zero: false, padding: 10 }, title: columnOf(metric).title };
   const color = { field: "color", type: "nominal", scale: null };
   return {
@@ -127,7 +127,7 @@ function costSpec(rows, front, cost, metric) {
         encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color } },
       { data: { values: points }, mark: { type: "point", filled: true, size: 80, opacity: 0.85, cursor: "pointer" },
         encoding: { x, y, color, shape: { field: "shape", type: "nominal", scale: null } } },
-    ],
+    ].filter((layer) => layer.data.values.length), // Vega warns of layers without a value
   };
 }
 
@@ -144,7 +144,7 @@ function budgetView(state) {
   const share = `${100 * BOARD.share} %`;
   const box = chartBox(`${columnOf(metric).title} against frames, ${curves.length} methods; the table below says how many frames each needs`);
   draw(box, budgetSpec(curves, found, metric, share), tellRow);
-  const goal = found.goal === null ? "No run that is shown sees all frames, so there is no goal."
+  const goal = found.goal === null ? "No run of this data sees all frames, so there is no goal."
     : `The goal is ${share} of the best network that sees all frames: ${found.goal.toFixed(4)} of ${found.whole.toFixed(4)}.`;
   const needed = (curve) => (found.goal === null ? "–" : curve.needed === null ? "not reached"
     : curve.needed === curve.first ? `${curve.needed} or fewer` : String(curve.needed));
@@ -175,7 +175,7 @@ function budgetSpec(curves, found, metric, share) {
       { data: { values: points }, mark: { type: "line", strokeWidth: 1.4, opacity: 0.8 }, encoding: { x, y, color, detail: { field: "method" }, ...dashed } },
       { data: { values: points.filter((point) => point.low !== undefined) }, mark: { type: "rule", opacity: 0.3 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color } },
       { data: { values: points }, mark: { type: "point", filled: true, size: 70, cursor: "pointer" }, encoding: { x, y, color, shape: { field: "shape", type: "nominal", scale: null } } },
-    ],
+    ].filter((layer) => layer.data.values.length), // Vega warns of layers without a value
   };
 }
 

@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all check format docs site bench clean
+# Result folders of the study that are at hand; name others by `make study-page STUDY="..."`.
+STUDY ?= $(wildcard results/digits results/digits-longer results/digits-bf16 results/zoo)
+
+.PHONY: demo test test-all check format docs site study-page bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard,published]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard,published,browser]'
 	touch $@
 
 demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student on the built-in data
@@ -47,6 +50,10 @@ docs: $(INSTALLED)  ## the pages that are made from the code
 
 site: $(INSTALLED)  ## the documentation as a site, in site/; a link that leads nowhere is an error
 	$(BIN)/zensical build --clean --strict
+
+study-page: $(INSTALLED)  ## the study's results as a page under docs/
+	@test -n "$(strip $(STUDY))" || { echo "no results of the study are here: benchmarks/README.md says how they are made" >&2; exit 2; }
+	$(BIN)/distillbench page $(STUDY) --out docs/study-page --title "The study of distillbench"
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -51,6 +51,13 @@ def test_the_wheel_holds_every_sweep_file(wheel: zipfile.ZipFile) -> None:
     assert "table1.toml" in held
 
 
+def test_the_wheel_holds_all_that_a_page_is_made_of(wheel: zipfile.ZipFile) -> None:
+    static = ROOT / "distillbench" / "page" / "static"
+    files = {f"distillbench/page/static/{path.name}" for path in static.iterdir()}
+    assert files
+    assert files <= set(wheel.namelist())
+
+
 def test_the_wheel_says_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
     held = wheel.namelist()
     assert {"distillbench/py.typed", "distillbench_plugins/py.typed"} <= set(held)
@@ -113,7 +120,17 @@ def test_the_wheel_alone_runs_and_checks_and_prints_a_board(
 
 
 def test_every_pin_is_of_a_package_that_the_project_needs() -> None:
-    extras = ("plot", "tune", "video", "export", "hdf5", "tensorboard", "published", "dev")
+    extras = [
+        "plot",
+        "tune",
+        "video",
+        "export",
+        "hdf5",
+        "tensorboard",
+        "published",
+        "browser",
+        "dev",
+    ]
     listed = [*PYPROJECT["build-system"]["requires"], *PROJECT["dependencies"]]
     listed += [each for extra in extras for each in PROJECT["optional-dependencies"][extra]]
     needed, absent = _needed(listed, {"sys_platform": "linux", "platform_system": "Linux"})

@@ -81,7 +81,7 @@ def compare(a: Side, b: Side, resamples: int = 2000) -> Comparison:
         if ours is not None and theirs is not None:
             differences[column.name] = bootstrap(ours, theirs, resamples)
     videos = len(next(iter(ids)))
-    notes = [*_notes(a, b), *dict.fromkeys(damage)]
+    notes = [*notes_of(a, b), *dict.fromkeys(damage)]
     lacking = [c.title for c in columns if c.has_interval and c.name not in differences]
     if lacking and not damage:
         listed = ", ".join(lacking)
@@ -104,7 +104,8 @@ def _fingerprint(side: Side) -> str:
     return side.results[0].record.data.fingerprints.test
 
 
-def _notes(a: Side, b: Side) -> list[str]:
+def notes_of(a: Side, b: Side) -> list[str]:
+    """Says what limits a comparison: training that had not ended, and seeds."""
     notes = [*_still_improving("A", a), *_still_improving("B", b)]
     seeds = [set(side.by_seed) for side in (a, b)]
     common = seeds[0] & seeds[1]
@@ -139,7 +140,7 @@ def settings_that_differ(a: Result, b: Result) -> tuple[tuple[str, str, str], ..
 
     Of a component that one of them lacks the knobs are not listed.
     """
-    ours, theirs = (_flat(result.content) for result in (a, b))
+    ours, theirs = (flat_settings(result.content) for result in (a, b))
     names = dict.fromkeys([*ours, *theirs])
     lacking = tuple(f"{name}." for name in names if (name in ours) != (name in theirs))
     return tuple(
@@ -149,7 +150,8 @@ def settings_that_differ(a: Result, b: Result) -> tuple[tuple[str, str, str], ..
     )
 
 
-def _flat(content: Mapping[str, Any]) -> dict[str, str]:
+def flat_settings(content: Mapping[str, Any]) -> dict[str, str]:
+    """Lists what runs may differ in, by dotted name: settings, the machine and versions."""
     around = {name: content.get(name, {}) for name in ("machine", "versions")}
     return settings_of(content["setup"]) | settings_of(around)
 

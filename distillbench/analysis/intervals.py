@@ -9,7 +9,7 @@ nine draws. Their error follows Student's t.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,18 +151,66 @@ def bootstrap(a: Values, b: Values, count: int = 2000, seed: int = 0) -> Differe
     resampled videos, which vary by `SeedError.of_videos`, plus draws of the seeds' error.
     """
     generator = np.random.default_rng(seed)
+    common = in_common(a, b)
+    influence = a.mean_influence(common) - b.mean_influence(common)
+    moves = [influence[drawn].sum() for drawn in resamples(len(influence), count, generator)]
+    return _difference(a, b, influence, np.array(moves), generator)
+
+
+def bootstraps(
+    methods: Sequence[Values],
+    pairs: Iterable[tuple[int, int]],
+    count: int = 2000,
+    seed: int = 0,
+) -> Iterator[Difference]:
+    """Bootstraps the differences of many pairs of methods, each as `bootstrap` does.
+
+    The resamples are the same for all pairs, so that each run is moved by them once: a board's
+    thousands of pairs take seconds.
+
+    pairs: numbers of two methods each, A and B.
+    """
+    generator = np.random.default_rng(seed)
+    influence = np.stack([row for method in methods for row in method.influence.values()])
+    videos = influence.shape[1]
+    moved = np.stack(
+        [
+            influence @ np.bincount(drawn, minlength=videos)
+            for drawn in resamples(videos, count, generator)
+        ],
+        axis=1,
+    )
+    rows, drawing = iter(moved), np.random.default_rng()
+    state = generator.bit_generator.state
+    moves = [{seed: next(rows) for seed in method.influence} for method in methods]
+    for first, second in pairs:
+        a, b = methods[first], methods[second]
+        common = in_common(a, b)
+        moved_a, moved_b = (
+            np.mean([moves[place][each] for each in common or moves[place]], axis=0)
+            for place in (first, second)
+        )
+        drawing.bit_generator.state = state  # every pair draws as if it were the only one
+        influence = a.mean_influence(common) - b.mean_influence(common)
+        yield _difference(a, b, influence, moved_a - moved_b, drawing)
+
+
+def _difference(
+    a: Values, b: Values, influence: Floats, moves: Floats, generator: np.random.Generator
+) -> Difference:
+    """Makes a difference of how far resampled videos move it.
+
+    influence: (V,) of the difference. moves: (R,), one a resample; the generator draws as many
+    errors of seeds.
+    """
     common, error = in_common(a, b), difference_error(a, b)
     difference = a.mean(common) - b.mean(common)
-    influence = a.mean_influence(common) - b.mean_influence(common)
     whole = float((influence**2).sum())
     scale = math.sqrt(error.of_videos(influence) / whole) if whole else 0.0
-    moves = np.array(
-        [influence[drawn].sum() for drawn in resamples(len(influence), count, generator)]
-    )
-    moved = difference + scale * moves + error.draw(count, generator)
+    moved = difference + scale * moves + error.draw(len(moves), generator)
     low, high = np.percentile(moved, [2.5, 97.5])
     beyond = min(int((moved <= 0).sum()), int((moved >= 0).sum()))
-    p = min(1.0, 2 * (beyond + 1) / (count + 1))
+    p = min(1.0, 2 * (beyond + 1) / (len(moves) + 1))
     return Difference(
         difference, float(low), float(high), a.mean(common), b.mean(common), p, len(common)
     )

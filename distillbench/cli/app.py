@@ -18,6 +18,7 @@ from distillbench.cli.export import export
 from distillbench.cli.extract import extract
 from distillbench.cli.leaderboard import leaderboard
 from distillbench.cli.new import new
+from distillbench.cli.page import page, serve
 from distillbench.cli.plugins import plugins
 from distillbench.cli.predict import predict
 from distillbench.cli.publish import publish
@@ -46,6 +47,8 @@ for command in (
     sweep,
     tune,
     leaderboard,
+    page,
+    serve,
     compare,
     report,
     show,

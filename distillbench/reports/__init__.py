@@ -5,7 +5,7 @@ nothing but the rows.
 """
 
 from distillbench.reports.cells import cell, cells, seeds_note
-from distillbench.reports.curves import OTHERS, Curve, curves, metric_of
+from distillbench.reports.curves import OTHERS, Curve, curves, frames_needed, metric_of
 from distillbench.reports.figure import INCHES, STYLE, legend, plain_words
 from distillbench.reports.rows import frames, having, picked, records
 from distillbench.reports.style import LINES, MARKERS, PALETTE, Look, looks
@@ -23,6 +23,7 @@ __all__ = [
     "cells",
     "curves",
     "frames",
+    "frames_needed",
     "having",
     "legend",
     "looks",

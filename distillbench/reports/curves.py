@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Runs
 from distillbench.reports.style import Look, looks
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 OTHERS = Look("#bbbbbb", ".", "-")
 """The look of methods that are too many to be distinguished."""
@@ -58,3 +61,20 @@ def metric_of(runs: Runs, name: str) -> str:
         known = ", ".join(runs.metrics)
         raise ConfigError([f"no metric is called '{name}'; there are: {known}"])
     return name
+
+
+def frames_needed(
+    ks: NDArray[np.float64], quality: NDArray[np.float64], goal: float
+) -> float | None:
+    """Finds the least k from which on a curve is at the goal, straight between its points.
+
+    None where it ends below.
+    """
+    if quality[-1] < goal:
+        return None
+    below = np.flatnonzero(quality < goal)
+    if not len(below):
+        return float(ks[0])
+    last = int(below[-1])
+    share = (goal - quality[last]) / (quality[last + 1] - quality[last])
+    return float(np.ceil(ks[last] + share * (ks[last + 1] - ks[last]) - 1e-9))

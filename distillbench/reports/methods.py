@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distillbench.reports.rows import records
+from distillbench.results.schema import StoredResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,19 @@ _SHAPED = ("phases.",)
 """Settings that follow from others: they are named only where nothing that shapes them differs."""
 
 
+def is_trained(record: StoredResult) -> bool:
+    """Tells a run that was trained from one of a network that was converted or exported."""
+    return record.machine.precision != "int8" and not record.exported_from
+
+
+def names_by_data(rows: pd.DataFrame) -> list[str]:
+    """Names methods within each data set: those of another tell nothing apart."""
+    named: dict[object, str] = {}
+    for _, group in rows.groupby("data", sort=False):
+        named |= zip(group.index, method_names(group), strict=True)
+    return [named[place] for place in rows.index]
+
+
 def method_names(rows: pd.DataFrame) -> list[str]:
     """Names the method of every row: schedule, selector, losses, and whatever else tells it apart.
 
@@ -24,15 +38,13 @@ def method_names(rows: pd.DataFrame) -> list[str]:
     such as the length of a block, does not. Of each setting the commonest value is left out.
     """
     listed = records(rows)
-    names = _with_settings(listed, _titles(listed), every=False)
+    names = _with_settings(listed, [title_of(row) for row in listed], every=False)
     return names if _are_methods(listed, names) else _with_settings(listed, names, every=True)
 
 
-def _titles(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        f"{row['schedule']} {row['selector']} " + re.sub(r":[^,\s]+", "", str(row["loss"]))
-        for row in rows
-    ]
+def title_of(row: Mapping[str, Any]) -> str:
+    """Names a row by its schedule, its selector and its losses alone."""
+    return f"{row['schedule']} {row['selector']} " + re.sub(r":[^,\s]+", "", str(row["loss"]))
 
 
 def _are_methods(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:

@@ -22,7 +22,7 @@ from distillbench.errors import ConfigError
 from distillbench.experiments.restore import RestoredRun, restore
 from distillbench.interfaces import Difference, Networks, Runs
 from distillbench.registry.discovery import Registry
-from distillbench.reports.methods import method_names
+from distillbench.reports.methods import is_trained, names_by_data
 from distillbench.results.store import Result
 
 
@@ -43,12 +43,7 @@ class StoredRuns(Runs):
         networks: builds those of a result again, such as `networks_with(registry)`. Raises
         `ConfigError` where nothing is left to report, or several data sets are.
         """
-        records = [(result, result.record) for result in results]
-        trained = [
-            result
-            for result, record in records
-            if record.machine.precision != "int8" and not record.exported_from
-        ]
+        trained = [result for result in results if is_trained(result.record)]
         if not trained:
             found = f"{len(results)} of networks in 8 bits or exported alone" if results else "none"
             raise ConfigError(
@@ -58,7 +53,7 @@ class StoredRuns(Runs):
                 ]
             )
         rows = frame(trained)
-        rows["method"] = _names(rows)
+        rows["method"] = names_by_data(rows)
         rows["settings"] = rows["settings"].map(MappingProxyType)
         kept = select(rows, conditions)
         if kept.empty:
@@ -131,14 +126,6 @@ class StoredRuns(Runs):
 def networks_with(registry: Registry) -> Callable[[Result], Networks]:
     """Returns what builds the networks of a result, of components that are installed."""
     return lambda result: _Rebuilt(restore(result, registry))
-
-
-def _names(rows: pd.DataFrame) -> list[str]:
-    """Names methods within each data set: those of another tell nothing apart."""
-    named: dict[object, str] = {}
-    for _, group in rows.groupby("data", sort=False):
-        named |= zip(group.index, method_names(group), strict=True)
-    return [named[place] for place in rows.index]
 
 
 class _Rebuilt(Networks):

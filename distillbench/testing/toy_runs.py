@@ -59,8 +59,12 @@ NOBODY: tuple[Mapping[str, object], ...] = ({"schedule": "nobody-knows-it", "k":
 
 def runs(rows: Sequence[Mapping[str, object]], data: str = DATA) -> StoredRuns:
     """Makes runs of rows such as `Report.check_rows` has."""
-    results = [_result(number, row, data) for number, row in enumerate(rows)]
-    return StoredRuns(results, _Toys)
+    return StoredRuns(results(rows, data), _Toys)
+
+
+def results(rows: Sequence[Mapping[str, object]], data: str = DATA) -> list[Result]:
+    """Makes the results of such runs, which are in no folder."""
+    return [_result(number, row, data) for number, row in enumerate(rows)]
 
 
 def no_runs() -> StoredRuns:

@@ -23,7 +23,6 @@ from distillbench.results import failures
 from distillbench.results.store import Result
 from distillbench_plugins.paper import published
 from distillbench_plugins.paper.methods import QUALITY, objective
-from distillbench_plugins.reports.budget import frames_needed
 from distillbench_plugins.reports.tuned_arms import Compared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -403,14 +402,6 @@ def test_a_teacher_shown_the_students_frames_is_a_method_of_its_own(make_result:
         "as it is",
         "teacher sees the same frames",
     ]
-
-
-def test_frames_needed_is_where_the_curve_last_crosses_the_goal() -> None:
-    ks = np.array([6.0, 10.0, 20.0])
-    assert frames_needed(ks, np.array([0.5, 0.7, 0.8]), 0.6) == 8
-    assert frames_needed(ks, np.array([0.9, 0.7, 0.95]), 0.8) == 14
-    assert frames_needed(ks, np.array([0.9, 0.9, 0.95]), 0.8) == 6
-    assert frames_needed(ks, np.array([0.5, 0.6, 0.7]), 0.8) is None
 
 
 @pytest.mark.parametrize("subject", FIGURES)

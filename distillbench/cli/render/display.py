@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from distillbench.config.run_spec import Choice, RunSpec
 from distillbench.config.schedule_rules import teacher_of
 from distillbench.interfaces import Copy, Follow, Freeze, Learner, Ramp, Term, Tie
 from distillbench.networks import has_bf16
+from distillbench.reports.amounts import count, latency
 from distillbench.results.schema import StoredResult
 from distillbench.results.store import Result
 from distillbench.training.build import Experiment
@@ -126,17 +126,6 @@ def _quality(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def latency(found: Mapping[str, Any]) -> str:
-    """Writes the latency of a row of the leaderboard, in milliseconds.
-
-    It begins with `~` if something else may have slowed the machine down.
-    """
-    if math.isnan(found["latency"]):
-        return "-"
-    mark = "~" if found["latency_doubtful"] is True else ""
-    return f"{mark}{1e3 * found['latency']:.2f} ms"
-
-
 def deployment(record: StoredResult) -> str:
     """Says how fast the exported file of a row is, and how large."""
     assert record.export is not None
@@ -148,25 +137,6 @@ def deployment(record: StoredResult) -> str:
         f" {1e3 * one.median:.2f} ms for one video, {many.throughput:,.0f} videos a second in"
         f" batches of 256; a file of {record.export.bytes / 1e6:.3g} MB"
     )
-
-
-def count(value: float | None) -> str:
-    """Writes a large count with three significant digits: 1.33 M, 16.8 G."""
-    if value is None:
-        return "-"
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """Writes a time with the precision of an estimate: 45 s, 12 min, 1.7 h; `-` for NaN."""
-    if math.isnan(seconds):
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _knobs(knobs: Mapping[str, Any]) -> str:

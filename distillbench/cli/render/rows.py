@@ -12,10 +12,10 @@ from rich.text import Text
 
 from distillbench.analysis.leaderboard import row
 from distillbench.api import load
-from distillbench.cli.render.display import count, latency
 from distillbench.cli.render.terminal import complain, console, styled
 from distillbench.experiments.reproduce import Reproduction
 from distillbench.registry.discovery import Registry
+from distillbench.reports.amounts import count, latency
 from distillbench.results.flatten import settings_of
 from distillbench.results.store import Result
 

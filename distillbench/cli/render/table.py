@@ -21,14 +21,14 @@ from tabulate import tabulate
 
 from distillbench.analysis.leaderboard import INTERNAL, column_of
 from distillbench.analysis.metric_columns import MetricColumn, columns_in, ranking_column
-from distillbench.cli.render.display import count, duration, latency
 from distillbench.cli.render.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.render.terminal import TextConsole, echo
+from distillbench.reports.amounts import DOUBTFUL, count, duration, latency
+from distillbench.reports.marks import LIKE_BEST, MARKS, ONE_SEED, mark
 
 _HIDDEN = [*INTERNAL, "metrics"]
 UNLIMITED_WIDTH = 1000
 _SHORTEST_KEY = 6
-_LIKE_BEST, _ONE_SEED = "≈", "†"
 _INTERVAL = " ± 95 %"
 
 Record = Mapping[str, Any]
@@ -241,18 +241,11 @@ def _title(metric: MetricColumn) -> str:
 
 def _explanations(records: Sequence[Record], metrics: Sequence[MetricColumn]) -> Notes:
     """Writes the notes that explain the marks in the cells of the rows."""
-    notes = []
     title = _title(metrics[0])
-    marks = {_mark(row, metric.name) for row in records for metric in metrics}
-    if _LIKE_BEST in marks:
-        text = "may be the best: of as many equal rows, one is denied this mark on 5 % of boards"
-        notes.append((title, f"{_LIKE_BEST}  {text}"))
-    if _ONE_SEED in marks:
-        text = "one seed: the interval is valid for these trained networks, not for other seeds"
-        notes.append((title, f"{_ONE_SEED}  {text}"))
-    if any(latency(row).startswith("~") for row in records):
-        text = "measured while something else may have slowed the machine down"
-        notes.append(("latency", f"~  {text}"))
+    marks = {mark(row, metric.name) for row in records for metric in metrics}
+    notes = [(title, f"{sign}  {MARKS[sign]}") for sign in (LIKE_BEST, ONE_SEED) if sign in marks]
+    if any(latency(row).startswith(DOUBTFUL) for row in records):
+        notes.append(("latency", f"{DOUBTFUL}  {MARKS[DOUBTFUL]}"))
     return notes
 
 
@@ -293,19 +286,7 @@ def _quality(row: Record, name: str, is_first: bool) -> str:
     if not isinstance(low, float) or not isinstance(high, float) or math.isnan(low):
         return f"{value:.4f}"
     # A space in the place of a mark keeps the digits of a column aligned.
-    return f"{value:.4f} ± {(high - low) / 2:.3f}{_mark(row, name) or ' '}"
-
-
-def _mark(row: Record, name: str) -> str:
-    """Returns the mark of a metric's interval: one seed, or as good as the best row, or none."""
-    low = row.get(f"{name}_low")
-    if not isinstance(low, float) or math.isnan(low):
-        return ""
-    if row.get("seeds", 1) == 1:
-        return _ONE_SEED
-    # Rows without a comparison hold NaN or pd.NA here, neither of which is usable as False.
-    is_like_best = name == row.get("like_best_by") and row["like_best"] is True
-    return _LIKE_BEST if is_like_best else ""
+    return f"{value:.4f} ± {(high - low) / 2:.3f}{mark(row, name) or ' '}"
 
 
 def _or_dash(value: float) -> str:

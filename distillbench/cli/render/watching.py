@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distillbench.analysis.metric_columns import first_of
-from distillbench.cli.render.display import count, duration, notes
+from distillbench.cli.render.display import notes
 from distillbench.cli.render.progress import validation_of
 from distillbench.cli.render.terminal import styled
 from distillbench.config.run_spec import RunSpec
@@ -24,6 +24,7 @@ from distillbench.experiments.jobs import label, objective
 from distillbench.experiments.plan import Job, Plan
 from distillbench.experiments.sweep import Watcher
 from distillbench.interfaces import Metric, RunStatus
+from distillbench.reports.amounts import count, duration
 from distillbench.results.store import Result, read
 
 _MOST_LISTED = 40

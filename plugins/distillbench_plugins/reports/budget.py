@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from distillbench import hookimpl
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Figure, Report, Runs
-from distillbench.reports import INCHES, OTHERS, Curve, curves, having, legend, metric_of
+from distillbench.reports import (
+    INCHES,
+    OTHERS,
+    Curve,
+    curves,
+    frames_needed,
+    having,
+    legend,
+    metric_of,
+)
 from distillbench.reports import plain_words as words
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _BLACK = "#000000"
 
@@ -123,23 +129,6 @@ def _ticks(ks: set[int]) -> list[int]:
         if k - kept[-1] >= apart:
             kept.append(k)
     return kept
-
-
-def frames_needed(
-    ks: NDArray[np.float64], quality: NDArray[np.float64], goal: float
-) -> float | None:
-    """Finds the least k from which on a curve is at the goal, straight between its points.
-
-    None where it ends below.
-    """
-    if quality[-1] < goal:
-        return None
-    below = np.flatnonzero(quality < goal)
-    if not len(below):
-        return float(ks[0])
-    last = int(below[-1])
-    share = (goal - quality[last]) / (quality[last + 1] - quality[last])
-    return float(np.ceil(ks[last] + share * (ks[last + 1] - ks[last]) - 1e-9))
 
 
 @hookimpl

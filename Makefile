@@ -17,11 +17,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student on the built-in data
-	$(BIN)/distillbench run --schedule teacher --results results/demo
-	$(BIN)/distillbench run --schedule scratch --selector uniform --k 15 --results results/demo
-	$(BIN)/distillbench run --schedule serial --selector uniform --k 15 --results results/demo
-	$(BIN)/distillbench leaderboard results/demo
-	@echo "next: . $(BIN)/activate; distillbench leaderboard results/demo --format csv; distillbench --help"
+	$(BIN)/distillbench demo
+	@echo "to go on: . $(BIN)/activate"
 
 test: $(INSTALLED)  ## the fast tests, in random order, on every core
 	$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -53,7 +50,8 @@ site: $(INSTALLED)  ## the documentation as a site, in site/; a link that leads 
 
 study-page: $(INSTALLED)  ## the study's results as a page under docs/
 	@test -n "$(strip $(STUDY))" || { echo "no results of the study are here: benchmarks/README.md says how they are made" >&2; exit 2; }
-	$(BIN)/distillbench page $(STUDY) --out docs/study-page --title "The study of distillbench"
+	$(BIN)/distillbench publish $(STUDY) --out build/study  # without the paths of this machine
+	$(BIN)/distillbench page build/study --out docs/study-page --title "The study of distillbench: every method on one board"
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -117,6 +117,9 @@ def test_the_wheel_alone_runs_and_checks_and_prints_a_board(
     board = _done(program, "leaderboard", "results", "--format", "csv", cwd=tmp_path)
     assert len(board.splitlines()) == 2
     assert "1 component: " in _done(program, "check", "uniform", cwd=tmp_path)
+    told = _done(program, "demo", cwd=tmp_path)
+    assert "hrnn teacher" in told
+    assert (tmp_path / "results/demo/site/index.html").stat().st_size > 500_000
 
 
 def test_every_pin_is_of_a_package_that_the_project_needs() -> None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from distillbench.cli.check import check
 from distillbench.cli.compare import compare
 from distillbench.cli.data import data
+from distillbench.cli.demo import demo
 from distillbench.cli.export import export
 from distillbench.cli.extract import extract
 from distillbench.cli.leaderboard import leaderboard
@@ -43,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
+    demo,
     run,
     sweep,
     tune,
@@ -77,6 +79,7 @@ def _show_overview(context: typer.Context) -> None:
 
 _FIRST_STEPS = """\
 First steps, on built-in data:
+  distillbench demo             train three networks, and see their board and their page
   distillbench run --k 15       train a teacher, and a student that sees 15 frames of each video
   distillbench leaderboard      compare their quality and cost
   distillbench plugins          list what else can be chosen"""

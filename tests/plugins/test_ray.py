@@ -9,8 +9,10 @@ import pytest
 
 from distillbench.config.run_spec import Choice
 from distillbench.errors import ConfigError
-from distillbench.interfaces import Demand
+from distillbench.interfaces import Demand, Finished, Lost
+from distillbench.testing.executors import ToyJob
 from distillbench.testing.runner import CHECKS, subjects, verdict
+from distillbench_plugins.executors.ray import _Begun
 
 GPU_NODE = {"CPU": 8.0, "GPU": 2.0, "memory": 30e9}
 CPU_NODE = {"CPU": 4.0, "memory": 16e9}
@@ -34,6 +36,129 @@ def cluster(monkeypatch):
         return found
 
     return of
+
+
+class Reports:
+    """What an actor reports of a run: `None` for as long as it tells nothing."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def __next__(self):
+        return self.told.pop(0)
+
+
+class Actor:
+    """An actor that reports what `ToyRay.scripts` says of each run it is given."""
+
+    def __init__(self, ray):
+        self.ray, self.dead = ray, False
+        self.make = SimpleNamespace(options=lambda **how: SimpleNamespace(remote=self.given))
+
+    def given(self, job):
+        self.ray.given.append((job.key, self))
+        return Reports(self.ray.scripts.pop(0))
+
+
+class ToyRay:
+    """A Ray whose actors make nothing."""
+
+    class exceptions:  # noqa: N801 - as Ray has it
+        class RayError(Exception):
+            pass
+
+    def __init__(self, *nodes):
+        self.found = [{"Alive": True, "Resources": node} for node in nodes]
+        self.scripts, self.given, self.killed = [], [], []
+
+    def is_initialized(self):
+        return True
+
+    def nodes(self):
+        return self.found
+
+    def remote(self, **how):
+        made = SimpleNamespace(remote=lambda: Actor(self))
+        return lambda cls: SimpleNamespace(options=lambda **how: made)
+
+    def wait(self, reports, num_returns, timeout):
+        return [each for each in reports if each.told], []
+
+    def get(self, event):
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    def kill(self, actor, no_restart):
+        self.killed.append(actor)
+
+
+@pytest.fixture
+def toy_ray(monkeypatch):
+    """Two nodes with room for one run each."""
+    made = ToyRay({"CPU": 1.0}, {"CPU": 1.0})
+    monkeypatch.setattr("distillbench_plugins.executors.ray._imported", lambda: made)
+    monkeypatch.setattr("distillbench_plugins.executors.ray._FRESH", 0.0)
+    return made
+
+
+def job(key, data="data"):
+    return ToyJob(key, key, data, 1, "cpu", "", "", "well", 0.0, 0)
+
+
+def begun(key):
+    return [_Begun(key, "")]
+
+
+def died():
+    return ToyRay.exceptions.RayError("Worker exit detail: it went. Some common causes are many")
+
+
+def test_a_worker_makes_one_run_after_the_other_and_rather_one_of_the_same_data(registry, toy_ray):
+    made = built(registry)
+    toy_ray.scripts = [[*begun(key), Finished(key)] for key in "abcd"]
+    assert made.free == 2
+    made.submit(job("a", "digits"))
+    made.submit(job("b", "reels"))
+    assert made.free == 0
+    assert list(made.events(0)) == [Finished("a"), Finished("b")]
+    made.submit(job("c", "reels"))
+    made.submit(job("d", "digits"))
+    actors = dict(toy_ray.given)
+    assert (actors["c"], actors["d"]) == (actors["b"], actors["a"])
+
+
+def test_a_run_whose_worker_dies_is_lost_and_one_that_never_began_is_given_to_another(
+    registry, toy_ray
+):
+    made = built(registry)
+    toy_ray.scripts = [[*begun("a"), died()], [died()], [*begun("b"), Finished("b")]]
+    made.submit(job("a"))
+    made.submit(job("b"))
+    told = [*made.events(0), *made.events(0)]
+    assert told == [Lost("a", "its worker died: it went."), Finished("b")]
+    assert len(toy_ray.killed) == 2, "who was out of reach makes nothing more"
+
+
+def test_a_run_that_no_worker_ever_begins_is_lost_in_the_end(registry, toy_ray):
+    made = built(registry, attempts=3)
+    toy_ray.scripts = [[died()] for _ in range(3)]
+    made.submit(job("a"))
+    told = [event for _ in range(3) for event in made.events(0)]
+    assert told == [Lost("a", "its worker died: it went.")]
+
+
+def test_a_run_that_waits_for_the_place_of_an_idle_worker_is_given_to_it(registry, toy_ray):
+    made = built(registry)
+    toy_ray.scripts = [[*begun("a"), Finished("a")], [], [*begun("b"), Finished("b")]]
+    assert made.free == 2
+    made.submit(job("a"))
+    made.submit(job("b"))  # its worker waits on a node that is about to go
+    toy_ray.found[1]["Alive"] = False
+    assert list(made.events(0)) == [Finished("a")]
+    assert made.free == 0
+    assert list(made.events(0)) == [Finished("b")]
+    assert toy_ray.given[2][1] is toy_ray.given[0][1]
 
 
 @pytest.mark.parametrize(

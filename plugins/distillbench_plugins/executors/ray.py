@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
 _GIGABYTE = 1_000_000_000
 _FRESH = 1.0  # seconds for which what is known of the nodes is taken to hold
+_PLACING = 60.0  # seconds in which a worker is placed and started, if there is a place
 _LONGEST_REASON = 240
+_ADDRESS = re.compile(r"\bip: (\S+)")
 
 
 class Ray(Executor):
@@ -85,6 +89,7 @@ class Ray(Executor):
         self._ray: Any = None
         self._connected = False  # by this executor, which then disconnects, too
         self._workers: list[_Worker] = []
+        self._moved: dict[str, int] = {}  # how often a run was given to a worker that was gone
         self._room, self._room_until, self._had_room = 0, 0.0, 0.0
 
     @property
@@ -112,6 +117,7 @@ class Ray(Executor):
 
     def events(self, timeout: float) -> Iterator[RunEvent]:
         """Waits for a worker to report something or to die, and yields all that was."""
+        self._use_idle()
         busy = {worker.reports: worker for worker in self._workers if worker.job is not None}
         if not busy:
             time.sleep(timeout)
@@ -125,33 +131,55 @@ class Ray(Executor):
                 yield from self._next(busy[reports])
             busy = {reports: worker for reports, worker in busy.items() if worker.job is not None}
 
+    def _use_idle(self) -> None:
+        """Gives runs that wait for a place to idle workers, which hold the places they wait for.
+
+        A worker that only takes its time to start is let be.
+        """
+        many = len(self._workers) > self._room
+        for waiting in [each for each in self._workers if each.job is not None and not each.begun]:
+            idle = next((each for each in self._workers if each.job is None), None)
+            late = time.monotonic() - waiting.given > _PLACING
+            if idle is not None and waiting.job is not None and (many or late):
+                job = waiting.job
+                self._part_with(waiting)
+                idle.give(job)
+
     def _next(self, worker: _Worker) -> Iterator[RunEvent]:
         job = worker.job
         assert job is not None
         try:
             event: RunEvent = self._ray.get(next(worker.reports))
         except (self._ray.exceptions.RayError, StopIteration) as error:
-            self._workers.remove(worker)
-            worker.job, self._room_until = None, 0.0
-            if worker.served and not worker.begun:  # it had died while it was idle
+            self._part_with(worker)
+            # It had died while it was idle, or was placed on a node whose death was not known yet.
+            self._moved[job.key] = self._moved.get(job.key, 0) + 1
+            if not worker.begun and self._moved[job.key] < self.attempts:
                 self.submit(job)
             else:
                 yield Lost(job.key, _cause(error))
             return
         worker.begun = True
         if isinstance(event, (Finished, Failed)):
-            worker.job, worker.served = None, True
+            worker.job = None
         if not isinstance(event, _Begun):
             yield event
 
     def shutdown(self) -> None:
         """Ends every worker, and those that wait to be placed."""
-        for worker in self._workers:
-            self._ray.kill(worker.actor, no_restart=True)
-        self._workers = []
+        for worker in list(self._workers):
+            self._part_with(worker)
         if self._connected:
             self._ray.shutdown()
+            self._ray._private.worker._worker_logs_enabled = True
             self._connected, self._ray = False, None
+
+    def _part_with(self, worker: _Worker) -> None:
+        """Ends a worker, of which nothing more is wanted; it may only have been out of reach."""
+        self._workers.remove(worker)
+        worker.job, self._room_until = None, 0.0
+        with suppress(self._ray.exceptions.RayError):
+            self._ray.kill(worker.actor, no_restart=True)
 
     def _new_worker(self) -> _Worker:
         self._connect()
@@ -169,7 +197,6 @@ class Ray(Executor):
     def _connect(self) -> None:
         if self._ray is not None:
             return
-        # Without dashboard and workers' prints: one display is enough.
         ray = _imported()
         own: dict[str, Any] = {"include_dashboard": False} if self._address == "local" else {}
         if not ray.is_initialized():
@@ -177,6 +204,8 @@ class Ray(Executor):
                 ray.init(self._address, log_to_driver=False, logging_level="CRITICAL", **own)
             except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
                 raise ConfigError([_no_cluster(self._address, error)]) from error
+            # It would print a page for each death, whatever `log_to_driver` is (Ray 2.60).
+            ray._private.worker._worker_logs_enabled = False
             self._connected = True
         self._ray = ray
 
@@ -213,18 +242,19 @@ class Ray(Executor):
 class _Worker:
     """One worker, seen from the sweep.
 
-    served: whether it ever made a run. begun: whether it began the one that it has.
+    begun: whether it began the run that it has. given: when it was given it.
     """
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.job: RunJob | None = None
         self.data: str | None = None
-        self.served = self.begun = False
+        self.begun, self.given = False, 0.0
         self.reports: Any = None
 
     def give(self, job: RunJob) -> None:
         self.job, self.data, self.begun = job, job.data, False
+        self.given = time.monotonic()
         self.reports = self.actor.make.options(num_returns="streaming").remote(job)
 
 
@@ -325,10 +355,11 @@ def _written(amounts: Mapping[str, float]) -> str:
 
 def _cause(error: BaseException) -> str:
     """Says in one line what Ray knows of a worker that died."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    where = next((line.removeprefix("ip: ") for line in lines if line.startswith("ip: ")), "")
-    why = next((line for line in lines if "exit" in line or "node" in line), type(error).__name__)
-    on = f" on node {where}" if where else ""
+    text = " ".join(str(error).split())
+    _, known, detail = text.partition("Worker exit detail: ")
+    why = detail.partition(" Some common causes")[0] if known else text or type(error).__name__
+    where = _ADDRESS.search(text)
+    on = f" on node {where[1]}" if where else ""
     return f"its worker{on} died: {why[:_LONGEST_REASON]}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import math
 import shutil
 import subprocess
@@ -323,6 +324,8 @@ def _submitit() -> Any:
         raise ConfigError(
             ["the executor 'slurm' needs submitit: pip install 'distillbench[slurm]'"]
         ) from error
+    # It warns where there is no accounting, in the middle of the display.
+    logging.getLogger("submitit").setLevel(logging.ERROR)
     return submitit
 
 

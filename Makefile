@@ -13,7 +13,7 @@ STUDY ?= $(wildcard results/digits results/digits-longer results/digits-bf16 res
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard,published,browser]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard,published,browser,ray,slurm]'
 	touch $@
 
 demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student on the built-in data

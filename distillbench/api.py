@@ -278,11 +278,12 @@ def request_sweep(
     knobs |= {} if workers is None else {"workers": workers}
     specs = all_specs(registry, file, given, ())
     check_observers(observe, registry)
-    on = find_device(device).type
-    chosen = built_executor(registry, executor or usual_executor(registry), knobs, specs, on)
+    name = executor or usual_executor(registry)
+    on = _device_of(registry, name, device)
+    chosen = built_executor(registry, name, knobs, specs, on)
     place = RunContext(
         Path(results),
-        device,
+        on,
         retrain,
         again,
         observers=tuple(observe),
@@ -333,7 +334,9 @@ def request_tune(
     executor_knobs, tuner_knobs = (_taken_out(given, each) for each in (_EXECUTOR, _TUNER))
     executor_knobs |= {} if workers is None else {"workers": workers}
     tuning = read_tuning(None if file is None else Path(file), tried)
-    place = RunContext(Path(results), find_device(device).type, cache_budget=cache_budget)
+    name = executor or usual_executor(registry)
+    on = _device_of(registry, name, device)
+    place = RunContext(Path(results), on, cache_budget=cache_budget)
     search = Tune(
         tuning,
         Layer("flag", given),
@@ -346,7 +349,6 @@ def request_tune(
     )
 
     def make(planned: Plan, context: RunContext, watcher: Watcher) -> None:
-        name = executor or usual_executor(registry)
         specs = [job.spec for job in planned.jobs]
         made = built_executor(registry, name, executor_knobs, specs, context.device)
         Sweep(planned, context, made, watcher).run()
@@ -387,6 +389,12 @@ def tune(
         TunedArm(each.arm.name, request.search.settings_of(each), each.tuner.trials())
         for each in searched
     ]
+
+
+def _device_of(registry: Registry, executor: str, requested: str) -> str:
+    """Returns the device of the runs of a sweep; another machine may have what this one lacks."""
+    found = registry.find("executor", executor)
+    return find_device(requested, here=found is None or not found.cls.remote).type  # type: ignore[attr-defined]
 
 
 def _taken_out(given: dict[str, object], section: str) -> dict[str, object]:

@@ -42,11 +42,45 @@ PAGES = (
     HERE / "performance.md",
     HERE / "video.md",
     HERE / "export.md",
+    HERE / "scaling.md",
 )
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
 EXPORTS = HERE.parent / "benchmarks" / "results" / "exports.csv"
 END_TO_END, FORMATS = SPEED / "end_to_end.csv", SPEED / "feature_formats.csv"
+_FIGURES = {
+    "table 1 on all videos": (
+        "scaling.csv",
+        {
+            "devices": "devices",
+            "rates": "rates",
+            "days": "days",
+            "device_hours": "device-hours",
+            "computing": "computing alone, days",
+            "reading": "reading alone, days",
+            "longest_run_hours": "longest run, hours",
+            "disk": "disk, GB/s",
+            "limit": "what limits it",
+        },
+    ),
+    "one run on several GPUs": (
+        "one_run.csv",
+        {
+            "devices": "GPUs",
+            "computing": "computing, ms",
+            "outputs": "gathering outputs, ms",
+            "gradients": "adding up gradients, ms",
+        },
+    ),
+    "executors": (
+        "executors.csv",
+        {"stage": "", "ours": "takes", "unit": "unit", "load": "load of the machine"},
+    ),
+    "planning": (
+        "planning.csv",
+        {"stage": "", "ours": "takes", "unit": "unit", "peer": "allowed"},
+    ),
+}
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 _SCHEMAS = "https://raw.githubusercontent.com/distillbench/distillbench/main/docs/schema"
 _BAR = r"\|"
@@ -70,7 +104,8 @@ def made(name: str) -> str:
     """Makes the marked part of that name.
 
     There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`, `exported
-    networks`, `exported students`, `end to end`, `feature formats` and `example KIND`.
+    networks`, `exported students`, `end to end`, `feature formats`, those of `_FIGURES` and `example
+    KIND`.
     """
     if name == "commands":
         return "".join(
@@ -90,6 +125,8 @@ def made(name: str) -> str:
         return _exported_networks()
     if name == "feature formats":
         return _feature_formats()
+    if name in _FIGURES:
+        return _figures(name)
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -267,6 +304,26 @@ def _published_encoders() -> str:
             cells = (f"`{row['encoder']}`", sees, *numbers, *times, row["steps"], losses)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _figures(name: str) -> str:
+    """Makes a table of some columns of a benchmark's figures."""
+    file, heads = _FIGURES[name]
+    lines = [f"| {' | '.join(heads.values())} |", "|---" * len(heads) + "|"]
+    with (SPEED / file).open(newline="", encoding="utf-8") as figures:
+        for row in csv.DictReader(figures):
+            cells = (_plain(row[column]) for column in heads)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(cell: str) -> str:
+    """Writes a number without a power of ten."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def _feature_formats() -> str:

@@ -29,8 +29,7 @@ def made_by(commands: str) -> list[str]:
 
 @pytest.fixture
 def job() -> dict[str, Any]:
-    (found,) = read(WORKFLOW)["jobs"].values()
-    return dict(found)
+    return dict(read(WORKFLOW)["jobs"]["test"])
 
 
 def test_the_workflow_runs_what_ci_runs_and_the_makefile_has(job):
@@ -39,6 +38,13 @@ def test_the_workflow_runs_what_ci_runs_and_the_makefile_has(job):
     assert asked == made_by((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
     assert asked
     assert set(asked) <= set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+
+
+def test_the_workflow_runs_the_slow_tests_once():
+    jobs = read(WORKFLOW)["jobs"]
+    assert set(jobs) == {"test", "slow"}
+    asked = made_by("\n".join(step.get("run", "") for step in jobs["slow"]["steps"]))
+    assert asked == ["test-all"]
 
 
 def test_the_workflow_begins_with_the_oldest_python_that_the_package_takes(job):

@@ -74,10 +74,15 @@ def use_threads(spec: RunSpec, processes: Processes = SINGLE) -> None:
     torch.set_num_threads(max(1, spec.training.all_threads // processes.local_world_size))
 
 
-def find_device(requested: str) -> torch.device:
-    """Turns `auto`, `cpu` or `cuda` into a device; raises `ConfigError` where it is not there."""
+def find_device(requested: str, *, here: bool = True) -> torch.device:
+    """Turns `auto`, `cpu` or `cuda` into a device; raises `ConfigError` where it is not there.
+
+    here: whether it is to be used on this machine; one that is named is else believed.
+    """
     if requested not in ("auto", "cpu", "cuda"):
         raise ConfigError([f"--device takes auto, cpu or cuda; found '{requested}'"])
+    if requested == "cuda" and not here:
+        return torch.device("cuda")
     has_gpu = torch.cuda.is_available()
     if requested == "cuda" and not has_gpu:
         raise ConfigError(

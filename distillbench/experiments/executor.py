@@ -74,6 +74,23 @@ class CheckedExecutor:
         return self._executor.shares_machine
 
     @property
+    def remote(self) -> bool:
+        """Whether other machines make the runs."""
+        return self._executor.remote
+
+    @property
+    def attempts(self) -> int:
+        """How often a run is begun that gets lost."""
+        with self._component.guarded():
+            found = self._executor.attempts
+            if type(found) is not int or found < 1:
+                raise PluginError(
+                    f"{self._component.title}: attempts is {quoted(found)}; it is an integer of at"
+                    " least 1"
+                )
+        return found
+
+    @property
     def free(self) -> int:
         """How many runs could be submitted now."""
         with self._component.guarded():

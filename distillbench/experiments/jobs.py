@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
 import pickle
+import platform
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
+
+import distillbench
 from distillbench.config.run_spec import RunSpec, digest
 from distillbench.errors import DistillbenchError, Interrupted, NotApplicableError, StoppedError
 from distillbench.experiments.context import RunContext, find_device
@@ -23,9 +31,13 @@ from distillbench.interfaces import (
     Splits,
 )
 from distillbench.registry.discovery import Registry, discover
+from distillbench.storage import write_text
 from distillbench.training.build import open_data
 from distillbench.training.callbacks import Observer
 from distillbench.untrusted import reason_of
+
+_MARK = ".sweep"
+_MARKED = "Results of a sweep, whose runs look for this file to know that they see the folder.\n"
 
 
 @dataclass(frozen=True)
@@ -33,15 +45,22 @@ class PackedRun(RunJob):
     """A run's spec and context, pickled.
 
     They name classes of plugins, which only a registry can import in peace.
+
+    directory: where the sweep was begun.
+    versions: of what numbers depend on, where the sweep was begun.
     """
 
     packed: bytes
+    directory: str
+    versions: Mapping[str, str]
 
     def run(self, report: Callable[[RunEvent], object]) -> RunEvent:
         """Makes the run.
 
         A process makes the registry once, and keeps the last opened data open.
         """
+        if wrong := self._why_not_here():
+            return Failed(self.key, "failed", wrong)
         try:
             registry = _registry()
             spec, context = pickle.loads(self.packed)
@@ -64,17 +83,48 @@ class PackedRun(RunJob):
             return Failed(self.key, "failed", reason_of(error))
         return Finished(self.key)
 
+    def _why_not_here(self) -> str:
+        """Goes where the sweep was begun; returns why the run cannot be made on this machine."""
+        with suppress(OSError):  # it is asked for below
+            if Path(self.directory) != Path.cwd():
+                os.chdir(self.directory)
+        node = platform.node()
+        for place in (Path(self.directory), Path(self.results, _MARK)):
+            if not place.exists():
+                return (
+                    f"{node} does not see '{place}': all machines of a sweep share the folder in"
+                    " which it was begun and that of its results"
+                )
+        found = _versions()
+        if found == self.versions:
+            return ""
+        differ = [name for name, version in self.versions.items() if found.get(name) != version]
+        there, here = (
+            ", ".join(f"{name} {of[name]}" for name in differ) for of in (found, self.versions)
+        )
+        return f"{node} has {there}, and the sweep was begun with {here}: install the same"
+
 
 def packed(spec: RunSpec, context: RunContext) -> RunJob:
-    """Packs a run."""
+    """Packs a run, and leaves in its folder of results what it knows that by anywhere."""
+    results = context.results.absolute()
+    if not (results / _MARK).exists():
+        write_text(results / _MARK, _MARKED)
     return PackedRun(
         spec.key,
         label(spec),
         digest(spec.data.describe()),
         spec.training.threads,
-        find_device(context.device).type,
-        pickle.dumps((spec, context)),
+        find_device(context.device, here=False).type,
+        str(results),
+        pickle.dumps((spec, dataclasses.replace(context, results=results))),
+        str(Path.cwd()),
+        _versions(),
     )
+
+
+def _versions() -> dict[str, str]:
+    return {"distillbench": distillbench.__version__, "torch": torch.__version__}
 
 
 def label(spec: RunSpec) -> str:

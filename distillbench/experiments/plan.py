@@ -68,7 +68,7 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     Raises `ConfigError` with every run that needs more frames than its data has, `DataError`
     where data is not there.
     """
-    device = find_device(context.device)
+    device = find_device(context.device, here=False)
     opened = {digest(spec.data.describe()): spec for spec in specs}
     data = {key: open_data(spec) for key, spec in opened.items()}
     splits_of = {spec.key: data[digest(spec.data.describe())] for spec in specs}

@@ -6,6 +6,7 @@ A run that fails is a row with a reason.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,11 +25,11 @@ from distillbench.interfaces import (
     RunEvent,
     RunStatus,
 )
-from distillbench.results import failures
+from distillbench.results import failures, store
 from distillbench.results.store import Result, read
 
-_ATTEMPTS = 2
-"""How often a run is begun that gets lost."""
+_PATIENCE = 90.0
+"""Seconds after which a file must be seen that another machine wrote: NFS looks once a minute."""
 
 
 class Watcher:
@@ -55,13 +56,17 @@ class Watcher:
 
 @dataclass
 class _State:
-    """Which runs wait, which are being made, and where each teacher stands."""
+    """Which runs wait, which are being made, and where each teacher stands.
+
+    unseen: runs that finished and whose result is not to be seen yet, and until when it may be so.
+    """
 
     pending: list[Job]
     ready: set[str]
     running: dict[str, Job] = field(default_factory=dict)
     leading: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, float] = field(default_factory=dict)
 
 
 class Sweep:
@@ -80,12 +85,15 @@ class Sweep:
 
         Whatever ends this early, Ctrl-C included, ends the runs that are going on, too.
         """
+        store.prepare(self.context.results)
         try:
             while self.state.pending or self.state.running:
                 while self.executor.free > 0 and (job := self._next()) is not None:
                     self._submit(job)
                 for event in self.executor.events(0.4):
                     self._handle(event)
+                for key in list(self.state.unseen):
+                    self._finish(self.state.running[key])
                 self.watcher.waited()
         except BaseException:
             self.executor.abandon()
@@ -95,10 +103,9 @@ class Sweep:
     def _next(self) -> Job | None:
         """Takes the first job whose teacher is stored, shared by nobody, or in nobody's hands."""
         busy = set(self.state.leading.values())
-        for job in self.state.pending:
+        for place, job in enumerate(self.state.pending):
             if job.teacher is None or job.teacher in self.state.ready or job.teacher not in busy:
-                self.state.pending.remove(job)
-                return job
+                return self.state.pending.pop(place)
         return None
 
     def _submit(self, job: Job) -> None:
@@ -139,8 +146,13 @@ class Sweep:
     def _finish(self, job: Job) -> None:
         key = job.spec.key
         self._teacher_is_stored(key)
+        path = self.context.results / f"{key}.json"
+        until = self.state.unseen.pop(key, time.monotonic() + _PATIENCE)
+        if self.executor.remote and not path.exists() and time.monotonic() < until:
+            self.state.unseen[key] = until
+            return
         try:
-            result = read(self.context.results / f"{key}.json")
+            result = read(path)
         except ResultError as error:  # somebody took or broke the file since
             self._fail(job, "failed", str(error), may_repeat=True)
             return
@@ -165,9 +177,9 @@ class Sweep:
         self.state.leading.pop(key, None)
         attempts = self.state.attempts[key]
         failures.keep(self.context.results, job.spec, status, reason, attempts)
-        again = may_repeat and attempts < _ATTEMPTS
-        if again:
-            self.state.pending.append(job)
+        again = may_repeat and attempts < self.executor.attempts
+        if again:  # at once: its checkpoint may hold the half of a teacher that others wait for
+            self.state.pending.insert(0, job)
         self.watcher.failed(job, status, reason, again)
 
 

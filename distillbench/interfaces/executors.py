@@ -49,7 +49,9 @@ class Failed(RunEvent):
 
 @dataclass(frozen=True)
 class Lost(RunEvent):
-    """What made the run died with it: a process, a machine. The sweep submits it once more.
+    """What made the run died with it: a process, a machine.
+
+    The sweep submits it again, until it was begun as often as the executor's `attempts`.
 
     reason: what is known of it, in one line.
     """
@@ -61,12 +63,15 @@ class Lost(RunEvent):
 class RunJob(ABC):
     """A run to make, wherever that is; it can be pickled, and what it needs is installed there.
 
+    It is made in the folder in which the sweep was begun: paths in its settings are relative to it.
+
     key: the run's.
     title: the run in a few words.
     data: a digest of its data set; a process that made a run of the same data still has it open,
         and is to be preferred.
     threads: processor threads that the run uses; 0: one for each core of the machine.
     device: `cpu` or `cuda`.
+    results: the folder where it leaves what it finds, absolute; whoever makes runs must see it.
     """
 
     key: str
@@ -74,6 +79,7 @@ class RunJob(ABC):
     data: str
     threads: int
     device: str
+    results: str
 
     @abstractmethod
     def run(self, report: Callable[[RunEvent], object]) -> RunEvent:
@@ -109,10 +115,15 @@ class Executor(ABC):
     is_default: whether runs are made here without `--executor`.
     shares_machine: whether runs that are made at the same time slow one another down, which their
     latencies then say.
+    remote: whether other machines make the runs: this one need not have their device, and it may
+    see only after a while what they write.
+    attempts: how often a run is begun whose end is `Lost`; at least 1, and perhaps a knob.
     """
 
     is_default: ClassVar[bool] = False
     shares_machine: ClassVar[bool] = True
+    remote: ClassVar[bool] = False
+    attempts: int = 2
 
     @property
     @abstractmethod

@@ -14,6 +14,7 @@ import typing
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from distillbench.untrusted import quoted, reason_of
@@ -66,6 +67,7 @@ def describe(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation))
 
 
+@cache
 def knobs_of(component: type) -> tuple[Knob, ...]:
     """Lists a component's knobs in the order of their declaration.
 
@@ -122,6 +124,7 @@ def _wrong_group(cls: Any, default: Any) -> str:
     return "" if again == default else "that is not equal to one with the same fields"
 
 
+@cache
 def _declared(component: type) -> tuple[Knob, ...]:
     """Lists the keyword-only parameters, a group as one."""
     hints = typing.get_type_hints(component.__init__)  # type: ignore[misc]

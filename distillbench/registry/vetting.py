@@ -265,6 +265,7 @@ def _loss(cls: type) -> Iterator[str]:
 def _executor(cls: type) -> Iterator[str]:
     yield from _one_of(cls, "is_default", (True, False))
     yield from _one_of(cls, "shares_machine", (True, False))
+    yield from _one_of(cls, "remote", (True, False))
 
 
 def _exporter(cls: type) -> Iterator[str]:

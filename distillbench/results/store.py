@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,8 +73,20 @@ class Result:
         return found
 
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a `Path` has one of its slashes left
+
+
+def _check_is_no_url(folder: Path) -> None:
+    if _URL.match(str(folder)):
+        raise ResultError(
+            f"'{folder}' is a URL: results, teachers and their outputs are mapped, locked and"
+            " replaced as a whole, and need a folder; mount the bucket, and name its folder"
+        )
+
+
 def check_place(folder: Path) -> None:
     """Raises `ResultError` where results cannot be written to a folder; creates nothing."""
+    _check_is_no_url(folder)
     if folder.is_dir():
         check_writable(folder)
         return
@@ -92,6 +105,7 @@ def prepare(folder: Path) -> None:
 
     Raises `ResultError`, before anything is trained, where it cannot be written to.
     """
+    _check_is_no_url(folder)
     check_writable(folder)
     outputs = (folder / "teachers" / "signals").glob("*")
     for place in (

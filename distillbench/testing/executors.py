@@ -53,7 +53,7 @@ class ToyJob(RunJob):
 
 def _jobs(folder: str, count: int, ends: str = "well", seconds: float = 0.0) -> list[ToyJob]:
     return [
-        ToyJob(f"toy{n}", f"toy {n}", "data", 1, "cpu", folder, ends, seconds, os.getpid())
+        ToyJob(f"toy{n}", f"toy {n}", "data", 1, "cpu", folder, folder, ends, seconds, os.getpid())
         for n in range(count)
     ]
 

@@ -30,6 +30,6 @@ def test_the_demo_prints_a_board_and_the_address_of_its_page(
     page = Path(address.removeprefix("open file://"))
     assert page == tmp_path / "results/demo/site/index.html"
     assert "What distillbench does" in page.read_text(encoding="utf-8")
-    code, again, _ = command("demo")
+    code, again, planned = command("demo")
     assert (code, again.count("hrnn")) == (0, told.count("hrnn"))
-    assert "3 stored already" in again
+    assert "3 stored already" in planned

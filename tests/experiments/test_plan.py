@@ -18,7 +18,7 @@ from distillbench.errors import ConfigError, PluginError
 from distillbench.evaluation.cost import count_macs
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
-from distillbench.experiments.jobs import packed
+from distillbench.experiments.jobs import PackedRun, packed
 from distillbench.experiments.plan import Plan, plan
 from distillbench.experiments.sweep import Sweep, Watcher
 from distillbench.interfaces import (
@@ -316,6 +316,113 @@ def test_a_packed_run_is_made_in_whatever_process_has_it(
     assert kinds == ["PhaseStarted", "EpochEnded", "EpochEnded"] * 2
     assert any(isinstance(event, Message) for event in reported)
     assert (tmp_path / f"{spec.key}.json").is_file()
+
+
+def test_a_run_that_gets_lost_is_begun_as_often_as_the_executor_says_and_before_others(
+    grid: list[RunSpec], tmp_path: Path
+) -> None:
+    leader = grid[2].key
+
+    def script(spec: RunSpec, context: RunContext) -> list[RunEvent]:
+        return [Lost(spec.key, "gone")] if spec.key == leader else answers(spec, context)
+
+    made = type("Patient", (Scripted,), {"attempts": 4})(script)
+    made.count = 1
+    given = [s.key for s in sweep(plan(grid, RunContext(tmp_path, "cpu")), tmp_path, made).given]
+    assert given[:4] == [leader] * 4, "its checkpoint holds the half of a teacher"
+    assert given.count(leader) == 4
+    assert len(given) == len(grid) + 3
+    assert failures.load(tmp_path)[0][0].record.attempts == 4
+
+
+@pytest.mark.parametrize("attempts", ["two", True, 0])
+def test_an_executor_whose_attempts_are_no_number_is_refused(
+    attempts: object, make_spec: MakeSetup, tmp_path: Path
+) -> None:
+    def script(spec: RunSpec, context: RunContext) -> list[RunEvent]:
+        return [Lost(spec.key, "gone")]
+
+    made = type("Wrong", (Scripted,), {"attempts": attempts})(script)
+    planned = plan([make_spec(schedule="scratch")], RunContext(tmp_path, "cpu"))
+    with pytest.raises(PluginError, match=r"attempts is .*; it is an integer of at least 1"):
+        sweep(planned, tmp_path, made)
+
+
+def test_a_result_that_another_machine_wrote_may_be_seen_later(
+    make_spec: MakeSetup, tmp_path: Path
+) -> None:
+    class Remote(Scripted):
+        remote = True
+        looks = 0
+
+        def events(self, timeout: float) -> Iterator[RunEvent]:
+            yield from super().events(timeout)
+            hidden = tmp_path / "hidden.json"
+            if hidden.exists():
+                self.looks += 1
+                if self.looks == 3:
+                    hidden.rename(tmp_path / f"{self.given[0].key}.json")
+
+    def script(spec: RunSpec, context: RunContext) -> list[RunEvent]:
+        found = answers(spec, context)
+        (context.results / f"{spec.key}.json").rename(tmp_path / "hidden.json")
+        return found
+
+    planned = plan([make_spec(schedule="scratch")], RunContext(tmp_path, "cpu"))
+    assert len(sweep(planned, tmp_path, Remote(script)).given) == 1
+    assert failures.load(tmp_path) == ([], [])
+
+
+def test_a_run_is_made_where_the_sweep_was_begun_in_the_same_folder_of_results(
+    make_spec: MakeSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, elsewhere = tmp_path / "begun", tmp_path / "elsewhere"
+    begun.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(begun)
+    spec = make_spec(schedule="scratch")
+    job = packed(spec, RunContext(Path("results"), "cpu"))
+    monkeypatch.chdir(elsewhere)
+    assert job.results == str(begun / "results")
+    assert job.run(list[RunEvent]().append) == Finished(spec.key)
+    assert (begun / "results" / f"{spec.key}.json").is_file()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_machine_that_does_not_share_the_folders_or_has_other_versions_makes_no_run(
+    make_spec: MakeSetup, tmp_path: Path
+) -> None:
+    spec = make_spec(schedule="scratch")
+    job = packed(spec, RunContext(tmp_path / "results", "cpu"))
+    assert isinstance(job, PackedRun)
+    (tmp_path / "mine").mkdir()
+    for wrong, said in (
+        ({"results": str(tmp_path / "mine")}, "does not see"),
+        ({"directory": str(tmp_path / "gone")}, "does not see"),
+        ({"versions": {**job.versions, "torch": "1.0"}}, "begun with torch 1.0: install the same"),
+    ):
+        ended = dataclasses.replace(job, **wrong).run(list[RunEvent]().append)
+        assert isinstance(ended, Failed)
+        assert said in ended.reason
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_runs_of_other_machines_are_planned_for_a_gpu_that_this_one_lacks(
+    make_spec: MakeSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (job,) = plan([make_spec(schedule="serial")], RunContext(tmp_path, "cuda")).jobs
+    (same,) = plan([make_spec(schedule="serial")], RunContext(tmp_path, "cpu")).jobs
+    assert job.teacher != same.teacher
+    assert packed(job.spec, RunContext(tmp_path, "cuda")).device == "cuda"
+
+
+def test_results_at_a_url_are_refused(command: Any, tiny: list[str], tmp_path: Path) -> None:
+    for flags in (["sweep"], ["run"]):
+        code, _, err = command(*flags, *tiny, "--results", "s3://bucket/results")
+        assert code == 2
+        assert "is a URL" in err
+        assert "mount the bucket" in err.replace("\n", " ")
 
 
 def test_a_packed_run_never_raises(make_spec: MakeSetup, tmp_path: Path) -> None:

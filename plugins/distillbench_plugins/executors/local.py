@@ -11,8 +11,9 @@ from multiprocessing.connection import Connection, wait
 from typing import ClassVar, Literal
 
 from distillbench import hookimpl
-from distillbench.errors import ConfigError
 from distillbench.interfaces import Demand, Executor, Failed, Finished, Lost, RunEvent, RunJob
+from distillbench_plugins.layers.knobs import refuse
+from distillbench_plugins.layers.workers import wrong_workers
 
 # A fork would inherit torch's threads, which do not live on in it.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -24,16 +25,17 @@ class Local(Executor):
     Knobs:
         workers: how many runs at once; auto: on CPUs one for each core that a run does not use
             itself, on a GPU one.
+        attempts: how often a run is begun whose process is killed.
     """
 
     is_default: ClassVar[bool] = True
     shares_machine: ClassVar[bool] = True
 
-    def __init__(self, demand: Demand, *, workers: Literal["auto"] | int = "auto") -> None:
-        if workers != "auto" and workers < 1:
-            raise ConfigError(
-                [f"executor local: workers takes auto or an integer of at least 1; found {workers}"]
-            )
+    def __init__(
+        self, demand: Demand, *, workers: Literal["auto"] | int = "auto", attempts: int = 2
+    ) -> None:
+        refuse(wrong_workers("local", workers, attempts))
+        self.attempts = attempts
         self.count = _fastest(demand) if workers == "auto" else workers
         self._workers: list[_Worker] = []
 

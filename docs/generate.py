@@ -47,6 +47,7 @@ PAGES = (
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
 EXPORTS = HERE.parent / "benchmarks" / "results" / "exports.csv"
+LSTM_AMX = SPEED / "lstm_amx.csv"
 END_TO_END, FORMATS = SPEED / "end_to_end.csv", SPEED / "feature_formats.csv"
 _FIGURES = {
     "table 1 on all videos": (
@@ -125,6 +126,8 @@ def made(name: str) -> str:
         return _exported_networks()
     if name == "feature formats":
         return _feature_formats()
+    if name == "lstm with AMX":
+        return _lstm_with_amx()
     if name in _FIGURES:
         return _figures(name)
     if name.startswith("board "):
@@ -324,6 +327,19 @@ def _plain(cell: str) -> str:
     except ValueError:
         return cell
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def _lstm_with_amx() -> str:
+    """Makes the table of our LSTM against torch's on a processor with bf16 and AMX."""
+    with LSTM_AMX.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["| LSTM | ours | `nn.LSTM` | ratio | bare products |", "|---" * 5 + "|"]
+    for row in rows:
+        limit = f"{float(row['limit']):,.0f} ms" if row["limit"] not in ("", "nan") else "-"
+        times = (f"{float(row[name]):,.0f} ms" for name in ("ours", "peer"))
+        cells = (row["stage"].removeprefix("LSTM "), *times, f"{row['ratio']} x", limit)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _feature_formats() -> str:

@@ -20,7 +20,7 @@ from distillbench.storage import write_text
 
 _SCRIPTS = (
     *("dom.js", "state.js", "data.js", "look.js", "board.js", "export.js"),
-    *("charts.js", "run.js", "compare.js", "main.js"),
+    *("charts.js", "cost.js", "budget.js", "learning.js", "run.js", "compare.js", "main.js"),
 )
 FILE = "index.html"
 """The one file that a site is."""

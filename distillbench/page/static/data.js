@@ -47,9 +47,12 @@ function rowsOfData(data) {
 // Keeps the rows of the data set that meet every filter and have every word that is searched for.
 function shownRows(state) {
   const words = (state.q || "").toLowerCase().split(/\s+/).filter(Boolean);
-  return rowsOfData(dataOf(state)).filter((row) =>
-    BOARD.facets.every((facet) => !state[facet] || listOf(state, facet).includes(textOf(row, facet)))
-    && words.every((word) => searched(row).includes(word)));
+  return rowsOfData(dataOf(state)).filter(
+    (row) =>
+      BOARD.facets.every(
+        (facet) => !state[facet] || listOf(state, facet).includes(textOf(row, facet)),
+      ) && words.every((word) => searched(row).includes(word)),
+  );
 }
 
 const SEARCHED = new WeakMap();
@@ -67,8 +70,12 @@ const COLLATOR = new Intl.Collator("en", { numeric: true });
 // Sorts by a column; rows without a value come last, whichever way.
 function sorted(rows, name, falls) {
   const numeric = columnOf(name) && columnOf(name).kind !== "text";
-  const key = name === "method" ? (row) => row.method
-    : numeric ? (row) => valueOf(row, name) : (row) => textOf(row, name) || undefined;
+  const key =
+    name === "method"
+      ? (row) => row.method
+      : numeric
+        ? (row) => valueOf(row, name)
+        : (row) => textOf(row, name) || undefined;
   const sign = falls ? -1 : 1;
   return [...rows].sort((a, b) => {
     const [x, y] = [key(a), key(b)];

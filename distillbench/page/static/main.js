@@ -12,9 +12,16 @@ const FILTERED = ["board", "cost", "budget", "learning"];
 const POLL_MS = 5000;
 
 // Made once, so that what is typed stays while rows change beneath it.
-const searchField = field("search", el("input", {
-  type: "search", name: "q", "data-focus": "q", size: "18", oninput: (event) => change({ q: event.target.value, page: null }),
-}));
+const searchField = field(
+  "search",
+  el("input", {
+    type: "search",
+    name: "q",
+    "data-focus": "q",
+    size: "18",
+    oninput: (event) => change({ q: event.target.value, page: null }),
+  }),
+);
 
 let latest = 0;
 let shownFilters = "";
@@ -40,8 +47,22 @@ async function render() {
 
 function renderNavigation(state, view) {
   const open = state.view || "board";
-  replaceIn(byId("views"), Object.entries(VIEWS).filter(([name, [title]]) => title || name === view).map(([name, [title]]) =>
-    el("a", { href: addressOf({ view: name }), "aria-current": name === open ? "page" : null, "data-focus": "view " + name }, title || "Run")));
+  replaceIn(
+    byId("views"),
+    Object.entries(VIEWS)
+      .filter(([name, [title]]) => title || name === view)
+      .map(([name, [title]]) =>
+        el(
+          "a",
+          {
+            href: addressOf({ view: name }),
+            "aria-current": name === open ? "page" : null,
+            "data-focus": "view " + name,
+          },
+          title || "Run",
+        ),
+      ),
+  );
 }
 
 function renderFilters(state, view) {
@@ -53,27 +74,66 @@ function renderFilters(state, view) {
   status.textContent = `${rows} of ${rowsOfData(dataOf(state)).length} rows shown`;
   const clear = form.querySelector("[name=clear]");
   // Filters are made anew only for other data: what is typed or open stays as it is.
-  if (shownFilters === dataOf(state).name + BOARD.finished && clear) return markFilters(form, state);
+  if (shownFilters === dataOf(state).name + BOARD.finished && clear)
+    return markFilters(form, state);
   shownFilters = dataOf(state).name + BOARD.finished;
-  const data = BOARD.data.length > 1
-    ? selectOf("data", "data", BOARD.data.map((each) => [each.name, each.name]), dataOf(state).name,
-      (name) => { location.hash = addressOf({ data: name, page: null, ...Object.fromEntries(BOARD.facets.map((facet) => [facet, null])) }); })
-    : null;
-  replaceIn(form, data, searchField, facetsOf(state), el("button", {
-    type: "button", name: "clear", "data-focus": "clear",
-    onclick: () => { shownFilters = ""; change({ q: null, page: null, ...Object.fromEntries(BOARD.facets.map((facet) => [facet, null])) }); },
-  }, "Show all"));
+  const data =
+    BOARD.data.length > 1
+      ? selectOf(
+          "data",
+          "data",
+          BOARD.data.map((each) => [each.name, each.name]),
+          dataOf(state).name,
+          (name) => {
+            location.hash = addressOf({
+              data: name,
+              page: null,
+              ...Object.fromEntries(BOARD.facets.map((facet) => [facet, null])),
+            });
+          },
+        )
+      : null;
+  replaceIn(
+    form,
+    data,
+    searchField,
+    facetsOf(state),
+    el(
+      "button",
+      {
+        type: "button",
+        name: "clear",
+        "data-focus": "clear",
+        onclick: () => {
+          shownFilters = "";
+          change({
+            q: null,
+            page: null,
+            ...Object.fromEntries(BOARD.facets.map((facet) => [facet, null])),
+          });
+        },
+      },
+      "Show all",
+    ),
+  );
   markFilters(form, state);
 }
 
 function facetsOf(state) {
   const rows = rowsOfData(dataOf(state));
   return BOARD.facets.map((facet) => {
-    const values = [...new Set(rows.map((row) => textOf(row, facet)).filter(Boolean))].sort(COLLATOR.compare);
+    const values = [...new Set(rows.map((row) => textOf(row, facet)).filter(Boolean))].sort(
+      COLLATOR.compare,
+    );
     if (values.length < 2) return null;
     const count = (value) => rows.filter((row) => textOf(row, facet) === value).length;
-    return choiceOf(facet, columnOf(facet).title, values.map((value) => [value, `${value} (${count(value)})`]), listOf(state, facet),
-      (chosen) => change({ [facet]: joined(chosen), page: null }));
+    return choiceOf(
+      facet,
+      columnOf(facet).title,
+      values.map((value) => [value, `${value} (${count(value)})`]),
+      listOf(state, facet),
+      (chosen) => change({ [facet]: joined(chosen), page: null }),
+    );
   });
 }
 
@@ -82,7 +142,9 @@ function markFilters(form, state) {
     const chosen = listOf(state, choice.dataset.name);
     choice.dataset.active = chosen.length > 0;
     const title = columnOf(choice.dataset.name).title;
-    choice.querySelector("summary").textContent = chosen.length ? `${title}: ${chosen.length > 2 ? chosen.length + " of them" : chosen.join(", ")}` : title;
+    choice.querySelector("summary").textContent = chosen.length
+      ? `${title}: ${chosen.length > 2 ? chosen.length + " of them" : chosen.join(", ")}`
+      : title;
     for (const box of choice.querySelectorAll("input")) box.checked = chosen.includes(box.value);
   }
   const search = form.querySelector("[name=q]");
@@ -90,9 +152,14 @@ function markFilters(form, state) {
 }
 
 function renderAbout() {
-  const skipped = BOARD.skipped ? ` ${BOARD.skipped} damaged file${BOARD.skipped === 1 ? "" : "s"} left out.` : "";
+  const skipped = BOARD.skipped
+    ? ` ${BOARD.skipped} damaged file${BOARD.skipped === 1 ? "" : "s"} left out.`
+    : "";
   const last = BOARD.finished ? `, the last one finished ${BOARD.finished}` : "";
-  replaceIn(byId("about"), `${BOARD.runs} runs${last}.${skipped} Made by distillbench ${BOARD.version}${isLive() ? "; it follows the results while it is open" : ""}.`);
+  replaceIn(
+    byId("about"),
+    `${BOARD.runs} runs${last}.${skipped} Made by distillbench ${BOARD.version}${isLive() ? "; it follows the results while it is open" : ""}.`,
+  );
 }
 
 async function refresh() {
@@ -108,7 +175,8 @@ async function refresh() {
 
 // A list of choices closes when the reader goes on elsewhere, or with Escape.
 function closeChoices(except) {
-  for (const open of document.querySelectorAll("details.choice[open]")) if (open !== except) open.open = false;
+  for (const open of document.querySelectorAll("details.choice[open]"))
+    if (open !== except) open.open = false;
 }
 
 async function start() {
@@ -116,17 +184,28 @@ async function start() {
   renderAbout();
   addEventListener("hashchange", render);
   darkness.addEventListener("change", render);
-  document.addEventListener("click", (event) => closeChoices(event.target.closest("details.choice")));
+  document.addEventListener("click", (event) =>
+    closeChoices(event.target.closest("details.choice")),
+  );
   document.addEventListener("keydown", (event) => {
     const open = event.key === "Escape" && document.querySelector("details.choice[open]");
-    if (open) { open.open = false; open.querySelector("summary").focus(); }
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    }
   });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("skip").addEventListener("click", (event) => { event.preventDefault(); byId("main").focus(); });
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("main").focus();
+  });
   await render();
   if (isLive()) setTimeout(refresh, POLL_MS);
 }
 
 start().catch((error) => {
-  replaceIn(byId("view"), el("p", { role: "alert" }, "The data of this page cannot be read: " + error.message));
+  replaceIn(
+    byId("view"),
+    el("p", { role: "alert" }, "The data of this page cannot be read: " + error.message),
+  );
 });

@@ -20,7 +20,9 @@ function change(changes) {
 }
 
 function listOf(state, name) {
-  return state[name] ? state[name].split(LISTED).map((each) => each.replaceAll("%7C", LISTED).replaceAll("%25", "%")) : [];
+  return state[name]
+    ? state[name].split(LISTED).map((each) => each.replaceAll("%7C", LISTED).replaceAll("%25", "%"))
+    : [];
 }
 
 function joined(values) {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from distillbench.analysis.intervals import (
     SeedError,
     Values,
     bootstrap,
+    bootstraps,
     difference_error,
     interval,
     resamples,
@@ -136,3 +139,18 @@ def test_few_seeds_widen_the_interval_as_students_t_does() -> None:
     )
     assert narrow.high == pytest.approx(1.984, abs=1e-3)
     assert wide.high == pytest.approx(4.303, abs=1e-3)
+
+
+def test_many_pairs_at_once_are_each_as_one_pair_alone() -> None:
+    generator = np.random.default_rng(3)
+    methods = [
+        Values(
+            {seed: float(generator.random()) for seed in seeds},
+            {seed: 0.01 * generator.standard_normal(50) for seed in seeds},
+        )
+        for seeds in ((0, 1, 2), (1, 2), (0,), (7, 8))
+    ]
+    pairs = [(0, 1), (0, 2), (1, 3), (3, 2), (0, 3)]
+    for (a, b), found in zip(pairs, bootstraps(methods, pairs, 300), strict=True):
+        alone = bootstrap(methods[a], methods[b], 300)
+        assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(alone), abs=1e-12)

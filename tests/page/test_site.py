@@ -118,6 +118,16 @@ def test_the_command_writes_a_page_and_says_where(
     assert "<h1>Ours</h1>" in (tmp_path / "site" / "index.html").read_text()
 
 
+def test_the_command_opens_the_page_that_it_wrote(
+    folder: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    code, _, _ = command("page", folder, "--out", tmp_path / "a site", "--open")
+    assert code == 0
+    assert opened == [(tmp_path / "a site" / "index.html").as_uri()]
+
+
 def test_the_command_refuses_what_the_leaderboard_does(tmp_path: Path, command: Command) -> None:
     code, _, err = command("page", tmp_path / "nowhere", "--out", tmp_path / "site")
     assert code == 2

@@ -98,3 +98,11 @@ def test_an_archive_of_the_sources_holds_the_files_that_tests_read():
     held = tomllib.loads(text)["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert {".github", ".ci", ".pre-commit-config.yaml", "CITATION.cff"} <= set(held)
     assert all((ROOT / name).exists() for name in held)
+
+
+def test_every_change_that_waits_for_a_release_is_of_a_kind_and_says_something():
+    waiting = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]
+    form = re.compile(r"(\+[\w-]+|\d+)\.(added|changed|fixed|removed)\.md")
+    assert [path.name for path in waiting if not form.fullmatch(path.name)] == []
+    assert [path.name for path in waiting if not path.read_text(encoding="utf-8").strip()] == []
+    assert "<!-- releases begin here -->\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,remote,tensorboard]'
 	touch $@
 
 demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student on the built-in data
@@ -35,7 +35,7 @@ check: $(INSTALLED)  ## style, types, imports
 $(BENCH)/.installed: pyproject.toml constraints.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,hdf5]'
+	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,hdf5,remote]'
 	touch $@
 
 bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one table

@@ -219,6 +219,7 @@ def request_run(
     retrain: bool = False,
     again: bool = False,
     observe: Sequence[str] = (),
+    cache_dir: str = "",
     cache_budget: int = BUDGET,
     processes: Processes = SINGLE,
     **choices: object,
@@ -236,6 +237,7 @@ def request_run(
         again,
         observers=tuple(observe),
         processes=processes,
+        cache_dir=cache_dir,
         cache_budget=cache_budget,
     )
     return RunRequest(spec, place, registry)
@@ -265,6 +267,7 @@ def request_sweep(
     retrain: bool = False,
     again: bool = False,
     observe: Sequence[str] = (),
+    cache_dir: str = "",
     cache_budget: int = BUDGET,
     executor: str | None = None,
     workers: int | str | None = None,
@@ -285,6 +288,7 @@ def request_sweep(
         retrain,
         again,
         observers=tuple(observe),
+        cache_dir=cache_dir,
         cache_budget=cache_budget,
     )
     return SweepRequest(specs, place, chosen, plan(specs, place), installed_metrics(registry))
@@ -324,6 +328,7 @@ def request_tune(
     device: str = "auto",
     executor: str | None = None,
     workers: int | str | None = None,
+    cache_dir: str = "",
     cache_budget: int = BUDGET,
 ) -> TuneRequest:
     """Resolves and checks a search, as `tune` takes it, and makes nothing."""
@@ -332,7 +337,8 @@ def request_tune(
     executor_knobs, tuner_knobs = (_taken_out(given, each) for each in (_EXECUTOR, _TUNER))
     executor_knobs |= {} if workers is None else {"workers": workers}
     tuning = read_tuning(None if file is None else Path(file), tried)
-    place = RunContext(Path(results), find_device(device).type, cache_budget=cache_budget)
+    on = find_device(device).type
+    place = RunContext(Path(results), on, cache_dir=cache_dir, cache_budget=cache_budget)
     search = Tune(
         tuning,
         Layer("flag", given),

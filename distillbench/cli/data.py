@@ -54,9 +54,10 @@ def inspect_(
     """
     from distillbench.cli.render import inspection
     from distillbench.data import inspect, inspect_splits
+    from distillbench.data.places import place_of
 
     if name is None:
-        found = inspect(Path(path))
+        found = inspect(place_of(path))
         inspection.show(found)
         bad = found.total.bad
     else:

@@ -264,8 +264,8 @@ class Connection:
                 patience.wait(tries)
         raise DataError(
             f"{self.url(key)}: cannot be read: {reason}; tried {patience.tries} times in"
-            f" {time.monotonic() - began:.0f} s. What was trained so far is kept: the same command"
-            " goes on from there"
+            f" {time.monotonic() - began:.0f} s. What is done is kept: the same command goes on"
+            " from there"
         )
 
     def _why(self, error: Exception) -> tuple[bool, str, bool]:

@@ -33,6 +33,11 @@ class RemotePath:
     @classmethod
     def of(cls, url: str) -> RemotePath:
         """Reads a URL; raises `DataError` for one that is none, and for one that holds a secret."""
+        return cls.of_all([url])[0]
+
+    @staticmethod
+    def _read(url: str) -> tuple[str, str]:
+        """Returns the root and the key of a URL."""
         if holds_secret(url):
             raise DataError(SECRET)
         parts = urlsplit(url.strip())
@@ -41,8 +46,19 @@ class RemotePath:
         names = [name for name in path.split("/") if name]
         if not parts.netloc or {".", ".."} & set(names):
             raise DataError(f"{url}: this URL names no server or bucket, or has '.' or '..' in it")
-        root = f"{scheme}://{parts.netloc}"
-        return cls(root, "/".join(names), Connection(root), chosen_cache())
+        return f"{scheme}://{parts.netloc}", "/".join(names)
+
+    @classmethod
+    def of_all(cls, urls: Sequence[str]) -> list[RemotePath]:
+        """Reads URLs; those of one server or bucket share a connection."""
+        known: dict[str, RemotePath] = {}
+        found = []
+        for url in urls:
+            root, key = cls._read(url)
+            if root not in known:
+                known[root] = cls(root, "", Connection(root), chosen_cache())
+            found.append(known[root]._at(key))
+        return found
 
     def __str__(self) -> str:
         return self.connection.url(self.key)

@@ -42,11 +42,13 @@ PAGES = (
     HERE / "performance.md",
     HERE / "video.md",
     HERE / "export.md",
+    HERE / "remote-data.md",
 )
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
 EXPORTS = HERE.parent / "benchmarks" / "results" / "exports.csv"
 END_TO_END, FORMATS = SPEED / "end_to_end.csv", SPEED / "feature_formats.csv"
+REMOTE = SPEED / "remote_reading.csv"
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 _SCHEMAS = "https://raw.githubusercontent.com/distillbench/distillbench/main/docs/schema"
 _BAR = r"\|"
@@ -70,7 +72,8 @@ def made(name: str) -> str:
     """Makes the marked part of that name.
 
     There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`, `exported
-    networks`, `exported students`, `end to end`, `feature formats` and `example KIND`.
+    networks`, `exported students`, `end to end`, `feature formats`, `remote reading` and `example
+    KIND`.
     """
     if name == "commands":
         return "".join(
@@ -90,6 +93,8 @@ def made(name: str) -> str:
         return _exported_networks()
     if name == "feature formats":
         return _feature_formats()
+    if name == "remote reading":
+        return _remote_reading()
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -288,6 +293,19 @@ def _feature_formats() -> str:
             both = f"{float(first['peer']):,.0f}, {float(last['peer']):,.0f}"
             peer = f"{both} ({first['peer_name']})"
         lines.append(f"| {' | '.join((name, *speeds, size, peer))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _remote_reading() -> str:
+    """Makes the table of what reading by URL costs."""
+    lines = ["| what is read | from where | videos/s | requests a video | kB a video |"]
+    lines.append("|---|---|---|---|---|")
+    with REMOTE.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            requested = [row["requests"], f"{int(row['bytes']) / 1000:,.0f}"]
+            cells = requested if int(row["bytes"]) else ["-", "-"]
+            speed = f"{int(row['videos_per_s']):,}"
+            lines.append(f"| {' | '.join([row['frames'], row['way'], speed, *cells])} |")
     return "\n".join(lines) + "\n"
 
 

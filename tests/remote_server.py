@@ -29,6 +29,7 @@ class Server(ThreadingHTTPServer):
     faults: what goes wrong with the next requests for files, one each: "500", "503", "429", "reset",
     "truncated", "slow" or "" for nothing.
     delay: seconds that each answer takes.
+    gone_after: requests of parts of files that are answered; then every connection is reset.
     wants: what an Authorization header or the query must contain; else it is 403.
     """
 
@@ -48,6 +49,7 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.lists = True
         self.is_gone = False
+        self.gone_after = 10**9
         self.lock = threading.Lock()
 
     @property
@@ -95,8 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.requests.append((self.command, self.path, wanted))
             fault = self.server.faults.pop(0) if wanted and self.server.faults else ""
+            is_gone = self.server.is_gone or len(self.server.of_files()) > self.server.gone_after
         time.sleep(self.server.delay)
-        if self.server.is_gone:  # connections that are open would be served still
+        if is_gone:  # connections that are open would be served still
             self._hang_up()
         elif self.server.wants and self.server.wants not in (
             self.headers.get("Authorization", "") + parts.query

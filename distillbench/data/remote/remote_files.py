@@ -147,10 +147,8 @@ def streamed(path: RemotePath) -> Bytes:
         if digest:
             _keep(path, digest, start // BLOCK, data, make_room=False)
 
-    pool = _pool(os.getpid())
-    parts = list(range(0, size, _LARGEST))
-    for some in range(0, len(parts), _STREAMED):
-        _finish([pool.submit(work, start) for start in parts[some : some + _STREAMED]])
+    with ThreadPoolExecutor(_STREAMED, thread_name_prefix="distillbench-stream") as pool:
+        _finish([pool.submit(work, start) for start in range(0, size, _LARGEST)])
     return whole
 
 

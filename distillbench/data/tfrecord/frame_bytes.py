@@ -143,6 +143,14 @@ class FrameBytes(ABC):
     def reading(self, wanted: Wanted) -> AbstractContextManager[Ready]:
         """Gives the memory that a batch's frames are in, inside the `with` block."""
 
+    def effort(self, size: int, spans: int) -> int:
+        """Returns how many bytes take as long to copy as reading a batch.
+
+        size: bytes of its frames.
+        spans: bytes of its videos.
+        """
+        return size
+
 
 class MappedBytes(FrameBytes):
     """Shards on this machine.
@@ -178,6 +186,10 @@ class RequestedBytes(FrameBytes):
 
     def check(self) -> None:
         """Leaves it to each request, which tells the version of what it reads."""
+
+    def effort(self, size: int, spans: int) -> int:
+        """Returns the bytes of the videos, since all between two frames is read."""
+        return spans
 
     @contextmanager
     def reading(self, wanted: Wanted) -> Iterator[Ready]:

@@ -123,6 +123,7 @@ class ShardVideos(StoredVideos):
         counts = zip(usable.by_shard(), zip(*columns.values(), strict=True), strict=True)
         shortest = (np.min([part.count[kept] for part in parts], axis=0) for kept, parts in counts)
         self.lengths = torch.from_numpy(joined(len(usable.kept), np.int64, shortest))
+        self._usual_size = int(self.lengths.double().mean()) * sum(f.width for f in self._features)
         self.fingerprint = self._digest(indexes, usable.kept)
 
     def _digest(self, indexes: Sequence[ShardIndex], kept: Ints) -> str:
@@ -140,6 +141,9 @@ class ShardVideos(StoredVideos):
         """
         self._bytes.check()
         return super().read(videos, frames, out)
+
+    def _effort(self, videos: int, size: int) -> int:
+        return self._bytes.effort(size, videos * self._usual_size)
 
     def _fill(self, which: Ints, times: Ints, out: NDArray[Any]) -> None:
         """Reads the frames of some videos of a batch."""

@@ -55,6 +55,24 @@ def test_a_run_finds_the_same_numbers(
     assert server.of_files()
 
 
+@pytest.mark.slow
+def test_a_run_whose_server_goes_away_goes_on_when_it_is_back(
+    run: Callable[..., tuple[int, str, str]], server: Server, shards: Path, tmp_path: Path
+) -> None:
+    short = ["--schedule", "scratch", "--epochs", "2"]
+    assert run("run", str(shards), "here", *short)[0] == 0
+    server.gone_after = 18  # in the second epoch
+    code, _, err = run("run", server.url, "away", *short, "--cache-budget", "0")
+    assert code == 2, err
+    assert "cannot be read: the connection was reset; tried 3 times" in err
+    assert "the same command goes on from there" in err
+    assert list((tmp_path / "away" / "checkpoints").iterdir())
+    server.gone_after = 10**9
+    code, _, err = run("run", server.url, "away", *short, "--cache-budget", "0")
+    assert code == 0, err
+    assert numbers(result(tmp_path / "away")) == numbers(result(tmp_path / "here"))
+
+
 def test_a_run_without_a_server_says_what_to_do(
     run: Callable[..., tuple[int, str, str]],
 ) -> None:

@@ -13,7 +13,7 @@ STUDY ?= $(wildcard results/digits results/digits-longer results/digits-bf16 res
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard,published,browser,ray,slurm]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,plot,tune,video,export,hdf5,tensorboard,published,browser,ray,slurm,remote]'
 	touch $@
 
 demo: $(INSTALLED)  ## trains a teacher, a student alone and a distilled student on the built-in data
@@ -35,7 +35,7 @@ check: $(INSTALLED) site  ## style, types, imports, and every link of the docume
 $(BENCH)/.installed: pyproject.toml constraints.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,hdf5]'
+	$(BENCH)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,hdf5,remote]'
 	touch $@
 
 bench: $(BENCH)/.installed  ## every speed benchmark against its peers: one table

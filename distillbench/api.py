@@ -220,6 +220,7 @@ def request_run(
     retrain: bool = False,
     again: bool = False,
     observe: Sequence[str] = (),
+    cache_dir: str = "",
     cache_budget: int = BUDGET,
     processes: Processes = SINGLE,
     **choices: object,
@@ -237,6 +238,7 @@ def request_run(
         again,
         observers=tuple(observe),
         processes=processes,
+        cache_dir=cache_dir,
         cache_budget=cache_budget,
     )
     return RunRequest(spec, place, registry)
@@ -266,6 +268,7 @@ def request_sweep(
     retrain: bool = False,
     again: bool = False,
     observe: Sequence[str] = (),
+    cache_dir: str = "",
     cache_budget: int = BUDGET,
     executor: str | None = None,
     workers: int | str | None = None,
@@ -287,6 +290,7 @@ def request_sweep(
         retrain,
         again,
         observers=tuple(observe),
+        cache_dir=cache_dir,
         cache_budget=cache_budget,
     )
     return SweepRequest(specs, place, chosen, plan(specs, place), installed_metrics(registry))
@@ -326,6 +330,7 @@ def request_tune(
     device: str = "auto",
     executor: str | None = None,
     workers: int | str | None = None,
+    cache_dir: str = "",
     cache_budget: int = BUDGET,
 ) -> TuneRequest:
     """Resolves and checks a search, as `tune` takes it, and makes nothing."""
@@ -336,7 +341,7 @@ def request_tune(
     tuning = read_tuning(None if file is None else Path(file), tried)
     name = executor or usual_executor(registry)
     on = _device_of(registry, name, device)
-    place = RunContext(Path(results), on, cache_budget=cache_budget)
+    place = RunContext(Path(results), on, cache_dir=cache_dir, cache_budget=cache_budget)
     search = Tune(
         tuning,
         Layer("flag", given),

@@ -43,6 +43,7 @@ PAGES = (
     HERE / "video.md",
     HERE / "export.md",
     HERE / "scaling.md",
+    HERE / "remote-data.md",
 )
 SPEED = HERE.parent / "benchmarks" / "speed"
 PUBLISHED, DEPLOYMENT = SPEED / "published_encoders.csv", SPEED / "deployment.csv"
@@ -82,6 +83,7 @@ _FIGURES = {
         {"stage": "", "ours": "takes", "unit": "unit", "peer": "allowed"},
     ),
 }
+REMOTE = SPEED / "remote_reading.csv"
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 _SCHEMAS = "https://raw.githubusercontent.com/distillbench/distillbench/main/docs/schema"
 _BAR = r"\|"
@@ -105,7 +107,8 @@ def made(name: str) -> str:
     """Makes the marked part of that name.
 
     There are `commands`, `hooks`, `methods KIND`, `board SECTION`, `published encoders`, `exported
-    networks`, `exported students`, `end to end`, `feature formats`, those of `_FIGURES` and `example
+    networks`, `exported students`, `end to end`, `feature formats`, `lstm with AMX`, `remote
+    reading`, those of `_FIGURES` and `example
     KIND`.
     """
     if name == "commands":
@@ -130,6 +133,8 @@ def made(name: str) -> str:
         return _lstm_with_amx()
     if name in _FIGURES:
         return _figures(name)
+    if name == "remote reading":
+        return _remote_reading()
     if name.startswith("board "):
         return _board_table(name.removeprefix("board "))
     kind = name.removeprefix("example ")
@@ -361,6 +366,19 @@ def _feature_formats() -> str:
             both = f"{float(first['peer']):,.0f}, {float(last['peer']):,.0f}"
             peer = f"{both} ({first['peer_name']})"
         lines.append(f"| {' | '.join((name, *speeds, size, peer))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _remote_reading() -> str:
+    """Makes the table of what reading by URL costs."""
+    lines = ["| what is read | from where | videos/s | requests a video | kB a video |"]
+    lines.append("|---|---|---|---|---|")
+    with REMOTE.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            requested = [row["requests"], f"{int(row['bytes']) / 1000:,.0f}"]
+            cells = requested if int(row["bytes"]) else ["-", "-"]
+            speed = f"{int(row['videos_per_s']):,}"
+            lines.append(f"| {' | '.join([row['frames'], row['way'], speed, *cells])} |")
     return "\n".join(lines) + "\n"
 
 

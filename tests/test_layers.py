@@ -34,7 +34,7 @@ NAMES = {
         "EarlyExit Encoder Encoding Ensemble EpochEnded Executor ExitPolicy Exporter Failed Figure Finished "
         "Follow FrameSelector Freeze Head INTERFACE_VERSION Init Keeps LabelKind LabelLoss Labels "
         "LearnedSelector Learner LossBatch LossContext Lost MatchingLoss Message Metric MetricNeeds NO_FRAME "
-        "Need NetworkSpec Networks Objective OneOf Output Phase PhaseStarted PictureEncoder Predictions Preset Ramp Report "
+        "Need NetworkSpec Networks Objective OneOf Output Phase PhaseStarted PictureEncoder Predictions Preset Publication PublishedFile Ramp Report "
         "Requirements Row RunEnded RunEvent RunJob RunStarted RunStatus Runs Selection Shapes Space Splits "
         "States Study Table Teacher Term Tie TrainingSchedule Trial TrialState Tuner Videos ViewSpec"
     ),

@@ -124,7 +124,7 @@ def test_the_wheel_alone_runs_and_checks_and_prints_a_board(
 
 def test_every_pin_is_of_a_package_that_the_project_needs() -> None:
     extras = ["plot", "tune", "video", "export", "hdf5", "tensorboard", "published"]
-    extras += ["browser", "ray", "slurm", "dev"]
+    extras += ["browser", "ray", "slurm", "remote", "dev"]
     listed = [*PYPROJECT["build-system"]["requires"], *PROJECT["dependencies"]]
     listed += [each for extra in extras for each in PROJECT["optional-dependencies"][extra]]
     needed, absent = _needed(listed, {"sys_platform": "linux", "platform_system": "Linux"})

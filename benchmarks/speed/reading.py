@@ -119,7 +119,7 @@ class Warm:
 
     def pieces_in_order(self) -> None:
         """Copies as many bytes in pieces of 1 KiB that lie behind one another, apart as frames are."""
-        arena = self.videos._arena.bytes
+        arena = self.videos._bytes.files.bytes
         apart = np.ndarray((len(arena) // 1042 - 1, 1024), np.uint8, arena, 0, (1042, 1))
         start = 0
         for count, out in self._chunks():
@@ -132,7 +132,7 @@ class Warm:
             start += count
 
     def _pieces(self) -> np.ndarray:
-        arena = self.videos._arena.bytes
+        arena = self.videos._bytes.files.bytes
         return arena[: len(arena) // 1024 * 1024].reshape(-1, 1024)
 
     def _chunks(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -242,12 +242,15 @@ class Cold:
         """Returns videos a second; what was measured of the disk is remembered from one call to the next."""
         forget(self._paths)
         videos = opened(self._paths)
-        videos._ahead._seen = self._seen
+        ahead = videos._bytes.ahead  # type: ignore[attr-defined]
+        ahead._seen = self._seen
         if self._way == "none":
-            videos._ahead.reading = lambda *_: nullcontext()  # type: ignore[method-assign, assignment, misc]
+            ahead.reading = lambda *_: nullcontext()
         elif self._way:
-            stretches, way = videos._stretches, self._way
-            videos._stretches = lambda *given: {way: stretches(*given)[way]}  # type: ignore[method-assign]
+            reading, way = ahead.reading, self._way
+            ahead.reading = lambda kind, count, ways: reading(
+                kind, count, lambda: {way: ways()[way]}
+            )
         order = shuffled(len(videos), int(time.time()))[: COLD_BATCHES * BATCH]
         out = torch.zeros(BATCH * 300 * videos.width, dtype=torch.uint8)
         began = time.perf_counter()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from distillbench.errors import DistillbenchError, Interrupted
+from distillbench.urls import SECRET, find_secret
 
 _TRACEBACK = "--traceback"
 _UNEXPECTED = f"This is an error in distillbench or in a plugin; {_TRACEBACK} shows where."
@@ -31,6 +32,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     arguments = [argument for argument in sys.argv[1:] if argument != _TRACEBACK]
     show_traceback = len(arguments) < len(sys.argv) - 1
+    if any(map(find_secret, arguments)):
+        _print_problems([SECRET])  # before anything could print or store it
+        sys.exit(2)
     try:
         code = app(args=arguments, prog_name="distillbench", standalone_mode=False)
     except Interrupted as stopped:

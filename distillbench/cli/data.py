@@ -1,7 +1,8 @@
-"""`distillbench data`: inspects, splits and packs data before training."""
+"""`distillbench data`: inspects, splits, packs and fetches data before training."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +30,9 @@ class Stored(StrEnum):
     FLOAT32 = "float32"
 
 
-data = typer.Typer(help="Inspect, split or pack data before training.", invoke_without_command=True)
+data = typer.Typer(
+    help="Inspect, split, pack or fetch data before training.", invoke_without_command=True
+)
 
 
 @data.command("inspect")
@@ -54,9 +57,10 @@ def inspect_(
     """
     from distillbench.cli.render import inspection
     from distillbench.data import inspect, inspect_splits
+    from distillbench.data.places import place_of
 
     if name is None:
-        found = inspect(Path(path))
+        found = inspect(place_of(path))
         inspection.show(found)
         bad = found.total.bad
     else:
@@ -137,6 +141,53 @@ def pack(
     packing.show(found, to)
 
 
+@data.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set.")],
+    split: Annotated[str, typer.Option(help="Split to fetch, as it is published.")],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the files.")],
+    shards: Annotated[
+        str,
+        typer.Option(metavar="I/N", help="Part of the files, such as 1/100 for a hundredth."),
+    ] = "1/1",
+    mirror: Annotated[
+        str | None,
+        typer.Option(help="Place to fetch from.", show_default="the first of the data set"),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URL", help="Fetch from a copy of where it is published."),
+    ] = None,
+) -> None:
+    """Fetch the files that a data set is published as.
+
+    Files appear whole, and checked where their checksums are published. If it is interrupted, the
+    same command goes on from where it was. A part has the same files whenever it is fetched.
+    """
+    from distillbench.cli.render import fetching
+    from distillbench.data.remote.download import fetch, part_of, published
+    from distillbench.registry.discovery import discover
+
+    part, parts = _part(shards)
+    files = part_of(published(discover(), name, split, mirror, base), part, parts)
+    with fetching.progress() as progress:
+        found = fetch(files, to, progress)
+    fetching.show(found, to)
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Reads which part of how many; raises `ConfigError` for what is none."""
+    from distillbench.errors import ConfigError
+
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())
+    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise ConfigError(
+            [f"--shards takes a part and how many there are, such as 1/100; found '{text}'"]
+        )
+    return part, parts
+
+
 def _opened(
     choices: Mapping[str, object], settings: Sequence[str] | None
 ) -> tuple[RunSpec, Splits]:
@@ -152,6 +203,6 @@ def _opened(
 
 @data.callback()
 def group(context: typer.Context) -> None:
-    """Inspect, split or pack data before training."""
+    """Inspect, split, pack or fetch data before training."""
     if context.invoked_subcommand is None:
         context.get_help()

@@ -59,7 +59,8 @@ def _declared(
     data_dir: Annotated[
         str | None,
         typer.Option(
-            help="Folder of the data set's shards (its knob dir).", rich_help_panel=_COMPONENTS
+            help="Folder of the data set's shards, by path or by URL (its knob dir).",
+            rich_help_panel=_COMPONENTS,
         ),
     ] = None,
     teacher: Annotated[
@@ -232,11 +233,21 @@ Retrain = Annotated[
         rich_help_panel=EXECUTION,
     ),
 ]
+CacheDir = Annotated[
+    str,
+    typer.Option(
+        help="Folder where blocks of shards by URL are cached.",
+        metavar="FOLDER",
+        show_default="blocks in the cache of distillbench",
+        rich_help_panel=EXECUTION,
+    ),
+]
 CacheBudget = Annotated[
     str,
     typer.Option(
-        help="Disk space for cached outputs of a trained teacher, such as 500MB or 0. Outputs of "
-        "training videos that do not fit are computed again at every step.",
+        help="Disk space of each cache, such as 500MB or 0: outputs of a trained teacher, and "
+        "blocks of shards by URL. Outputs of training videos that do not fit are computed again "
+        "at every step, and blocks are requested again.",
         rich_help_panel=EXECUTION,
     ),
 ]

@@ -11,6 +11,7 @@ from distillbench.cli.options import (
     EXECUTION,
     Again,
     CacheBudget,
+    CacheDir,
     Device,
     Observe,
     Results,
@@ -28,6 +29,7 @@ def run(
     retrain: Retrain = False,
     again: Again = False,
     observe: Observe = None,
+    cache_dir: CacheDir = "",
     cache_budget: CacheBudget = "20GB",
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the plan and stop.", rich_help_panel=EXECUTION)
@@ -53,6 +55,7 @@ def run(
             retrain=retrain,
             again=again,
             observe=observe or (),
+            cache_dir=cache_dir,
             cache_budget=bytes_of(cache_budget, "--cache-budget"),
             processes=processes,
         )

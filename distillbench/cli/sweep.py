@@ -11,6 +11,7 @@ from distillbench.cli.options import (
     EXECUTION,
     Again,
     CacheBudget,
+    CacheDir,
     Device,
     Executor,
     Observe,
@@ -32,6 +33,7 @@ def sweep(
     retrain: Retrain = False,
     again: Again = False,
     observe: Observe = None,
+    cache_dir: CacheDir = "",
     cache_budget: CacheBudget = "20GB",
     dry_run: Annotated[
         bool,
@@ -64,6 +66,7 @@ def sweep(
         retrain=retrain,
         again=again,
         observe=observe or (),
+        cache_dir=cache_dir,
         cache_budget=bytes_of(cache_budget, "--cache-budget"),
     )
     watching.plan(request.plan, request.executor.free)

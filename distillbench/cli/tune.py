@@ -10,6 +10,7 @@ import typer
 from distillbench.cli.options import (
     EXECUTION,
     CacheBudget,
+    CacheDir,
     Device,
     Executor,
     RunOptions,
@@ -75,6 +76,7 @@ def tune(
     executor: Executor = None,
     workers: Workers = None,
     device: Device = "auto",
+    cache_dir: CacheDir = "",
     cache_budget: CacheBudget = "20GB",
 ) -> None:
     """Choose the settings of methods by trials on validation videos, with equal effort for each.
@@ -102,6 +104,7 @@ def tune(
         device=device,
         executor=executor,
         workers=workers,
+        cache_dir=cache_dir,
         cache_budget=bytes_of(cache_budget, "--cache-budget"),
     )
     searched = request.make(watching.Trials(request.metrics))

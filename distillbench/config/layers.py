@@ -15,6 +15,7 @@ from typing import Literal
 from distillbench.errors import ConfigError
 from distillbench.registry.knobs import nearest
 from distillbench.toml_files import flat, read_toml
+from distillbench.urls import SECRET, holds_secret
 
 Value = object
 
@@ -120,9 +121,24 @@ def flags(choices: Mapping[str, Value], assignments: Sequence[str]) -> Layer:
                 f" '{assignment}'"
             )
         settings[name.strip()] = value.strip()
+    require_no_secret("flag", settings)
     if problems:
         raise ConfigError(problems)
     return Layer("flag", settings)
+
+
+def require_no_secret(source: str, settings: Mapping[str, Value]) -> None:
+    """Raises `ConfigError` for a URL that may hold a secret, without saying the URL.
+
+    Settings are stored with the result, and printed.
+    """
+    problems = [
+        f"{source}: {'a setting' if holds_secret(name) else name}: {SECRET}"
+        for name, value in settings.items()
+        if holds_secret(value) or holds_secret(name)
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def section(name: str, assignments: Sequence[str]) -> dict[str, Value]:
@@ -223,7 +239,9 @@ def settings_layer(source: str, content: dict[str, Value]) -> Layer:
                 for n in misplaced or ["set"]
             ]
         )
-    return Layer(source, content | dict(flat(knobs)))
+    settings = content | dict(flat(knobs))
+    require_no_secret(source, settings)
+    return Layer(source, settings)
 
 
 def unknown_names(layer: Layer) -> list[str]:

@@ -18,6 +18,7 @@ from distillbench.config.layers import (
     Value,
     parse_objective,
     parse_weight,
+    require_no_secret,
     unknown_names,
 )
 from distillbench.config.run_spec import COMPONENT_FIELDS, Choice, RunSpec, requirements_of
@@ -50,6 +51,8 @@ def specs(layers: Sequence[Layer], registry: Registry) -> list[RunSpec]:
 
     layers: lowest first; a later one wins. Raises `ConfigError` with every problem of every run.
     """
+    for layer in layers:
+        require_no_secret(layer.source, layer.settings)
     problems = [problem for layer in layers for problem in unknown_names(layer)]
     found: dict[str, RunSpec] = {}
     for point in _points(layers):

@@ -36,6 +36,7 @@ from distillbench.data.splits import (
 from distillbench.data.stored_arrays import AS_STORED, ArrayVideos, StoredArray, UnusableArrayError
 from distillbench.errors import DataError
 from distillbench.interfaces import LabelKind, Labels, Splits
+from distillbench.urls import is_url
 
 SplitBy = Literal["auto", "lists", "folders", "column", "hash"]
 Normalise = Literal["none", "l2", "standardise"]
@@ -123,6 +124,11 @@ class FeatureSource:
         require_bounds("arrays", bounds)
         if not self.dir:
             raise DataError("no data was named: give --data-dir with a folder or a file")
+        if is_url(self.dir):
+            raise DataError(
+                f"{self.dir}: only shards are read by URL; copy these files here, or make shards of"
+                " them with distillbench data pack and put those there"
+            )
         if self.ids and self.split_by not in ("auto", "lists"):
             raise DataError(
                 f"data.ids names the videos of each split, and data.split_by is {self.split_by}:"

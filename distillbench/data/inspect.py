@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from distillbench.data.naming import enumerated
 from distillbench.data.pack_description import description_of
+from distillbench.data.places import Place, files_below, is_file, size_of
 from distillbench.data.splits import NAMES
 from distillbench.data.tfrecord.framing import NO_TFRECORD
 from distillbench.data.tfrecord.index import ShardIndex
@@ -54,7 +55,7 @@ class FileReport:
     unlabelled: videos without labels.
     """
 
-    path: Path
+    path: Place
     kind: Kind
     bytes: int = 0
     videos: int = 0
@@ -132,21 +133,17 @@ def _split_report(name: str, videos: Videos) -> SplitReport:
     )
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Place) -> Inspection:
     """Inspects a shard, or every file under a folder; reports bad files.
 
     Raises `DataError` if there is none.
     """
     try:
-        found = (
-            [path]
-            if path.is_file()
-            else sorted(each for each in path.rglob("*") if _shown(each, path))
-        )
+        found = [path] if is_file(path) else files_below(path)
         if not found:
+            is_folder = isinstance(path, Path) and path.is_dir()
             raise DataError(
-                f"{path}:"
-                f" {'the folder holds no file' if path.is_dir() else 'no such file or folder'}"
+                f"{path}: {'the folder holds no file' if is_folder else 'no such file or folder'}"
             )
     except OSError as error:
         raise DataError(f"{path}: cannot be looked into: {error.strerror or error}") from error
@@ -165,13 +162,9 @@ def inspect(path: Path) -> Inspection:
     )
 
 
-def _shown(path: Path, root: Path) -> bool:
-    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
-def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
+def _look(path: Place, requested: bool) -> tuple[FileReport, ShardIndex | None]:
     try:
-        size = path.stat().st_size
+        size = size_of(path)
     except OSError as error:  # it went since it was found
         return FileReport(path, "unreadable", bad={error.strerror or str(error): 1}), None
     if not requested and path.suffix != ".tfrecord":
@@ -195,7 +188,7 @@ def _look(path: Path, requested: bool) -> tuple[FileReport, ShardIndex | None]:
     return FileReport(path, kind, size, bad=_grouped(bad)), None
 
 
-def _number_size(path: Path) -> int:
+def _number_size(path: Place) -> int:
     """Returns how many bytes a number of a shard has: 1, unless its description says otherwise."""
     try:
         described = description_of([path.parent])
@@ -205,7 +198,7 @@ def _number_size(path: Path) -> int:
 
 
 def _summary(
-    path: Path,
+    path: Place,
     kind: Kind,
     size: int,
     indexes: Sequence[ShardIndex],

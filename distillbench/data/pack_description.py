@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
 from distillbench.data.bounds import MOST_CLASSES
+from distillbench.data.places import Place, is_file
 from distillbench.errors import DataError
 from distillbench.interfaces import Codec, LabelKind
 from distillbench.interfaces.clips import Normalise
@@ -62,7 +61,7 @@ class PackDescription:
         return json.dumps(asdict(self) | more, indent=1) + "\n"
 
 
-def read_description(path: Path) -> PackDescription:
+def read_description(path: Place) -> PackDescription:
     """Reads a description; raises `DataError` where it is damaged or of a later format."""
     try:
         found = json.loads(path.read_bytes())
@@ -74,18 +73,18 @@ def read_description(path: Path) -> PackDescription:
         raise DataError(f"{path}: this description of shards cannot be read: {error}") from error
 
 
-def description_of(folders: Iterable[Path]) -> PackDescription | None:
+def description_of(folders: Iterable[Place]) -> PackDescription | None:
     """Returns what says how the shards of some folders are read; None for shards of another origin.
 
     Raises `DataError` for shards that were not all written, and for such as differ.
     """
-    found: dict[Path, PackDescription | None] = {}
-    for folder in sorted(set(folders)):
-        if os.path.exists(folder / PROGRESS):  # pathlib's raises where a name is too long
+    found: dict[Place, PackDescription | None] = {}
+    for folder in sorted(set(folders), key=str):
+        if is_file(folder / PROGRESS):
             raise DataError(f"{folder}: these shards are not all written; pack them again to go on")
         place = folder / DESCRIPTION
-        found[folder] = read_description(place) if os.path.isfile(place) else None
-    ways: dict[tuple[Any, ...], Path] = {}
+        found[folder] = read_description(place) if is_file(place) else None
+    ways: dict[tuple[Any, ...], Place] = {}
     for folder, each in found.items():
         ways.setdefault(_way(each), folder)
     if len(ways) > 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from distillbench.data.bounds import MOST_CLASSES, require_bounds
 from distillbench.data.normalising import normalising
 from distillbench.data.pack_description import PackDescription, description_of
-from distillbench.data.paths import expanded
+from distillbench.data.places import Place, place_of, within
 from distillbench.data.splits import (
     NAMES,
     Three,
@@ -43,8 +42,10 @@ class ShardSource:
     With only `dir`, every `*.tfrecord` under it is shared out by a hash of the id. Shards that
     `distillbench data pack` wrote say themselves how they are read, and which split each is of.
 
+    Shards may be somewhere else: folders and patterns may be URLs of `gs`, `s3`, `https` or `http`.
+
     Knobs:
-        dir: folder of *.tfrecord, which patterns begin in.
+        dir: folder of *.tfrecord, which patterns begin in; here, or by URL.
         train: pattern of the training shards.
         validation: pattern of the validation shards; none: drawn out of the training videos.
         test: pattern of the test shards; none: drawn out of the training videos.
@@ -133,14 +134,14 @@ class ShardSource:
             )
         return names
 
-    def _shards(self) -> tuple[list[Path], list[str]]:
+    def _shards(self) -> tuple[list[Place], list[str]]:
         """Returns all shards and the split that each belongs to.
 
         An empty name where hash or list will tell.
         """
         patterns = {name: getattr(self, name) for name in NAMES if getattr(self, name)}
         if not patterns and not self.ids and self.dir:
-            packed = description_of([expanded(self.dir)])
+            packed = description_of([place_of(self.dir)])
             patterns = {name: f"{name}-*.tfrecord" for name in NAMES if packed}
         if not patterns:
             if not self.dir:
@@ -160,9 +161,9 @@ class ShardSource:
                 f"a pattern was given for {' and '.join(patterns)} and none for train: set"
                 " data.train too"
             )
-        owner: dict[Path, str] = {}
+        owner: dict[Place, str] = {}
         for name, pattern in patterns.items():
-            for path in find_shards(str(Path(self.dir) / expanded(pattern))):
+            for path in find_shards(within(self.dir, pattern)):
                 if path in owner:
                     raise DataError(
                         f"{path} is in the {owner[path]} and in the {name} split: the patterns"
@@ -171,12 +172,12 @@ class ShardSource:
                 owner[path] = name
         return list(owner), list(owner.values())
 
-    def _class_names(self, shards: Sequence[Path], classes: int | None) -> list[str] | None:
+    def _class_names(self, shards: Sequence[Place], classes: int | None) -> list[str] | None:
         if self.vocabulary:
-            names = read_vocabulary(expanded(self.vocabulary))
+            names = read_vocabulary(place_of(self.vocabulary))
         else:
             folders = {path.parent for path in shards} | (
-                {expanded(self.dir)} if self.dir else set()
+                {place_of(self.dir)} if self.dir else set()
             )
             names = find_vocabulary(folders) or []
         if classes and len(names) != classes:
@@ -185,7 +186,7 @@ class ShardSource:
 
     def _share(self, videos: ShardVideos, owner: Sequence[str]) -> Three:
         if self.ids:
-            return load_ids(videos.ids, expanded(self.ids))
+            return load_ids(videos.ids, place_of(self.ids))
         of = np.array([NAMES.index(name) if name else 0 for name in owner])[videos.shard_of]
         own = [torch.from_numpy(np.flatnonzero(of == number)) for number in range(len(NAMES))]
         return drawn_where_unnamed(

@@ -18,6 +18,7 @@ from torch import Tensor
 from distillbench.data.cache import written_whole
 from distillbench.data.ids import Ids
 from distillbench.data.memory.scratch_arrays import joined, running_sums, steps, taken
+from distillbench.data.places import Place, opened_text
 from distillbench.errors import DataError
 from distillbench.interfaces import Labels, Splits, Videos
 
@@ -207,7 +208,7 @@ def save_ids(splits: Splits, folder: Path) -> None:
         ) from error
 
 
-def load_ids(ids: Sequence[str], folder: Path) -> Three:
+def load_ids(ids: Sequence[str], folder: Place) -> Three:
     """Finds the videos that the lists in `folder` name.
 
     Raises `DataError` for an id that no video has.
@@ -217,7 +218,8 @@ def load_ids(ids: Sequence[str], folder: Path) -> Three:
     for split in NAMES:
         path = folder / f"{split}.txt"
         try:
-            lines = path.read_text("utf-8").splitlines()
+            with opened_text(path) as file:
+                lines = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: this list of ids cannot be read: {error}") from error
         wanted = [line.strip() for line in lines if line.strip()]

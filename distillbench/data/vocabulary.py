@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from pathlib import Path
 
+from distillbench.data.places import Place, files_in, opened_text
 from distillbench.errors import DataError
 
 _NUMBERS = ("index",)
 _NAMES = ("display_name", "name")
 
 
-def read_vocabulary(path: Path) -> list[str]:
+def read_vocabulary(path: Place) -> list[str]:
     """Reads the name of every class from a csv with columns `index` and `name` or `display_name`.
 
     Letters' case does not matter; a class that has no row or no name is called by its number.
@@ -27,12 +27,12 @@ def read_vocabulary(path: Path) -> list[str]:
     return names
 
 
-def find_vocabulary(folders: Iterable[Path]) -> list[str] | None:
+def find_vocabulary(folders: Iterable[Place]) -> list[str] | None:
     """Reads the only csv with class names in these folders.
 
     None if there is none, `DataError` if several.
     """
-    files = sorted({path for folder in folders for path in folder.glob("*.csv")})
+    files = sorted({path for folder in folders for path in files_in(folder, ".csv")}, key=str)
     found = {path: names for path in files if (names := _names(path)) is not None}
     if len(found) > 1:
         raise DataError(
@@ -42,9 +42,9 @@ def find_vocabulary(folders: Iterable[Path]) -> list[str] | None:
     return next(iter(found.values()), None)
 
 
-def _names(path: Path) -> list[str] | None:
+def _names(path: Place) -> list[str] | None:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with opened_text(path) as file:
             rows = csv.DictReader(file)
             columns = {str(column).lower(): column for column in rows.fieldnames or ()}
             number = next((columns[each] for each in _NUMBERS if each in columns), None)

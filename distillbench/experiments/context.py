@@ -10,8 +10,11 @@ from pathlib import Path
 import torch
 
 from distillbench.config.run_spec import RunSpec
+from distillbench.data.remote.block_cache import block_cache
 from distillbench.distributed.processes import SINGLE, Processes
 from distillbench.errors import ConfigError
+from distillbench.interfaces import Splits
+from distillbench.training.build import open_data
 from distillbench.training.output_cache import BUDGET
 
 
@@ -28,8 +31,9 @@ class RunContext:
     processes: those that make the run together.
     bounds: by run key, the quality on validation videos that the reported network must have reached
         by each epoch of the last phase, or the run is stopped; the higher the better.
-    cache_budget: bytes of a frozen teacher's outputs that are cached below its folder; they change
-    how long a run takes, not its result.
+    cache_dir: folder where blocks of shards by URL are cached; empty for the usual one.
+    cache_budget: bytes of a frozen teacher's outputs that are cached below its folder, and as many
+    of such blocks; they change how long a run takes, not its result.
     """
 
     results: Path
@@ -39,8 +43,15 @@ class RunContext:
     runs_beside: int = 0
     observers: tuple[str, ...] = ()
     processes: Processes = SINGLE
+    cache_dir: str = ""
     cache_budget: int = BUDGET
     bounds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def open_for(spec: RunSpec, context: RunContext) -> Splits:
+    """Opens the data of a run, with the cache that the context has for what is not here."""
+    with block_cache(context.cache_dir, context.cache_budget):
+        return open_data(spec)
 
 
 def prepare_machine(spec: RunSpec, context: RunContext) -> torch.device:

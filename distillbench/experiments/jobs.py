@@ -18,7 +18,7 @@ import torch
 import distillbench
 from distillbench.config.run_spec import RunSpec, digest
 from distillbench.errors import DistillbenchError, Interrupted, NotApplicableError, StoppedError
-from distillbench.experiments.context import RunContext, find_device
+from distillbench.experiments.context import RunContext, find_device, open_for
 from distillbench.experiments.run import run_experiment
 from distillbench.interfaces import (
     EpochEnded,
@@ -32,7 +32,6 @@ from distillbench.interfaces import (
 )
 from distillbench.registry.discovery import Registry, discover
 from distillbench.storage import write_text
-from distillbench.training.build import open_data
 from distillbench.training.callbacks import Observer
 from distillbench.untrusted import reason_of
 
@@ -64,7 +63,7 @@ class PackedRun(RunJob):
         try:
             registry = _registry()
             spec, context = pickle.loads(self.packed)
-            splits = _open(spec, self.data)
+            splits = _open(spec, context, self.data)
             run_experiment(spec, context, registry, _Reporting(self.key, report), splits=splits)
         except NotApplicableError as error:
             return Failed(self.key, "not applicable", "; ".join(error.problems))
@@ -153,10 +152,10 @@ def _registry() -> Registry:
 _opened: dict[str, Splits] = {}
 
 
-def _open(spec: RunSpec, data: str) -> Splits:
+def _open(spec: RunSpec, context: RunContext, data: str) -> Splits:
     if data not in _opened:
         _opened.clear()
-        _opened[data] = open_data(spec)
+        _opened[data] = open_for(spec, context)
     return _opened[data]
 
 

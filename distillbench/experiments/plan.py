@@ -12,13 +12,13 @@ import torch
 
 from distillbench.config.run_spec import RunSpec, digest
 from distillbench.errors import ConfigError, ResultError
-from distillbench.experiments.context import RunContext, find_device
+from distillbench.experiments.context import RunContext, find_device, open_for
 from distillbench.experiments.stored import find_stored
 from distillbench.experiments.training_work import Works
 from distillbench.interfaces import Splits
 from distillbench.networks import precision_on
 from distillbench.results import store
-from distillbench.training.build import Experiment, check_lengths, open_data
+from distillbench.training.build import Experiment, check_lengths
 from distillbench.training.teacher_store import TeacherStore, is_shareable, phase_key
 
 
@@ -70,7 +70,7 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     """
     device = find_device(context.device, here=False)
     opened = {digest(spec.data.describe()): spec for spec in specs}
-    data = {key: open_data(spec) for key, spec in opened.items()}
+    data = {key: open_for(spec, context) for key, spec in opened.items()}
     splits_of = {spec.key: data[digest(spec.data.describe())] for spec in specs}
     _check(specs, splits_of)
     jobs, finished, stored = [], [], set()

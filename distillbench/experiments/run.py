@@ -20,6 +20,7 @@ from distillbench.experiments.context import (
     RunContext,
     check_threads,
     find_device,
+    open_for,
     prepare_machine,
     use_threads,
 )
@@ -32,7 +33,7 @@ from distillbench.metrics.ranking import counts_of
 from distillbench.registry.discovery import Registry
 from distillbench.results import failures, store, test_labels
 from distillbench.results.store import Result
-from distillbench.training.build import Experiment, assemble, open_data
+from distillbench.training.build import Experiment, assemble
 from distillbench.training.callbacks import SILENT, Observer
 from distillbench.training.checkpoint import Checkpoints
 from distillbench.training.early_exit import tune_exit_policy
@@ -59,7 +60,7 @@ def run_experiment(
     processes.broadcast(lambda: store.prepare(context.results))
     device = prepare_machine(spec, context)
     metrics = metrics_of(spec.data.component, registry)
-    splits = splits or processes.main_first(lambda: open_data(spec))
+    splits = splits or processes.main_first(lambda: open_for(spec, context))
     stored = processes.broadcast(lambda: _stored(spec, splits, context))
     if stored is not None:
         observer.message(f"stored already ({stored.path}); --again runs it again")
@@ -100,7 +101,7 @@ def dry_run(spec: RunSpec, context: RunContext) -> Experiment:
     check_threads(spec)
     device = find_device(context.device)
     use_threads(spec)
-    return assemble(spec, open_data(spec), device)
+    return assemble(spec, open_for(spec, context), device)
 
 
 @dataclass(frozen=True)

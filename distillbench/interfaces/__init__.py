@@ -40,6 +40,7 @@ from distillbench.interfaces.metrics import BEST, Batches, Metric, MetricNeeds, 
 from distillbench.interfaces.networks import Encoder, Encoding, Head, Output, Shapes, States
 from distillbench.interfaces.observers import EpochEnded, RunEnded, RunEvent, RunStarted
 from distillbench.interfaces.presets import Preset
+from distillbench.interfaces.publications import Publication, PublishedFile
 from distillbench.interfaces.reports import (
     Cell,
     Difference,
@@ -134,6 +135,8 @@ __all__ = [
     "PictureEncoder",
     "Predictions",
     "Preset",
+    "Publication",
+    "PublishedFile",
     "Ramp",
     "Report",
     "Requirements",

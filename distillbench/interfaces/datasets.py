@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distillbench.interfaces.clips import Codec
+from distillbench.interfaces.publications import Publication
 
 LabelKind = Literal["multi-label", "single-label"]
 
@@ -127,6 +128,9 @@ class DataSet(ABC):
     metrics: ClassVar[Sequence[str]] = ()
     """Names of the metrics that the data is judged by: the first chooses epochs and ranks the
     leaderboard, all are shown there. Empty: the defaults of the metrics for its label kind."""
+
+    publication: ClassVar[Publication | None] = None
+    """Where its files can be fetched from (`distillbench data fetch`); None where they cannot."""
 
     @abstractmethod
     def splits(self) -> Splits:

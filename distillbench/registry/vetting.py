@@ -19,6 +19,7 @@ from distillbench.interfaces import (
     LabelKind,
     MetricNeeds,
     Need,
+    Publication,
     Requirements,
     Table,
 )
@@ -199,6 +200,21 @@ def _data(cls: type) -> Iterator[str]:
     metrics = getattr(cls, "metrics", None)
     if not isinstance(metrics, (tuple, list)) or not _are_names(metrics):
         yield f"has metrics that are {quoted(metrics)}; they must be a tuple of names, each once"
+    yield from _publication(getattr(cls, "publication", None))
+
+
+def _publication(found: object) -> Iterator[str]:
+    if found is None:
+        return
+    if not isinstance(found, Publication):
+        yield f"has a publication that is {quoted(found)}; it must be a Publication or None"
+        return
+    for name in ("splits", "mirrors"):
+        names = getattr(found, name, None)
+        if not isinstance(names, (tuple, list)) or not _are_names(names):
+            yield f"has a publication with {name} that are {quoted(names)}; they must be names"
+    if type(getattr(found, "base", None)) is not str:
+        yield "has a publication without a base, the URL that its files begin with"
 
 
 def _are_names(names: Sequence[object]) -> bool:

@@ -330,6 +330,11 @@ ATTRIBUTES = [
     ("exporter", "del suffix", "a suffix that is None"),
     ("exporter", "runtime = 7", "a runtime that is 7; it must be a name"),
     ("exporter", "precision = 'in 8 bits'", "a precision that is 'in 8 bits'; it must be a name"),
+    (
+        "data",
+        "publication = 'url'",
+        "a publication that is 'url'; it must be a Publication or None",
+    ),
     ("data", "metrics = 'gap'", "metrics that are 'gap'; they must be a tuple of names, each once"),
     ("data", "metrics = ('gap', 'gap')", "they must be a tuple of names, each once"),
     ("data", "metrics = BadMapping()", "they must be a tuple of names, each once"),

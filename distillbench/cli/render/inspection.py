@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
@@ -12,6 +11,7 @@ from rich.table import Table
 from distillbench.cli.render.terminal import console, styled
 from distillbench.data import DataReport, FileReport, Inspection, Spread
 from distillbench.data.naming import enumerated, shortened
+from distillbench.data.places import Place, name_within
 
 _MOST_FILES = 40
 _MOST_REASONS = 10
@@ -64,7 +64,7 @@ def _listed(shards: Sequence[FileReport]) -> list[FileReport]:
     return [shards[number] for number in sorted(damaged_first[:_MOST_FILES])]
 
 
-def _print_damage(out: Console, shards: Sequence[FileReport], root: Path) -> None:
+def _print_damage(out: Console, shards: Sequence[FileReport], root: Place) -> None:
     damaged = [report for report in shards if report.bad]
     for report in damaged[:_MOST_FILES]:
         for reason in _reasons(report):
@@ -161,5 +161,5 @@ def _bad(report: FileReport) -> str:
     return f"{sum(report.bad.values()):,}"
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.name if path == root else str(path.relative_to(root))
+def _name(path: Place, root: Place) -> str:
+    return path.name if path == root else name_within(path, root)

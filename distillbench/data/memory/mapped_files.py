@@ -69,9 +69,7 @@ class MappedFiles:
 
     def values(self, width: int) -> NDArray[np.void]:
         """Returns a view whose item i is the `width` bytes that begin at byte i."""
-        return np.ndarray(
-            (len(self.bytes) - width + 1,), np.dtype((np.void, width)), self.bytes, 0, (1,)
-        )
+        return items(self.bytes, width)
 
     def check(self) -> None:
         """Raises `DataError` if a file was changed since; looks at most once a second.
@@ -91,6 +89,11 @@ class MappedFiles:
                     path, f"it has {status.st_size} bytes now and had {size}, or was written to"
                 )
         self._checked = now
+
+
+def items(memory: NDArray[np.uint8], width: int) -> NDArray[np.void]:
+    """Returns a view of some bytes whose item i is the `width` bytes that begin at byte i."""
+    return np.ndarray((len(memory) - width + 1,), np.dtype((np.void, width)), memory, 0, (1,))
 
 
 def _changed(path: Path, how: str) -> DataError:

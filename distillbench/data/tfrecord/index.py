@@ -9,12 +9,14 @@ import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distillbench.data.places import Place
+from distillbench.data.remote.path import RemotePath
+from distillbench.data.remote.remote_files import streamed
 from distillbench.data.tfrecord.batch_parser import (
     MISSING,
     MOST_LISTS,
@@ -96,16 +98,20 @@ class ShardIndex:
         return self.ids[first : int(self.id_ends[video])].tobytes().decode()
 
 
-def index_shard(path: Path) -> ShardIndex:
+def index_shard(path: Place) -> ShardIndex:
     """Reads a whole shard and returns its index; bad records are noted in it, never raised.
 
     Raises `DataError` where the file cannot be opened or is empty.
     """
+    if isinstance(path, RemotePath):
+        if not path.version().size:
+            raise _empty(path)
+        return _Builder(streamed(path).data).build()
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             if not size:
-                raise DataError(f"{path}: the file is empty; a shard holds at least one record")
+                raise _empty(path)
             with (
                 mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped,
                 memoryview(mapped) as data,
@@ -113,6 +119,10 @@ def index_shard(path: Path) -> ShardIndex:
                 return _Builder(data).build()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _empty(path: Place) -> DataError:
+    return DataError(f"{path}: the file is empty; a shard holds at least one record")
 
 
 class _Builder:

@@ -1,4 +1,4 @@
-"""Keeps a shard's index beside the shard, and tells a stale or damaged one from a good one."""
+"""Keeps a shard's index, beside it or in the cache, and tells stale and damaged ones apart."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from stat import S_IWUSR
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from crc32c import crc32c
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from distillbench.data.cache import cache_folder, written_whole
+from distillbench.data.places import Place
+from distillbench.data.remote.path import RemotePath
 from distillbench.data.tfrecord.index import Bad, Column, ShardIndex, index_shard
 from distillbench.errors import DataError
 
@@ -51,7 +54,7 @@ def indexing_progress(progress: Progress) -> Iterator[None]:
         _PROGRESS.reset(token)
 
 
-def shard_indexes(paths: Sequence[Path], progress: Progress | None = None) -> list[ShardIndex]:
+def shard_indexes(paths: Sequence[Place], progress: Progress | None = None) -> list[ShardIndex]:
     """Returns the index of each shard, in order.
 
     Missing, stale and damaged indexes are made, in parallel.
@@ -74,7 +77,7 @@ def shard_indexes(paths: Sequence[Path], progress: Progress | None = None) -> li
     return [future.result() for future in waiting]
 
 
-def shard_index(path: Path) -> ShardIndex:
+def shard_index(path: Place) -> ShardIndex:
     """Returns a shard's index, kept or made; what is made is kept where that is allowed."""
     try:
         key = _key(path)
@@ -90,8 +93,16 @@ def shard_index(path: Path) -> ShardIndex:
     return index
 
 
-def _key(path: Path) -> dict[str, Any]:
-    """Identifies a shard by its size, time, and the checksum of four samples of its bytes."""
+def _key(path: Place) -> dict[str, Any]:
+    """Identifies a shard.
+
+    On this machine it is by its size, time, and the checksum of four samples of its bytes; by URL
+    by its size, ETag and time. Where the server tells neither, nothing else has this key.
+    """
+    if isinstance(path, RemotePath):
+        version = path.version()
+        unique = "" if version.is_certain else uuid4().hex
+        return {"format": FORMAT, "version": [*version, unique], "size": version.size}
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         checksum = 0
@@ -106,20 +117,22 @@ def _key(path: Path) -> dict[str, Any]:
     }
 
 
-def _places(path: Path) -> tuple[Path, Path]:
-    """Returns where a shard's index may be: beside it, or in the cache."""
-    whole = path.absolute()
+def _places(path: Place) -> tuple[Path, ...]:
+    """Returns where a shard's index may be: beside it, or in the cache, and by URL there alone."""
+    whole = str(path) if isinstance(path, RemotePath) else path.absolute()
     digest = blake2b(os.fsencode(whole), digest_size=12).hexdigest()
     cached = cache_folder("indexes") / f"{path.name[:80]}.{digest}.index.safetensors"
+    if not isinstance(whole, Path):
+        return (cached,)
     return whole.with_name(f".{path.name}.index.safetensors"), cached
 
 
-def _keep(path: Path, index: ShardIndex, key: dict[str, Any]) -> None:
-    beside, cached = _places(path)
+def _keep(path: Place, index: ShardIndex, key: dict[str, Any]) -> None:
+    places = _places(path)
     data = _pack(index, key)
-    for place in (beside, cached):
+    for place in places:
         try:
-            if place is cached:
+            if place is places[-1]:
                 place.parent.mkdir(parents=True, exist_ok=True)
             elif (
                 not place.parent.stat().st_mode & S_IWUSR

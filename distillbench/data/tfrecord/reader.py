@@ -6,9 +6,7 @@ Shards are indexed once; frames are then gathered from the mapped files.
 from __future__ import annotations
 
 import glob
-import mmap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -19,29 +17,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.data.bounds import MOST_CLASSES
-from distillbench.data.memory.mapped_files import MappedFiles
-from distillbench.data.memory.prefetch import Prefetcher
 from distillbench.data.memory.scratch_arrays import joined, running_sums
-from distillbench.data.paths import expanded
+from distillbench.data.places import Place, place_of
+from distillbench.data.remote.path import RemotePath
 from distillbench.data.stored_videos import RUN, STEP, StoredVideos, are_runs
 from distillbench.data.tfrecord.batch_parser import Ints
+from distillbench.data.tfrecord.frame_bytes import Feature, Ready, Wanted, frame_bytes
 from distillbench.data.tfrecord.index import Column, ShardIndex
 from distillbench.data.tfrecord.index_cache import shard_indexes
 from distillbench.data.tfrecord.sequence_example import Fault
 from distillbench.data.tfrecord.validation import Validator
 from distillbench.errors import DataError
-from distillbench.interfaces import NO_FRAME, Codec, Labels
+from distillbench.interfaces import Codec, Labels
 
 Bytes = NDArray[np.uint8]
 
 
-def find_shards(pattern: str) -> list[Path]:
+def find_shards(pattern: str) -> list[Place]:
     """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted.
+
+    By URL `{000..099}` in a pattern stands for numbers; what is named so is not looked for.
 
     Raises `DataError` for none.
     """
-    place = expanded(pattern)
+    place = place_of(pattern)
     try:
+        if isinstance(place, RemotePath):
+            return _remote_shards(pattern, place)
         if place.is_dir():
             found = [path for path in place.rglob("*.tfrecord") if not path.name.startswith(".")]
             none = "no *.tfrecord in this folder or below it"
@@ -57,24 +59,17 @@ def find_shards(pattern: str) -> list[Path]:
     return sorted(found)
 
 
-@dataclass(frozen=True)
-class _Feature:
-    """Where the frames of one feature lie in the mapped files, for V videos, as in `Column`."""
-
-    width: int
-    base: Ints
-    stride: NDArray[np.int32]
-    loose: Ints
-
-    def starts(self, videos: Ints, times: Ints) -> Ints:
-        """Returns where frames begin in the arena; the shapes of videos and times are broadcast."""
-        base, stride = self.base[videos], self.stride[videos]
-        starts: Ints = base + stride * times
-        if len(self.loose):
-            starts = np.where(
-                stride == 0, self.loose[np.where(stride == 0, base + times, 0)], starts
+def _remote_shards(pattern: str, place: RemotePath) -> list[Place]:
+    found = place.matching()
+    if found == [place] and not place.is_file():
+        found = [each for each in place.below() if each.suffix == ".tfrecord"]
+        if not found:
+            raise DataError(
+                f"{pattern}: no such file, and no *.tfrecord in such a folder or below it"
             )
-        return starts
+    if not found:
+        raise DataError(f"{pattern}: no file matches it as a pattern")
+    return list(found)
 
 
 class ShardVideos(StoredVideos):
@@ -82,13 +77,13 @@ class ShardVideos(StoredVideos):
 
     A video is as long as the shortest of the requested features. `shard_of` (V,) is the number of
     each video's shard in `paths`. `skipped` counts the records that were left out, by reason. A
-    shard must be left alone while it is open: reading looks once a second and raises `DataError`,
-    but one that is cut short in between kills the process.
+    shard must be left alone while it is open: reading looks once a second (by URL, at every
+    request) and raises `DataError`, but a local one that is cut short in between kills the process.
     """
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Place],
         features: Sequence[str],
         *,
         classes: int | None = None,
@@ -118,9 +113,8 @@ class ShardVideos(StoredVideos):
         self.labels = _labels(
             indexes, usable, classes or (len(class_names) if class_names else None)
         )
-        self._arena = MappedFiles(self.paths, [index.size for index in indexes])
-        self._ahead = Prefetcher(self._arena.bytes)
-        self._features = [_feature(parts, self._arena.starts, usable) for parts in columns.values()]
+        self._bytes = frame_bytes(self.paths, [index.size for index in indexes])
+        self._features = [_feature(parts, self._bytes.starts, usable) for parts in columns.values()]
         self.dtype = dtype
         self.features = {
             name: _numbers(name, found.width, dtype)
@@ -129,6 +123,7 @@ class ShardVideos(StoredVideos):
         counts = zip(usable.by_shard(), zip(*columns.values(), strict=True), strict=True)
         shortest = (np.min([part.count[kept] for part in parts], axis=0) for kept, parts in counts)
         self.lengths = torch.from_numpy(joined(len(usable.kept), np.int64, shortest))
+        self._usual_size = int(self.lengths.double().mean()) * sum(f.width for f in self._features)
         self.fingerprint = self._digest(indexes, usable.kept)
 
     def _digest(self, indexes: Sequence[ShardIndex], kept: Ints) -> str:
@@ -144,56 +139,38 @@ class ShardVideos(StoredVideos):
 
         `DataError` if a shard changed.
         """
-        self._arena.check()
+        self._bytes.check()
         return super().read(videos, frames, out)
+
+    def _effort(self, videos: int, size: int) -> int:
+        return self._bytes.effort(size, videos * self._usual_size)
 
     def _fill(self, which: Ints, times: Ints, out: NDArray[Any]) -> None:
         """Reads the frames of some videos of a batch."""
         out = out.view(np.uint8)
         kept = times >= 0
         counts = kept.sum(1)
-        with self._ahead.reading(
-            times.shape[1], len(which), lambda: self._stretches(which, times, kept)
-        ):
-            if times.shape[1] >= RUN and are_runs(times, counts):
-                self._read_runs(which, times[:, 0], counts, out)
+        if not counts.any():
+            out[...] = 0
+            return
+        is_run = times.shape[1] >= RUN and are_runs(times, counts)
+        with self._bytes.reading(Wanted(self._features, which, times, kept)) as ready:
+            if is_run:
+                self._read_runs(ready, counts, out)
             else:
-                self._gather(which, times, kept, out)
+                self._gather(ready, kept, out)
 
-    def _stretches(self, which: Ints, times: Ints, kept: NDArray[np.bool_]) -> Mapping[str, Ints]:
-        """Returns what to read ahead, (n, 2) ranges of the mapped files' bytes each.
-
-        `spans`: of each feature of a video, from its first frame that is wanted to its last.
-        `frames`: each frame alone, where these are fewer pages.
-        """
-        some = kept.any(1)
-        first = np.where(kept, times, np.iinfo(np.int64).max).min(1)[some]
-        last = times.max(1, initial=NO_FRAME)[some]
-        ends = [
-            (each.starts(which[some], first), each.starts(which[some], last) + each.width)
-            for each in self._features
-        ]
-        spans = np.concatenate([np.stack([np.minimum(a, b - 1), b], 1) for a, b in ends])
-        pages = sum(1 + each.width / mmap.PAGESIZE for each in self._features) * int(kept.sum())
-        if pages >= (spans[:, 1] - spans[:, 0]).sum() / mmap.PAGESIZE:
-            return {"spans": spans}
-        rows, _ = np.nonzero(kept)
-        starts = [(each.starts(which[rows], times[kept]), each.width) for each in self._features]
-        return {
-            "frames": np.concatenate([np.stack([a, a + width], 1) for a, width in starts]),
-            "spans": spans,
-        }
-
-    def _gather(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: Bytes) -> None:
+    def _gather(self, ready: Ready, kept: NDArray[np.bool_], out: Bytes) -> None:
         """Copies frames one by one.
 
         In steps, since the copy goes through memory that ought to stay in the cache.
         """
-        rows, at = out.reshape(times.size, out.shape[2]), 0
+        rows, at = out.reshape(kept.size, out.shape[2]), 0
         for feature in self._features:
-            starts = feature.starts(which[:, None], np.maximum(times, 0)).ravel()
-            source = self._arena.values(feature.width)
-            for step in range(0, times.size, STEP):
+            starts = feature.starts(ready.which[:, None], ready.times) + ready.moved[:, None]
+            starts = starts.ravel()
+            source = ready.values(feature.width)
+            for step in range(0, kept.size, STEP):
                 found = source[starts[step : step + STEP]]
                 into = rows[step : step + STEP, at : at + feature.width]
                 # As bytes: copying items would keep the GIL.
@@ -202,10 +179,10 @@ class ShardVideos(StoredVideos):
         if not kept.all():
             out[~kept] = 0
 
-    def _read_runs(self, which: Ints, firsts: Ints, counts: Ints, out: Bytes) -> None:
+    def _read_runs(self, ready: Ready, counts: Ints, out: Bytes) -> None:
         """Copies the run of frames of each video at once."""
-        firsts = np.maximum(firsts, 0)
-        starts = [feature.starts(which, firsts).tolist() for feature in self._features]
+        which, firsts, moved = ready.which, ready.times[:, 0], ready.moved
+        starts = [(each.starts(which, firsts) + moved).tolist() for each in self._features]
         strides = [feature.stride[which].tolist() for feature in self._features]
         for row, count in enumerate(counts.tolist()):
             at = 0
@@ -213,17 +190,17 @@ class ShardVideos(StoredVideos):
                 into = out[row, :count, at : at + feature.width]
                 if stride[row]:
                     shape, steps = (count, feature.width), (stride[row], 1)
-                    into[...] = np.ndarray(shape, np.uint8, self._arena.bytes, start[row], steps)
+                    into[...] = np.ndarray(shape, np.uint8, ready.bytes, start[row], steps)
                 else:
-                    loose = feature.starts(which[row], firsts[row] + np.arange(count))
+                    loose = feature.starts(which[row], firsts[row] + np.arange(count)) + moved[row]
                     into[...] = (
-                        self._arena.values(feature.width)[loose].view(np.uint8).reshape(into.shape)
+                        ready.values(feature.width)[loose].view(np.uint8).reshape(into.shape)
                     )
                 at += feature.width
             out[row, count:] = 0
 
 
-def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> _Feature:
+def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> Feature:
     listed = np.cumsum([0, *(len(part.loose) for part in parts)]).tolist()
 
     def bases() -> Iterator[Ints]:
@@ -235,7 +212,7 @@ def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> _Featu
     count = len(usable.kept)
     strides = (part.stride[kept] for part, kept in zip(parts, usable.by_shard(), strict=True))
     loose = (part.loose + start for part, start in zip(parts, starts.tolist(), strict=True))
-    return _Feature(
+    return Feature(
         next(
             int(part.width[kept[0]])
             for part, kept in zip(parts, usable.by_shard(), strict=True)

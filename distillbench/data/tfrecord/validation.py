@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from distillbench.data.ids import Ids
 from distillbench.data.memory.scratch_arrays import joined, steps, taken
 from distillbench.data.naming import enumerated
+from distillbench.data.places import Place
 from distillbench.data.tfrecord.index import Column, ShardIndex
 from distillbench.data.tfrecord.sequence_example import VIDEO_LEVEL, Fault
 from distillbench.errors import DataError, RecordError
@@ -28,7 +28,7 @@ class Validator:
     kept: (V,) numbers of the usable videos among all videos of all shards.
     """
 
-    def __init__(self, paths: Sequence[Path], indexes: Sequence[ShardIndex], skip: bool) -> None:
+    def __init__(self, paths: Sequence[Place], indexes: Sequence[ShardIndex], skip: bool) -> None:
         self._paths, self._indexes, self._skip = paths, indexes, skip
         self._ends = np.cumsum([len(index) for index in indexes])
         self._reasons: Counter[str] = Counter()

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 from distillbench import hookimpl
 from distillbench.data import ShardSource
-from distillbench.interfaces import DataSet, Splits
+from distillbench.errors import DataError
+from distillbench.interfaces import DataSet, Publication, PublishedFile, Splits
 
 _PAPER_VALIDATION = 48_163 / 5_786_881
+
+
+class _GoogleBuckets(Publication):
+    """The buckets of YouTube-8M, version 2, by HTTPS, as its script download.py reads them.
+
+    One bucket lists the files of each split with their checksums, and each mirror has them.
+    """
+
+    base = "https://storage.googleapis.com"
+    splits = ("train", "validate", "test")
+    mirrors = ("us", "eu", "asia")
+
+    def files(
+        self, split: str, base: str, mirror: str, read: Callable[[str], bytes]
+    ) -> Sequence[PublishedFile]:
+        plan = f"{base}/data.yt8m.org/2/download_plans/frame_{split}.json"
+        folder = f"{base}/{mirror}.data.yt8m.org/2/frame/{split}"
+        try:
+            found = json.loads(read(plan))["files"]
+            return [
+                PublishedFile(name, f"{folder}/{name}", checksum.lower())
+                for name, checksum in found.items()
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"{plan}: this is no list of files and their MD5") from error
 
 
 class YouTube8M(DataSet):
@@ -32,6 +59,8 @@ class YouTube8M(DataSet):
         "training.batch_size": 256,
         "training.learning_rate": 1e-3,
     }
+
+    publication: ClassVar[Publication | None] = _GoogleBuckets()
 
     def __init__(
         self, *, shards: ShardSource = ShardSource(features="rgb,audio", validation_share=None)

@@ -81,7 +81,7 @@ def test_every_wanted_byte_is_asked_for_and_lies_in_the_files(
 ) -> None:
     disk.each = 8
     videos = ShardVideos([path], ["rgb", "audio"])
-    stretches = asked(videos._ahead, monkeypatch)
+    stretches = asked(videos._bytes.ahead, monkeypatch)
     order = torch.randperm(len(videos))
     for step in STEPS:
         for _ in range(4):
@@ -99,7 +99,7 @@ def test_every_wanted_byte_is_asked_for_and_lies_in_the_files(
 
 def test_a_warm_disk_is_not_asked(path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = ShardVideos([path], ["rgb"])
-    stretches = asked(videos._ahead, monkeypatch)
+    stretches = asked(videos._bytes.ahead, monkeypatch)
     for blocks, expected in ((0, 1), (0, 1), (8, 1), (8, 2), (0, 3), (0, 3)):
         disk.each = blocks
         videos.read(torch.arange(3), torch.zeros(3, 1, dtype=torch.int64))

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _MOST_LINKS = 1_000_000
+_SHARD = ".tfrecord"
 _CHANCE = random.Random()  # of waiting times alone; results do not depend on it
 
 
@@ -128,7 +129,7 @@ class Connection:
             key, lambda store: self._obstore.get(store, key, options={"head": True})
         )
         kind = str(found.attributes.get("Content-Type", ""))
-        if self._is_http and kind.startswith("text/html") and not key.endswith(".tfrecord"):
+        if self._is_http and kind.startswith("text/html") and not key.endswith(_SHARD):
             raise _Missing("it is a page")  # that of a folder, by its name without a '/'
         return _version(found.meta)
 
@@ -211,6 +212,8 @@ class Connection:
                         (waiting if is_folder else found).append(each)
                     seen.add(each)
                 continue
+            if folder.endswith(_SHARD):
+                raise DataError(f"{self.url(folder)}: {reason}")
             raise DataError(
                 f"{self.url(folder)}: the server has no page that lists this folder ({reason});"
                 " name the shards, such as data.train=URL/train-{00000..00099}.tfrecord"
@@ -288,7 +291,8 @@ class Connection:
             return False, "the file is shorter than it was when it was opened", False
         if status:
             again = status[1].startswith("5") or status[1] in ("408", "425", "429")
-            return False, f"the server answered with status {status[1]}", again
+            help_ = _credentials(self._scheme) if status[1] in ("401", "403") else ""
+            return False, f"the server answered with status {status[1]}{help_}", again
         for sign, reason in _SIGNS.items():
             if sign in text:
                 return False, reason, True
@@ -336,6 +340,7 @@ _SIGNS = {
     "IncompleteMessage": "the connection ended before an answer",
     "Interrupted": "the connection ended in the middle",
     "certificate": "the server's certificate is not valid",
+    "kind: Connect": "no connection to the server can be made",
 }
 """What is looked for in the errors of the library, and what it means."""
 

@@ -41,10 +41,14 @@ class RemotePath:
         if holds_secret(url):
             raise DataError(SECRET)
         parts = urlsplit(url.strip())
+        try:
+            is_address = bool(parts.netloc) and parts.port != 0
+        except ValueError:  # the port is none
+            is_address = False
         scheme = parts.scheme.lower()
         path = unquote(parts.path) if scheme in ("http", "https") else parts.path
         names = [name for name in path.split("/") if name]
-        if not parts.netloc or {".", ".."} & set(names):
+        if not is_address or {".", ".."} & set(names):
             raise DataError(f"{url}: this URL names no server or bucket, or has '.' or '..' in it")
         return f"{scheme}://{parts.netloc}", "/".join(names)
 

@@ -65,6 +65,8 @@ def test_patterns_are_those_of_a_shell(pattern: str, found: list[str], url: str)
 def test_what_is_not_there_is_an_error(url: str) -> None:
     with pytest.raises(DataError, match="nowhere"):
         names(url, "/nowhere")
+    with pytest.raises(DataError, match=r"/nowhere.tfrecord: (there is )?no such file"):
+        names(url, "/nowhere.tfrecord")
     with pytest.raises(DataError, match="more numbers than there are shards"):
         names(url, "/{0..9999999}")
     with pytest.raises(DataError, match=r"has '\.' or '\.\.' in it"):
@@ -97,7 +99,9 @@ def test_a_pattern_begins_in_the_folder_unless_it_is_a_url() -> None:
     assert within("", "train*") == "train*"
 
 
-@pytest.mark.parametrize("text", ["s3://", "https:///x", "gs://"])
+@pytest.mark.parametrize(
+    "text", ["s3://", "https:///x", "gs://", "http://h:99999/x", "http://h:0x/y"]
+)
 def test_a_url_without_a_server_is_an_error(text: str) -> None:
     with pytest.raises(DataError, match="names no server or bucket"):
         place_of(text)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distillbench.data.memory.gathering import gather
 from distillbench.data.memory.mapped_files import MappedFiles
 from distillbench.data.stored_arrays import ArrayVideos
-from distillbench.data.stored_videos import RUN, STEP, Ints, are_runs
+from distillbench.data.stored_videos import RUN, Ints, are_runs
 from distillbench.errors import DataError
 
 
@@ -72,12 +73,12 @@ class MappedVideos(ArrayVideos):
         """Copies frames one by one."""
         rows, slots = np.nonzero(kept)
         starts = self._starts[which[rows]] + times[rows, slots] * self._frame_bytes
-        source = self._files().values(self._frame_bytes)
+        memory = self._files().memory
         into = out.view(np.uint8).reshape(times.size, -1)
         places = rows * times.shape[1] + slots
-        is_full = len(places) == times.size
-        for step in range(0, len(places), STEP):
-            some = slice(step, step + STEP)
-            found = source[starts[some]]
-            # As bytes: copying items would keep the GIL.
-            into[some if is_full else places[some]] = found.view(np.uint8).reshape(len(found), -1)
+        if len(places) == times.size:
+            gather(memory, starts, into)
+        else:
+            found = np.empty((len(places), into.shape[1]), np.uint8)
+            gather(memory, starts, found)
+            into[places] = found

@@ -16,11 +16,8 @@ from torch import Tensor
 from distillbench.data.memory.threads import in_shares
 from distillbench.interfaces import NO_FRAME, Codec, Videos
 
-RUN = 8
+RUN = 64
 """Frames; from here on copying a run of frames at once beats gathering them one by one."""
-
-STEP = 512
-"""Frames that are gathered at once: the copy goes through memory that should stay in the cache."""
 
 Ints = NDArray[np.int64]
 

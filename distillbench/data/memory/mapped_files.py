@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from distillbench.data.memory import libc
 from distillbench.errors import DataError
@@ -28,10 +30,12 @@ class MappedFiles:
     memory belongs to the system's page cache.
 
     bytes: (n,) uint8, the stretch; only what lies within a file may be read.
+    memory: the same as a tensor, which must not be written to.
     starts: (files,) where each file begins.
     """
 
     bytes: NDArray[np.uint8]
+    memory: Tensor
     starts: NDArray[np.int64]
 
     def __init__(self, paths: Sequence[Path], sizes: Sequence[int]) -> None:
@@ -51,6 +55,7 @@ class MappedFiles:
         ]
         self._checked = time.monotonic()
         self.bytes = np.ctypeslib.as_array((ctypes.c_uint8 * whole).from_address(address))
+        self.memory = torch.from_numpy(self.bytes)  # before: torch warns of what is read-only
         self.bytes.flags.writeable = False
 
     def _map_file(self, path: Path, size: int, address: int) -> int:
@@ -66,10 +71,6 @@ class MappedFiles:
         except OSError as error:
             raise DataError(f"{path}: cannot be mapped: {error.strerror or error}") from error
         return status.st_mtime_ns
-
-    def values(self, width: int) -> NDArray[np.void]:
-        """Returns a view whose item i is the `width` bytes that begin at byte i."""
-        return items(self.bytes, width)
 
     def check(self) -> None:
         """Raises `DataError` if a file was changed since; looks at most once a second.
@@ -89,11 +90,6 @@ class MappedFiles:
                     path, f"it has {status.st_size} bytes now and had {size}, or was written to"
                 )
         self._checked = now
-
-
-def items(memory: NDArray[np.uint8], width: int) -> NDArray[np.void]:
-    """Returns a view of some bytes whose item i is the `width` bytes that begin at byte i."""
-    return np.ndarray((len(memory) - width + 1,), np.dtype((np.void, width)), memory, 0, (1,))
 
 
 def _changed(path: Path, how: str) -> DataError:

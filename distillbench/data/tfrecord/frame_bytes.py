@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from distillbench.data.memory.mapped_files import MappedFiles, items
+from distillbench.data.memory.mapped_files import MappedFiles
 from distillbench.data.memory.prefetch import Prefetcher
 from distillbench.data.places import Place
 from distillbench.data.remote.path import RemotePath
@@ -113,18 +115,16 @@ class Wanted:
 class Ready:
     """Memory that the frames of a batch can be copied from.
 
+    bytes, memory: the same (n,) uint8, as an array and as a tensor.
     which, times: as in `Wanted`, with some frame wherever there is none.
     moved: (B,) what is added to where a frame of a row begins.
     """
 
     bytes: Bytes
+    memory: Tensor
     which: Ints
     times: Ints
     moved: Ints
-
-    def values(self, width: int) -> NDArray[np.void]:
-        """Returns a view whose item i is the `width` bytes that begin at byte i."""
-        return items(self.bytes, width)
 
 
 class FrameBytes(ABC):
@@ -174,7 +174,8 @@ class MappedBytes(FrameBytes):
         which, times = wanted.which, wanted.times
         unmoved = np.zeros(len(which), np.int64)
         with self.ahead.reading(times.shape[1], len(which), wanted.stretches):
-            yield Ready(self.files.bytes, which, np.maximum(times, 0), unmoved)
+            files = self.files
+            yield Ready(files.bytes, files.memory, which, np.maximum(times, 0), unmoved)
 
 
 class RequestedBytes(FrameBytes):
@@ -196,7 +197,7 @@ class RequestedBytes(FrameBytes):
         """Gives what was requested, one stretch a video."""
         filled = wanted.filled()
         found, moved = self._files.gathered(*filled.whole_spans())
-        yield Ready(found, filled.which, filled.times, moved)
+        yield Ready(found, torch.from_numpy(found), filled.which, filled.times, moved)
 
 
 def frame_bytes(paths: Sequence[Place], sizes: Sequence[int]) -> FrameBytes:

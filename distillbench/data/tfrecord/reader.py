@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distillbench.data.bounds import MOST_CLASSES
+from distillbench.data.memory.gathering import gather
 from distillbench.data.memory.scratch_arrays import joined, running_sums
 from distillbench.data.places import Place, place_of
 from distillbench.data.remote.path import RemotePath
-from distillbench.data.stored_videos import RUN, STEP, StoredVideos, are_runs
+from distillbench.data.stored_videos import RUN, StoredVideos, are_runs
 from distillbench.data.tfrecord.batch_parser import Ints
 from distillbench.data.tfrecord.frame_bytes import Feature, Ready, Wanted, frame_bytes
 from distillbench.data.tfrecord.index import Column, ShardIndex
@@ -161,20 +162,11 @@ class ShardVideos(StoredVideos):
                 self._gather(ready, kept, out)
 
     def _gather(self, ready: Ready, kept: NDArray[np.bool_], out: Bytes) -> None:
-        """Copies frames one by one.
-
-        In steps, since the copy goes through memory that ought to stay in the cache.
-        """
+        """Copies frames one by one."""
         rows, at = out.reshape(kept.size, out.shape[2]), 0
         for feature in self._features:
             starts = feature.starts(ready.which[:, None], ready.times) + ready.moved[:, None]
-            starts = starts.ravel()
-            source = ready.values(feature.width)
-            for step in range(0, kept.size, STEP):
-                found = source[starts[step : step + STEP]]
-                into = rows[step : step + STEP, at : at + feature.width]
-                # As bytes: copying items would keep the GIL.
-                into[...] = found.view(np.uint8).reshape(into.shape)
+            gather(ready.memory, starts.ravel(), rows[:, at : at + feature.width])
             at += feature.width
         if not kept.all():
             out[~kept] = 0
@@ -193,9 +185,7 @@ class ShardVideos(StoredVideos):
                     into[...] = np.ndarray(shape, np.uint8, ready.bytes, start[row], steps)
                 else:
                     loose = feature.starts(which[row], firsts[row] + np.arange(count)) + moved[row]
-                    into[...] = (
-                        ready.values(feature.width)[loose].view(np.uint8).reshape(into.shape)
-                    )
+                    gather(ready.memory, loose, into)
                 at += feature.width
             out[row, count:] = 0
 

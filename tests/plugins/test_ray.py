@@ -234,6 +234,14 @@ def test_what_cannot_be_is_refused_before_there_is_a_cluster(registry, demand, k
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"])
+def test_where_no_cluster_answers_it_says_so_at_once(registry, monkeypatch, address):
+    toy = SimpleNamespace(is_initialized=lambda: False)
+    monkeypatch.setattr("distillbench_plugins.executors.ray._imported", lambda: toy)
+    with pytest.raises(ConfigError, match=f"no cluster answers at '{address}'"):
+        built(registry, address=address).free  # noqa: B018 - it asks the cluster
+
+
 def test_without_ray_the_extra_is_named(registry, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'distillbench\[ray\]'"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _GIGABYTE = 1_000_000_000
 _FRESH = 1.0  # seconds for which what is known of the nodes is taken to hold
 _PLACING = 60.0  # seconds in which a worker is placed and started, if there is a place
+_ANSWER = 10.0  # seconds in which a cluster's head answers
 _LONGEST_REASON = 240
 _ADDRESS = re.compile(r"\bip: (\S+)")
 
@@ -201,8 +203,9 @@ class Ray(Executor):
         own: dict[str, Any] = {"include_dashboard": False} if self._address == "local" else {}
         if not ray.is_initialized():
             try:
+                _look_for(self._address)
                 ray.init(self._address, log_to_driver=False, logging_level="CRITICAL", **own)
-            except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            except (OSError, RuntimeError, ValueError, OverflowError) as error:
                 raise ConfigError([_no_cluster(self._address, error)]) from error
             # It would print a page for each death, whatever `log_to_driver` is (Ray 2.60).
             ray._private.worker._worker_logs_enabled = False
@@ -332,6 +335,13 @@ def _not_at_least_0(**amounts: float) -> list[str]:
         for name, amount in amounts.items()
         if not 0 <= amount < math.inf
     ]
+
+
+def _look_for(address: str) -> None:
+    """Raises an error where nothing answers at host:port: Ray tries again for minutes."""
+    if address not in ("auto", "local"):
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), timeout=_ANSWER).close()
 
 
 def _no_cluster(address: str, error: BaseException) -> str:

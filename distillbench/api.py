@@ -641,9 +641,10 @@ def _loaded(results: Folders, warn: Warn) -> rows_of.Loaded:
 
 def _some(results: Folders, warn: Warn) -> Sequence[Result]:
     """Reads results; raises `ConfigError` where there is none."""
-    found = _loaded(results, warn)
+    folders = _folders(results)
+    found = _loaded(folders, warn)
     if not found.results:
-        raise ConfigError([rows_of.why_none(found, _folders(results))])
+        raise ConfigError([rows_of.why_none(found, folders)])
     return found.results
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from distillbench.analysis.comparison import flat_settings
 from distillbench.analysis.convergence import still_improving
 from distillbench.analysis.leaderboard import row
-from distillbench.reports.amounts import count, latency
+from distillbench.reports.amounts import amount, latency, six_digits
 from distillbench.results.failures import Failure
 from distillbench.results.flatten import settings_of
 from distillbench.results.store import Result
@@ -40,13 +40,13 @@ def _of_result(result: Result, series: _Series) -> Mapping[str, Any]:
     amounts = {name: value for name, value in cost.items() if not isinstance(value, Mapping)}
     measured = {"latency": cost["latency"], "evaluation_seconds": cost["evaluation_seconds"]}
     sections = {
-        "quality": settings_of(content["metrics"], _number),
-        "fidelity to the teacher": settings_of(content.get("fidelity") or {}, _number),
-        "exported file": settings_of(content.get("export") or {}, _number),
-        "cost": settings_of(amounts, _amount) | {"latency of one video": latency(found)},
-        "time": settings_of(measured, _number),
-        "budget": settings_of(content["budget"], _number),
-        "data": settings_of(content["data"], _number),
+        "quality": settings_of(content["metrics"], six_digits),
+        "fidelity to the teacher": settings_of(content.get("fidelity") or {}, six_digits),
+        "exported file": settings_of(content.get("export") or {}, six_digits),
+        "cost": settings_of(amounts, amount) | {"latency of one video": latency(found)},
+        "time": settings_of(measured, six_digits),
+        "budget": settings_of(content["budget"], six_digits),
+        "data": settings_of(content["data"], six_digits),
     }
     provenance = {
         "result file": result.path.name,
@@ -92,16 +92,6 @@ def _command(result: Result) -> str:
         return ""
     folder = str(result.path.parent)
     return f"distillbench reproduce {result.id} --results {shlex.quote(folder)}"
-
-
-def _number(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _amount(value: object) -> str:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return count(value)
-    return str(value or "-")
 
 
 class _Series:

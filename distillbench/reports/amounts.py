@@ -20,6 +20,18 @@ def count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def six_digits(value: object) -> str:
+    """Writes a number that was measured with six significant digits, anything else as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def amount(value: object) -> str:
+    """Writes a number as a count, anything else as it is; `-` for what is empty."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return count(value)
+    return str(value or "-")
+
+
 def duration(seconds: float) -> str:
     """Writes a time with the precision of an estimate: 45 s, 12 min, 1.7 h; `-` for NaN."""
     if math.isnan(seconds):

@@ -14,7 +14,7 @@ import fsspec
 
 from distillbench.data.cache import cache_folder, written_whole
 from distillbench.errors import ResultError
-from distillbench.results.publishing import FILE_NAME, MANIFEST, MANIFEST_FORMAT
+from distillbench.results.publishing import FILE_NAME, MANIFEST, MANIFEST_FORMAT, described
 
 _LARGEST = 1 << 30
 _MOST_FILES = 100_000
@@ -87,8 +87,7 @@ def _digest(path: Path) -> str:
 
 
 def _keep(path: Path, content: bytes, about: Mapping[str, Any], shown: str) -> None:
-    digest = hashlib.sha256(content).hexdigest()
-    if (len(content), digest) != (about["bytes"], about["sha256"]):
+    if described(content) != {name: about[name] for name in ("bytes", "sha256")}:
         raise ResultError(f"{shown}: '{path.name}' is not what its {MANIFEST} says")
     with written_whole(path) as file:
         file.write(content)

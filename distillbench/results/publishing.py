@@ -90,7 +90,7 @@ def publish(results: Sequence[Result], folder: Path, *, labels: bool = True) -> 
             left_out.append(f"'{result.path}': {error}")
         else:
             runs.append(result.id)
-    files = {name: _described(folder / name) for name in _names(folder)}
+    files = {name: described((folder / name).read_bytes()) for name in _names(folder)}
     manifest = {"format": MANIFEST_FORMAT, "files": files}
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return Published(tuple(runs), tuple(left_out))
@@ -129,6 +129,6 @@ def _names(folder: Path) -> Iterator[str]:
     yield from (f"labels/{path.name}" for path in sorted((folder / "labels").glob("*.safetensors")))
 
 
-def _described(path: Path) -> dict[str, object]:
-    content = path.read_bytes()
+def described(content: bytes) -> dict[str, object]:
+    """Returns what the manifest says of a file."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -15,7 +15,7 @@ from distillbench.api import load
 from distillbench.cli.render.terminal import complain, console, styled
 from distillbench.experiments.reproduce import Reproduction
 from distillbench.registry.discovery import Registry
-from distillbench.reports.amounts import count, latency
+from distillbench.reports.amounts import amount, latency, six_digits
 from distillbench.results.flatten import settings_of
 from distillbench.results.store import Result
 
@@ -49,7 +49,7 @@ def show(result: Result) -> None:
         out.print(history(content["history"]))
     for title in ("data", "machine", "versions"):
         if content[title]:
-            out.print(_section(title, settings_of(content[title], _number)))
+            out.print(_section(title, settings_of(content[title], six_digits)))
     for warning in found["warnings"].splitlines():
         out.print(styled("[yellow]warning:[/] {}", warning))
     if found["latency_doubtful"]:
@@ -64,13 +64,13 @@ def _results_of(
     amounts = {name: value for name, value in cost.items() if not isinstance(value, Mapping)}
     measured = {"latency": cost["latency"], "evaluation_seconds": cost["evaluation_seconds"]}
     return {
-        "quality": settings_of(content["metrics"], _number),
-        "fidelity to the teacher": settings_of(content.get("fidelity") or {}, _number),
-        "exported file": settings_of(content.get("export") or {}, _number),
-        "cost": settings_of(amounts, _amount),
+        "quality": settings_of(content["metrics"], six_digits),
+        "fidelity to the teacher": settings_of(content.get("fidelity") or {}, six_digits),
+        "exported file": settings_of(content.get("export") or {}, six_digits),
+        "cost": settings_of(amounts, amount),
         "latency of one video": {"": latency(found)},
-        "measured": settings_of(measured, _number),
-        "budget": settings_of(content["budget"], _number),
+        "measured": settings_of(measured, six_digits),
+        "budget": settings_of(content["budget"], six_digits),
     }
 
 
@@ -90,7 +90,7 @@ def history(rows: Sequence[Mapping[str, Any]]) -> Table:
     for head in ("phase", "network", "", "first", "curve", "last"):
         table.add_column(head, justify="right" if head in ("first", "last") else "left")
     for (phase, network, name), values in curves.items():
-        first, last = _number(values[0]), _number(values[-1])
+        first, last = six_digits(values[0]), six_digits(values[-1])
         table.add_row(phase, network, name, first, sparkline(values), last)
     return table
 
@@ -114,7 +114,7 @@ def reproduced(result: Result, found: Reproduction) -> None:
         table.add_column(head)
     for number in metrics + differing[:_DIFFERENCES]:
         verdict = Text("agrees", "green") if number.agrees else Text("differs", "red")
-        table.add_row(number.name, _number(number.then), _number(number.now), verdict)
+        table.add_row(number.name, six_digits(number.then), six_digits(number.now), verdict)
     out.print(table)
     if len(differing) > _DIFFERENCES:
         out.print(f"... and {len(differing) - _DIFFERENCES} more that differ")
@@ -141,13 +141,3 @@ def _section(
         source = (sources or {}).get(name, "")
         table.add_row("  " + name, value, "" if source in ("", "default") else f"from {source}")
     return table
-
-
-def _number(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _amount(value: object) -> str:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return count(value)
-    return str(value or "-")

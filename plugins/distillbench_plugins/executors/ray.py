@@ -27,7 +27,7 @@ from distillbench.interfaces import (
     RunJob,
 )
 from distillbench_plugins.layers.knobs import refuse
-from distillbench_plugins.layers.workers import wrong_workers
+from distillbench_plugins.layers.workers import every_core, wrong_gpus, wrong_workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -310,23 +310,13 @@ def _wrong_amounts(
 ) -> list[str]:
     problems = []
     if cpus == "auto" and not threads:
-        problems.append(
-            "executor ray: the runs take every core of a machine (training.threads = 0), which"
-            " differs from node to node; say how many with --threads"
-        )
+        problems.append(every_core("ray"))
     elif cpus != "auto":
         problems += _not_at_least_0(cpus_per_run=cpus)
     problems += _not_at_least_0(gpus_per_run=gpus)
     if gpus > 1 and gpus != int(gpus):
         problems.append(f"executor ray: gpus_per_run={gpus:g} is neither a share of one nor whole")
-    if on_gpu and gpus == 0:
-        problems.append("executor ray: gpus_per_run=0, and the runs are made on GPUs")
-    if gpus > 0 and not on_gpu:
-        problems.append(
-            f"executor ray: gpus_per_run={gpus:g}, and the runs use none; --device cuda has them"
-            " made on GPUs, whether or not this machine has one"
-        )
-    return problems
+    return [*problems, *wrong_gpus("ray", gpus, on_gpu=on_gpu)]
 
 
 def _not_at_least_0(**amounts: float) -> list[str]:

@@ -30,7 +30,7 @@ from distillbench.interfaces import (
     RunJob,
 )
 from distillbench_plugins.layers.knobs import not_positive, refuse, wrong_counts
-from distillbench_plugins.layers.workers import wrong_workers
+from distillbench_plugins.layers.workers import every_core, wrong_gpus, wrong_workers
 
 _EVENTS = {cls.__name__: cls for cls in (PhaseStarted, EpochEnded, Message, Finished, Failed)}
 _AT_ONCE = {"slurm": 64, "local": 2}
@@ -333,20 +333,12 @@ def _wrong_amounts(cpus: int, gpus: int, on_gpu: bool) -> list[str]:
     problems = []
     if cpus < 1:
         problems.append(
-            "executor slurm: the runs take every core of a machine (training.threads = 0), which"
-            " differs from node to node; say how many with --threads"
+            every_core("slurm")
             if cpus == 0
             else f"executor slurm: cpus_per_run={cpus} is not an integer of at least 1"
         )
     problems += wrong_counts("executor slurm", gpus_per_run=(gpus, 0, 1000))
-    if on_gpu and gpus == 0:
-        problems.append("executor slurm: gpus_per_run=0, and the runs are made on GPUs")
-    if gpus > 0 and not on_gpu:
-        problems.append(
-            f"executor slurm: gpus_per_run={gpus}, and the runs use none; --device cuda has them"
-            " made on GPUs, whether or not this machine has one"
-        )
-    return problems
+    return [*problems, *wrong_gpus("slurm", gpus, on_gpu=on_gpu)]
 
 
 def _not_memory(gigabytes: float) -> list[str]:

@@ -1,7 +1,8 @@
 """Claims rest on rows that had converged.
 
 A claim says which rows it rests on, in a comment behind it: `<!-- rests on CSV: row; row -->`, CSV being
-a table below benchmarks/results whose first column names its rows.
+a table below benchmarks/results whose first column names its rows. A table of a report has a line a
+cell, and so several lines a row.
 """
 
 from __future__ import annotations
@@ -24,17 +25,27 @@ CLAIMS = [
 ]
 
 
-def rows_of(table: str) -> dict[str, dict[str, str]]:
-    with (RESULTS / table).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {next(iter(row.values())): row for row in rows}
+def improving(path: Path) -> dict[str, int]:
+    """Returns how many runs of each row were still improving when their epochs were spent."""
+    found: dict[str, int] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            row = next(iter(line.values()))
+            found[row] = max(found.get(row, 0), int(line["improving"]))
+    return found
 
 
 @pytest.mark.parametrize(("page", "table", "row"), CLAIMS)
 def test_no_claim_rests_on_a_row_that_was_still_improving(page: Path, table: str, row: str) -> None:
-    found = rows_of(table)
+    found = improving(RESULTS / table)
     assert row in found, f"{table} has no row '{row}'"
-    assert found[row]["improving"] == "0", "train it longer, or take the claim back"
+    assert found[row] == 0, "train it longer, or take the claim back"
+
+
+def test_a_row_of_several_lines_is_still_improving_if_one_of_them_is(tmp_path: Path) -> None:
+    table = tmp_path / "arms.csv"
+    table.write_text("arm,metric,improving\nrep,GAP@20,2\nrep,gain,0\npred,GAP@20,0\n")
+    assert improving(table) == {"rep": 2, "pred": 0}
 
 
 def test_every_claim_of_the_board_says_what_it_rests_on() -> None:

@@ -10,6 +10,7 @@ from running import installed
 from distillbench import api
 from distillbench.analysis.contrasts import read_contrasts
 from distillbench.config.tuning import read_tuning
+from distillbench_plugins.reports.claims import comparisons
 
 STUDY = Path(__file__).resolve().parents[2] / "benchmarks" / "study"
 K = {"digits": 15, "audioset": 5, "reels": 15, "spoken-digits": 10}
@@ -21,6 +22,29 @@ def test_every_arm_can_be_searched(data: str, tmp_path: Path) -> None:
     settings = {"data": data, "k": K[data]}
     request = api.request_tune(STUDY / "arms.toml", settings=settings, results=tmp_path)
     assert request.search.trials == 4
+
+
+def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_compares(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("optuna")
+    request = api.request_tune(STUDY / "claims_arms.toml", settings={}, results=tmp_path)
+    assert request.search.trials == 4
+    arms = [arm.settings.settings for arm in read_tuning(STUDY / "claims_arms.toml", []).arms]
+    methods = {(arm["schedule"], arm["loss"], arm.get("selector", "uniform")) for arm in arms}
+    compared = {
+        (
+            method.columns["schedule"],
+            method.columns.get("objective", "ce"),
+            method.columns.get("selector", "uniform"),
+        )
+        for comparison in comparisons()
+        for method in (comparison.a, comparison.b)
+    }
+    not_run = {
+        ("parallel", "rep-intermediate" + rest, "uniform") for rest in ("", ",ce", ",ce,pred")
+    }
+    assert methods == compared - not_run
 
 
 def test_the_contrasts_are_few_and_about_arms_at_the_k_of_their_data() -> None:

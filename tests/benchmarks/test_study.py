@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from distillbench.analysis.contrasts import read_contrasts
 from distillbench.config.tuning import read_tuning
 from distillbench_plugins.reports.claims import comparisons
 
-STUDY = Path(__file__).resolve().parents[2] / "benchmarks" / "study"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+STUDY, RESULTS = BENCHMARKS / "study", BENCHMARKS / "results"
 K = {"digits": 15, "audioset": 5, "reels": 15, "spoken-digits": 10}
 
 
@@ -45,6 +48,21 @@ def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_c
         ("parallel", "rep-intermediate" + rest, "uniform") for rest in ("", ",ce", ",ce,pred")
     }
     assert methods == compared - not_run
+
+
+def test_the_settings_of_a_comparison_are_those_that_its_trials_chose() -> None:
+    names = {arm.name for arm in read_tuning(STUDY / "arms.toml", []).arms}
+    with (RESULTS / "audioset" / "trials.csv").open(newline="", encoding="utf-8") as file:
+        trials = [row for row in csv.DictReader(file) if row["trial"]]
+    grids = tomllib.loads((STUDY / "audioset.toml").read_text(encoding="utf-8"))["grid"]
+    assert {grid["tuned_arm"] for grid in grids} <= names
+    for grid in grids:
+        settings = grid["set"]
+        own = [row for row in trials if row["arm"] == grid["tuned_arm"]]
+        for chosen in (row for row in own if row["chosen"] == "True"):
+            tried = {name: float(value) for name, value in chosen.items() if "." in name and value}
+            assert tried == {name: settings[name] for name in tried}, grid["tuned_arm"]
+        assert len(own) in (0, 4)
 
 
 def test_the_contrasts_are_few_and_about_arms_at_the_k_of_their_data() -> None:

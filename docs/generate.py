@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distillbench.scaffold import example
-from made_from_code import board, command_line, components, contract, measured, schemas
+from made_from_code import arms, board, command_line, components, contract, measured, schemas
 from made_from_code.tables import REPOSITORY
 
 HERE = REPOSITORY / "docs"
@@ -21,7 +21,7 @@ PAGES = (
         HERE / f"{name}.md"
         for name in (
             *("writing-a-plugin", "tutorial", "methods", "zoo", "performance", "video", "export"),
-            *("scaling", "remote-data"),
+            *("scaling", "remote-data", "study"),
         )
     ),
 )
@@ -34,6 +34,7 @@ def _example(kind: str) -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": command_line.list_of_commands,
     "hooks": components.hooks,
+    "contrasts": arms.contrasts,
     "published encoders": measured.published_encoders,
     "end to end": measured.end_to_end,
     "exported students": measured.exported_students,
@@ -45,6 +46,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 PARTS_OF: Mapping[str, Callable[[str], str]] = {
     "methods": components.methods,
     "board": board.section,
+    "arms": arms.arms,
     "example": _example,
     "figures": measured.chosen_columns,
 }

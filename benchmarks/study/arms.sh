@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Asks what distillation gains once all is converged and tuned alike, and writes the tables; it can be stopped and goes on where it was.
+#   AUDIOSET=FOLDER SPEECH=FOLDER benchmarks/study/arms.sh [RESULTS]     tune and train what is not answered yet (a night of two cores), then write
+#   benchmarks/study/arms.sh --write [RESULTS]                           write tables and figures from what is stored
+# AUDIOSET: the folder of AudioSet's shards, for `audioset` and `reels`. SPEECH: that of fsdd.npz, for `spoken-digits`. What is not named is left out.
+set -euo pipefail
+write_only=
+if [[ ${1:-} == --write ]]; then write_only=1; shift; fi
+results=${1:-results}
+here=$(dirname "$0")
+tables=$here/../results figures=$here/../../docs/figures
+declare -A k=([audioset]=5 [spoken-digits]=10 [reels]=15)
+declare -A folder=([audioset]=${AUDIOSET:-} [spoken-digits]=${SPEECH:-} [reels]=${AUDIOSET:-})
+
+ask() { # NAME: trials, unless what they chose stands here already, then fresh seeds
+    local name=$1 chosen=$here/$1.toml from=(--data-dir "${folder[$1]}")
+    if [[ ! -f $chosen ]]; then
+        distillbench tune "$here/arms.toml" --data "$name" --k "${k[$name]}" "${from[@]}" --workers auto \
+            --results "$results/$name-trials" --out "$results/$name.toml"
+        mkdir -p "$tables/$name"
+        cp "$results/$name.csv" "$tables/$name/trials.csv"
+        grep -v '^set."data.dir"' "$results/$name.toml" > "$chosen" # no path of this machine
+    fi
+    distillbench sweep "$chosen" "${from[@]}" --workers auto --results "$results/$name"
+}
+
+if [[ -z $write_only ]]; then
+    for name in audioset spoken-digits reels; do
+        if [[ -n ${folder[$name]} ]]; then ask "$name"; fi
+    done
+    distillbench tune "$here/claims_arms.toml" --workers auto --results "$results/claims-trials" --out "$results/claims.toml"
+    distillbench sweep "$results/claims.toml" --k 6,15,30 --seed 0:3 --workers auto --results "$results/claims"
+fi
+
+asked=()
+for name in audioset spoken-digits reels; do
+    if [[ ! -d $results/$name ]]; then continue; fi
+    asked+=(--results "$results/$name")
+    mkdir -p "$tables/$name"
+    distillbench report tuned-arms --results "$results/$name" --format csv > "$tables/$name/arms.csv"
+    distillbench report tuned-gains --results "$results/$name" --out "$figures"
+done
+if ((${#asked[@]})); then
+    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --format csv > "$tables/contrasts.csv"
+fi
+if [[ -d $results/claims ]]; then
+    mkdir -p "$tables/claims"
+    distillbench report claims --results "$results/claims" --format csv > "$tables/claims/claims.csv"
+    distillbench leaderboard "$results/claims" --each --format csv > "$tables/claims/runs.csv"
+fi
+rm -f "$figures"/*.svg # the documents show PNGs

@@ -1,0 +1,56 @@
+"""Tables of the study: what arms gained, and what the contrasts that were named beforehand say."""
+
+from __future__ import annotations
+
+from made_from_code.tables import RESULTS, rows_of, table
+
+
+def arms(data: str) -> str:
+    """Makes the table of a data set's arms, the best first, from `report tuned-arms`."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for line in rows_of(RESULTS / data / "arms.csv"):
+        found.setdefault(line["arm"], {})[line["metric"]] = line
+    quality = next(iter(next(iter(found.values()))))
+    heads = ("arm", quality, "gain over the student alone", "seeds", "epochs", "training, T MACs")
+    rows = []
+    for arm, cells in found.items():
+        measured = cells[quality]
+        star = "*" if measured["improving"] != "0" else ""
+        gain = "-"
+        if "gain" in cells:
+            value, low, high = (float(cells[end]["mean"]) for end in ("gain", "low", "high"))
+            gain = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+        work = cells.get("training MACs")
+        rows.append(
+            (
+                arm,
+                f"{float(measured['mean']):.3f}{star}",
+                gain,
+                measured["seeds"],
+                f"{float(cells['epochs']['mean']):.0f}",
+                f"{float(work['mean']):,.0f}" if work else "-",
+            )
+        )
+    return table(heads, rows)
+
+
+def contrasts() -> str:
+    """Makes the table of the contrasts, in their order, from `compare --holm`."""
+    heads = ("contrast", "difference in GAP@20, 95 %", "seeds", "p", "p (Holm)", "real")
+    rows = []
+    for row in rows_of(RESULTS / "contrasts.csv"):
+        if not row["value"]:
+            rows.append((row["contrast"], "not run", *["-"] * 3, "-"))
+            continue
+        value, low, high = (float(row[end]) for end in ("value", "low", "high"))
+        rows.append(
+            (
+                row["contrast"],
+                f"{value:+.3f} ({low:+.3f} to {high:+.3f})",
+                row["paired_seeds"].removesuffix(".0"),
+                f"{float(row['p']):.3g}",
+                f"{float(row['p_holm']):.3g}",
+                "yes" if row["real"] == "True" else "no",
+            )
+        )
+    return table(heads, rows)

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from page_blocks import ROOT, Block
+from remote_server import Server
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -36,6 +37,7 @@ _VARIABLE = re.compile(r"[A-Z_]+=")
 class Stage:
     """What the reader has, and what the places that the reader fills stand for.
 
+    serve: begins a server of an empty folder, which goes on until the test ends.
     stand_ins: what stands in commands for the reader to fill or to own, and what is put there.
     more: words of a command, and the flags that are added behind it.
     names: what the page's Python may use.
@@ -46,6 +48,7 @@ class Stage:
     command: Command
     patch: pytest.MonkeyPatch
     folder: Path
+    serve: Callable[[], Server]
     stand_ins: dict[str, str] = field(default_factory=dict)
     more: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, object] = field(default_factory=dict)

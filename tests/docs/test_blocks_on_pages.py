@@ -12,10 +12,12 @@ import itertools
 import json
 import re
 import shutil
+import tempfile
 import threading
 import urllib.request
 import wave
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import hostile
@@ -67,7 +69,7 @@ LONG = ("README.md", "docs/comparing.md", "docs/many-devices.md")
 """Pages with so many commands, or such, that they take half a minute."""
 
 Check = Callable[[], object]
-Scene = Callable[[Stage, Server], Check | None]
+Scene = Callable[[Stage], Check | None]
 """Lays out a page's folder, and returns what looks at it once all is done."""
 
 OURS = [block for block in BLOCKS if block.is_run and other_test(block) is None]
@@ -139,18 +141,21 @@ def buckets(stage: Stage, server: Server) -> None:
     stage.patch.setenv("GOOGLE_SERVICE_ACCOUNT", str(path))
 
 
-def readme(stage: Stage, server: Server) -> None:
+def readme(stage: Stage) -> None:
     """A reader who has seen the demo, with shards, clips, predictions and another page's arms.
 
     The demo is made small by a file of its name, which comes before the shipped one; its networks
     train until they get no better, so that its board has the notes of the page's and no others.
     """
+    for library in ("obstore", "optuna", "onnxruntime"):
+        pytest.importorskip(library)
     shipped = (ROOT / "plugins/distillbench_plugins/sweeps/demo.toml").read_text(encoding="utf-8")
     small = ["training.epochs=60", "training.patience=2", "training.batch_size=16"]
     lines = "".join(f"set.{each.replace('=', ' = ')}\n" for each in [*small, *CELLS, *DIGITS])
     (stage.folder / "demo").write_text(shipped.replace("\n[[grid]]", f"{lines}\n[[grid]]", 1))
     stage.tell("distillbench demo")
     stage.tell("distillbench leaderboard results/demo --width 80")
+    server = stage.serve()
     buckets(stage, server)
     write_shards(stage.folder / "shards")
     write_shards(server.folder / "shards")
@@ -163,7 +168,13 @@ def readme(stage: Stage, server: Server) -> None:
     write_clips(stage)
 
 
-def contract(stage: Stage, server: Server) -> Check:
+def comparing(stage: Stage) -> None:
+    """A reader with the libraries of tuning and of figures."""
+    for library in ("optuna", "matplotlib"):
+        pytest.importorskip(library)
+
+
+def contract(stage: Stage) -> Check:
     """An author with a distribution of one selector, who gets a test for each of its promises."""
     installed = stage.folder / "installed"
     installed.mkdir()
@@ -178,7 +189,7 @@ def contract(stage: Stage, server: Server) -> Check:
     return has_tests
 
 
-def export(stage: Stage, server: Server) -> None:
+def export(stage: Stage) -> None:
     """A reader with a trained network, and a toy of one in Python."""
     pytest.importorskip("onnxruntime")
     stage.tell("distillbench run --k 4 --schedule scratch")
@@ -189,7 +200,7 @@ def export(stage: Stage, server: Server) -> None:
     stage.names = {"network": network, "example": example, "about": {"frames": 3}}
 
 
-def methods(stage: Stage, server: Server) -> None:
+def methods(stage: Stage) -> None:
     """A reader with recordings, and with features that lie as the page shows."""
     stage.stand_ins["NAME"] = "gumbel"
     stage.more["--data synthetic"] = ["--set", "data.videos=40", "--set", "data.classes=5"]
@@ -220,7 +231,7 @@ def methods(stage: Stage, server: Server) -> None:
     stage.expects = features
 
 
-def results_page(stage: Stage, server: Server) -> Check:
+def results_page(stage: Stage) -> Check:
     """A reader with a result, and a browser that looks once at what is served."""
     opened: list[str] = []
     stage.tell("distillbench run --k 4 --schedule scratch")
@@ -246,10 +257,13 @@ def results_page(stage: Stage, server: Server) -> Check:
     return was_opened
 
 
-def remote_data(stage: Stage, server: Server) -> None:
+def remote_data(stage: Stage) -> None:
     """A reader with buckets and servers, which all are one."""
     pytest.importorskip("obstore")
+    server, guarded = stage.serve(), stage.serve()
     buckets(stage, server)
+    guarded.wants = "sig=secret"
+    write_shards(guarded.folder / "folder")
     split = ("train", "validate")
     write_shards(server.folder, split)
     write_shards(server.folder / "folder")
@@ -265,28 +279,32 @@ def remote_data(stage: Stage, server: Server) -> None:
         "data.test='validate": ["--set", "data.validation_share=0.2"],
     }
     stage.stand_ins |= {
+        "https://host/folder?sig=...": f"{guarded.url}/folder?sig=secret",
+        "https://host/folder --k 30": f"{guarded.url}/folder --k 30",
         "audioset --data-dir https://host/folder": f"audioset --data-dir {server.url}/sounds",
         "https://host/t": f"{server.url}/packed/t",
         "https://host": server.url,
-        "?sig=...": "?sig=secret",
     }
 
 
-def result_files(stage: Stage, server: Server) -> None:
+def result_files(stage: Stage) -> None:
     """A reader in a clone, with a result, whose published set is on a server."""
+    pytest.importorskip("aiohttp")
+    server = stage.serve()
     (stage.folder / "docs").symlink_to(ROOT / "docs")
     stage.tell("distillbench run --k 4 --schedule scratch")
     (server.folder / "published").symlink_to(stage.folder / "published")
     stage.stand_ins["https://example.org"] = server.url
 
 
-def video(stage: Stage, server: Server) -> None:
+def video(stage: Stage) -> None:
     """A reader with clips."""
     write_clips(stage)
 
 
 SCENES: dict[str, Scene] = {
     "README.md": readme,
+    "docs/comparing.md": comparing,
     "docs/contract.md": contract,
     "docs/export.md": export,
     "docs/methods.md": methods,
@@ -301,7 +319,7 @@ SCENES: dict[str, Scene] = {
 
 
 @pytest.fixture
-def stage(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+def stage(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
     """An empty folder, where the usual executor makes runs in this process."""
     installed, folder = tmp_path / "installed", tmp_path / "folder"
     installed.mkdir()
@@ -314,15 +332,12 @@ def stage(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("DISTILLBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("COLUMNS", "80")
-    return Stage(command, monkeypatch, folder)
+    with ExitStack() as stack:
 
+        def serve() -> Server:
+            return stack.enter_context(serving(Path(tempfile.mkdtemp(dir=tmp_path))))
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with serving(folder) as found:
-        yield found
+        yield Stage(command, monkeypatch, folder, serve)
 
 
 @pytest.mark.parametrize(
@@ -334,10 +349,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
         for page in dict.fromkeys(block.page for block in OURS)
     ],
 )
-def test_the_blocks_of_a_page_work(page: str, stage: Stage, server: Server) -> None:
+def test_the_blocks_of_a_page_work(page: str, stage: Stage) -> None:
     blocks = [block for block in OURS if block.page == page]
     stage.lay_out(blocks)
-    check = SCENES[page](stage, server) if page in SCENES else None
+    check = SCENES[page](stage) if page in SCENES else None
     for block in blocks:
         stage.do(block)
     if check is not None:

@@ -13,6 +13,8 @@ import typer
 from page_blocks import PAGES, ROOT, blocks_of, without_blocks
 
 from distillbench.cli.app import app
+from distillbench.registry.discovery import Registry
+from distillbench.registry.knobs import bind
 
 INLINE = re.compile(r"`(distillbench [a-z][^`]*)`")
 SCRIPT = re.compile(r"`(?:python |bash )?((?:benchmarks|docs)/[\w/.-]+)(?: [^`]*)?`")
@@ -54,6 +56,20 @@ def test_a_command_exists_with_its_flags(page: str, command: str) -> None:
     assert [file for file in files if not (ROOT / file).exists()] == [], command
     named = {word.partition("=")[0] for word in words if word.startswith("--")}
     assert named <= flags | {"--help"}, command
+
+
+def test_executors_have_the_knobs_that_pages_set(registry: Registry) -> None:
+    checked = set()
+    for _, command in COMMANDS:
+        words = [] if UNFINISHED.search(command) else shlex.split(command)
+        if "--executor" in words:
+            name = words[words.index("--executor") + 1]
+            component = registry.find("executor", name)
+            if component is not None:  # NAME, where any is meant
+                knobs = dict(w[9:].split("=", 1) for w in words if w.startswith("executor."))
+                assert bind(component.cls, knobs, command)[1] == []
+                checked.add(name)
+    assert checked >= {"ray", "slurm"}
 
 
 def test_every_script_and_every_target_of_make_that_a_page_names_is_there() -> None:

@@ -8,6 +8,7 @@ import page_blocks
 import pytest
 from page_blocks import Block, blocks_of, without_blocks
 from page_stage import Stage, masked, smaller
+from remote_server import Server
 
 PAGE = """\
 # A page
@@ -117,6 +118,9 @@ def test_a_block_that_does_not_work_does_not_pass(
     def failing(*words: object) -> tuple[int, str, str]:
         return 2, "", "error: it does not work"
 
+    def serve() -> Server:
+        raise ValueError("nothing is served here")
+
     block = Block("page.md", 1, language, f"{text}\n", "", "")
     with pytest.raises((AssertionError, ValueError)):
-        Stage(failing, monkeypatch, tmp_path).do(block)
+        Stage(failing, monkeypatch, tmp_path, serve).do(block)

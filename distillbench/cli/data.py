@@ -64,12 +64,23 @@ def inspect_(
         inspection.show(found)
         bad = found.total.bad
     else:
-        where = {} if path == "-" else {"data.dir": path, "data.skip_bad_records": True}
-        report = inspect_splits(_opened({"data": name, **where}, settings)[1])
+        report = inspect_splits(_opened({"data": name, **_where(name, path)}, settings)[1])
         inspection.show_data(report)
         bad = report.skipped
     if bad:
         raise typer.Exit(1)
+
+
+def _where(name: str, path: str) -> dict[str, object]:
+    """Has a data set that counts what it cannot use do so, where it otherwise stops at it."""
+    from distillbench.registry.discovery import discover
+    from distillbench.registry.knobs import knobs_of
+
+    if path == "-":
+        return {}
+    found = discover().find("data", name)
+    counts = found is not None and "skip_bad_records" in {knob.name for knob in knobs_of(found.cls)}
+    return {"data.dir": path, **({"data.skip_bad_records": True} if counts else {})}
 
 
 @data.command()

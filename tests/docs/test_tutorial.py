@@ -1,20 +1,26 @@
-"""The tutorial's shell blocks run, line by line, in an empty folder and an environment of their own."""
+"""The tutorial's blocks run, line by line, in an empty folder and an environment of their own.
+
+So do the blocks of other pages that install a plugin, whose runs are made small (`page_stage`).
+"""
 
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import subprocess
 import sys
 import sysconfig
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from page_blocks import BLOCKS, Block
+from page_stage import smaller
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
-BLOCK = re.compile(r"```(shell|toml|python)\n(.*?)```", re.DOTALL)
-FIRST, _, SECOND = PAGE.read_text(encoding="utf-8").partition("## From video files to labels\n")
+TUTORIAL = [block for block in BLOCKS if block.page == "docs/tutorial.md"]
+SECOND = [block for block in TUTORIAL if "## From video files to labels\n" in block.before]
+FIRST = [block for block in TUTORIAL if block not in SECOND]
 
 
 @pytest.fixture
@@ -37,16 +43,15 @@ def environment(tmp_path):
     return {**os.environ, **offline, "PATH": path, "VIRTUAL_ENV": str(folder)}
 
 
-def run(page: str, place: Path, environment: dict[str, str]) -> str:
-    """Writes the files of a page and runs its commands in an empty folder; returns what they printed."""
+def run(blocks: list[Block], place: Path, environment: dict[str, str]) -> str:
+    """Writes the files of blocks and runs their commands in an empty folder; returns what they printed."""
     place.mkdir()
     said = ""
-    for kind, text in BLOCK.findall(page):
-        if kind != "shell":
-            name = text.partition("\n")[0].removeprefix("# ")
-            (place / name).write_text(text, encoding="utf-8")
+    for block in blocks:
+        if not block.is_shell:
+            (place / block.file_name).write_text(block.text, encoding="utf-8")
             continue
-        for line in text.splitlines():
+        for line in block.commands:
             done = subprocess.run(
                 line, shell=True, cwd=place, env=environment, capture_output=True, text=True
             )
@@ -75,3 +80,14 @@ def test_clips_become_features_and_a_clip_that_was_never_seen_its_label(environm
         best = said.partition(f"unseen/{label}.mp4\n")[2].partition("\n")[0]
         assert best.split()[-1] == label, said
     assert said.count("(3 of 8 frames)") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/writing-a-plugin.md"])
+def test_a_new_plugin_is_made_as_pages_say(page, environment, tmp_path):
+    (block,) = [b for b in BLOCKS if b.page == page and "distillbench new" in b.text]
+    small = [
+        shlex.join([*shlex.split(line), *smaller(shlex.split(line))]) for line in block.commands
+    ]
+    said = run([replace(block, text="\n".join(small))], tmp_path / "place", environment)
+    assert "my-selector" in said

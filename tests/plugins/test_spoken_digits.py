@@ -7,6 +7,7 @@ import io
 import math
 import re
 import wave
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,15 @@ def recordings_of(folder: str, splits: Splits) -> list[list[list[int]]]:
     ]
     every = (splits.train, splits.validation, splits.test)
     return [[said_in(whole(made, v), frames) for v in range(len(made))] for made in every]
+
+
+def test_the_command_line_shows_what_is_in_it(
+    folder: str, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    sizes = [f"--set=data.{name}={size}" for name, size in SIZES.items()]
+    code, out, err = command("data", "inspect", folder, "--data", "spoken-digits", *sizes)
+    assert code == 0, err
+    assert "log_mel 64" in out
 
 
 def test_a_string_is_recordings_and_its_labels_are_the_digits_said(folder: str) -> None:

@@ -13,16 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import pandas as pd
 import torch
 from torch import nn
 
 from distillbench.analysis import comparison
 from distillbench.analysis import leaderboard as rows_of
+from distillbench.analysis.board import leaderboard
 from distillbench.analysis.comparison import Comparison, Side
 from distillbench.analysis.contrasts import Answer, answers, read_contrasts
-from distillbench.analysis.metric_columns import columns_in, ranking_column
-from distillbench.analysis.significance import with_intervals
 from distillbench.config.grid import all_specs, layers, one_spec
 from distillbench.config.layers import Layer
 from distillbench.config.run_spec import RunSpec
@@ -49,8 +47,9 @@ from distillbench.interfaces import Metric, Predictions, Trial, Videos
 from distillbench.networks import Model
 from distillbench.registry import discovery as installed
 from distillbench.registry.discovery import Registry
-from distillbench.results import failures, published, publishing, store
+from distillbench.results import failures, publishing, store
 from distillbench.results.failures import Failure
+from distillbench.results.folders import Folders, PathLike, folders_of
 from distillbench.results.schema import StoredResult
 from distillbench.results.store import Result
 from distillbench.training.build import Experiment
@@ -79,8 +78,6 @@ __all__ = [
     "tune",
 ]
 
-PathLike: TypeAlias = str | Path
-Folders: TypeAlias = PathLike | Sequence[PathLike]
 Requested: TypeAlias = PathLike | Mapping[str, object] | None
 Warn: TypeAlias = Callable[[str], object]
 
@@ -447,57 +444,6 @@ def load(run: PathLike | Run, results: Folders = "results", *, warn: Warn = warn
     return Run(comparison.chosen(found, str(run)).results[0])
 
 
-def leaderboard(
-    results: Folders = "results",
-    *,
-    where: Sequence[str] = (),
-    sort: str | None = None,
-    top: int | None = None,
-    group_by: str | None = None,
-    each: bool = False,
-    warn: Warn = warnings.warn,
-) -> pd.DataFrame:
-    """Returns quality, cost and time of every run, best first.
-
-    Runs that differ in their seed alone share a row.
-
-    where: conditions that a row meets, such as `k=15` or `loss=A|B`.
-    group_by: a column whose values are ranked apart.
-    sort: by default the metric that the data is judged by first. `attrs["metrics"]` of the table
-    describes its metrics.
-    each: one row a run.
-    warn: is called with a message about damaged files, about rows without an interval, and about
-        why there is no row at all.
-    """
-    found = _loaded(results, warn)
-    if not found.results:
-        for failure in found.failures:
-            warn(f"{failure.id} {failure.status}: {failure.reason}")
-        warn("no results yet; distillbench run makes the first")
-        return pd.DataFrame()
-    rows = rows_of.select(rows_of.frame(found.results, found.failures), where)
-    if rows.empty:
-        warn(f"none of {len(found.results)} results meets: {', '.join(where)}")
-        return pd.DataFrame()
-    rows = rows.reset_index(drop=True) if each else rows_of.over_seeds(rows)
-    ranked_by = ranking_column(
-        rows if rows["metrics"].map(bool).any() else rows_of.frame(found.results)
-    )
-    by = rows_of.column_of(sort or ranked_by, rows, "--sort")
-    group = None if group_by is None else rows_of.column_of(group_by, rows, "--group-by")
-    shown = rows_of.ranked(rows, by, top, group).index
-    damage: list[str] = []
-    compared = {column.name for column in columns_in(rows) if column.has_interval}
-    metric = by if by in compared else ranked_by
-    rows = with_intervals(rows, found.results, metric, shown, group=group, warn=damage.append)
-    for reason in dict.fromkeys(damage):
-        warn(f"no interval: {reason}")
-    columns = columns_in(rows)
-    chosen = rows.loc[shown].drop(columns=[*rows_of.INTERNAL, "metrics"])
-    chosen.attrs["metrics"] = columns
-    return chosen
-
-
 def publish(
     out: PathLike,
     results: Folders = "results",
@@ -633,7 +579,7 @@ def _videos(videos: Any, experiment: Experiment) -> Videos:
 
 
 def _loaded(results: Folders, warn: Warn) -> rows_of.Loaded:
-    found = rows_of.load(_folders(results), installed_metrics(installed.discover()))
+    found = rows_of.load(folders_of(results), installed_metrics(installed.discover("metric")))
     for reason in found.skipped:
         warn(f"skipped: {reason}")
     return found
@@ -641,16 +587,8 @@ def _loaded(results: Folders, warn: Warn) -> rows_of.Loaded:
 
 def _some(results: Folders, warn: Warn) -> Sequence[Result]:
     """Reads results; raises `ConfigError` where there is none."""
-    folders = _folders(results)
+    folders = folders_of(results)
     found = _loaded(folders, warn)
     if not found.results:
         raise ConfigError([rows_of.why_none(found, folders)])
     return found.results
-
-
-def _folders(results: Folders) -> list[Path]:
-    given = [results] if isinstance(results, (str, Path)) else results
-    return [
-        published.fetched(each) if published.is_address(str(each)) else Path(each)  # type: ignore[arg-type]
-        for each in given
-    ]

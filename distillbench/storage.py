@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from distillbench.errors import ResultError
 
@@ -23,6 +21,9 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:  # torch takes a second, and most files that are written have no tensors
+    from torch import Tensor
 
 _DRAFT = re.compile(r"\.(.+\.[a-z0-9_]{8}\.tmp|writable-[0-9a-f]{8})")
 _DAY = 24 * 3600.0
@@ -160,6 +161,25 @@ def _reasons(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file for writing that appears at `path` complete and on disk, or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def cache_folder(*parts: str) -> Path:
+    """Returns a folder of the cache, where things are kept that can be made again.
+
+    It need not exist. $DISTILLBENCH_CACHE, else one under $XDG_CACHE_HOME.
+    """
+    chosen = os.environ.get("DISTILLBENCH_CACHE")
+    if chosen:
+        return Path(os.path.expanduser(chosen)).joinpath(*parts)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache").joinpath("distillbench", *parts)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
@@ -169,6 +189,8 @@ def save_tensors(
     path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
 ) -> None:
     """Writes tensors and metadata (JSON) as one safetensors file, completely or not at all."""
+    from safetensors.torch import save_file
+
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write_atomically(
         path, lambda temporary: save_file(plain, temporary, {"about": json.dumps(about or {})})

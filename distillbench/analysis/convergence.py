@@ -6,8 +6,10 @@ A best epoch that is the last one shows that it had not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from distillbench.results.schema import StoredEpoch
+if TYPE_CHECKING:
+    from distillbench.results.schema import StoredEpoch
 
 
 def still_improving(history: Sequence[StoredEpoch]) -> list[str]:

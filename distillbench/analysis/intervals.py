@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from distillbench.interfaces import Difference, Predictions
 
@@ -261,5 +260,8 @@ def _half_width(influence: Floats, seeds: SeedError) -> float:
     freedom = (
         total**2 / (seeds.error**4 / seeds.freedom) if seeds.error and seeds.freedom else math.inf
     )
-    quantile = 1.959964 if math.isinf(freedom) else float(stdtrit(freedom, 0.975))
-    return quantile * math.sqrt(total)
+    if math.isinf(freedom):
+        return 1.959964 * math.sqrt(total)
+    from scipy.special import stdtrit  # takes a tenth of a second
+
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(total)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,15 +18,17 @@ from distillbench.analysis.convergence import still_improving
 from distillbench.analysis.metric_columns import columns_in, columns_of
 from distillbench.config.run_spec import COMPONENT_FIELDS, without_releases
 from distillbench.errors import ConfigError, ResultError
-from distillbench.evaluation.latency import is_doubtful
+from distillbench.evaluation.steadiness import is_doubtful
 from distillbench.interfaces import Metric
 from distillbench.registry.knobs import nearest
 from distillbench.results import failures
 from distillbench.results.failures import Failure
 from distillbench.results.flatten import settings_of
 from distillbench.results.publishing import MANIFEST
-from distillbench.results.schema import StoredFailure, StoredResult, StoredTerm
 from distillbench.results.store import Result, read
+
+if TYPE_CHECKING:
+    from distillbench.results.schema import StoredFailure, StoredResult, StoredTerm
 
 _HIGHER_IS_BETTER = {"throughput"}
 _MEASURED = ("latency", "throughput", "train_seconds")
@@ -66,40 +69,81 @@ def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -
 
     Raises `ResultError` where a folder does not exist.
     """
-    results: dict[str, Result] = {}
-    failed: dict[str, Failure] = {}
-    skipped = []
+    return Loaded(*gathered(folders, lambda path: read(path, metrics), failures.read))
+
+
+class _Stored(Protocol):
+    """What a folder holds of a run."""
+
+    @property
+    def id(self) -> str:
+        """The run's key."""
+
+
+class _StoredResult(_Stored, Protocol):
+    @property
+    def path(self) -> Path:
+        """The result's file."""
+
+    @property
+    def finished(self) -> str:
+        """When the run ended."""
+
+
+R = TypeVar("R", bound=_StoredResult)
+F = TypeVar("F", bound=_Stored)
+
+
+def gathered(
+    folders: Iterable[Path],
+    read_result: Callable[[Path], R],
+    read_failure: Callable[[Path], F],
+) -> tuple[tuple[R, ...], tuple[str, ...], tuple[F, ...]]:
+    """Reads what folders hold: results, why files were skipped, and runs without a result.
+
+    `load` says which of several files of a run is kept.
+    """
+    results: dict[str, R] = {}
+    failed: dict[str, F] = {}
+    skipped: list[str] = []
     for folder in folders:
         if not folder.is_dir():
             raise ResultError(
                 f"there is no folder of results '{folder}'; distillbench run makes one"
             )
-        found = []
-        for path in sorted(folder.glob("*.json")):
-            if path.name == MANIFEST:
-                continue
-            try:
-                found.append(read(path, metrics))
-            except ResultError as error:
-                skipped.append(str(error))
+        paths = [path for path in sorted(folder.glob("*.json")) if path.name != MANIFEST]
+        found = _readable(paths, read_result, skipped)
         of = {
             result.id: result
             for result in [*reversed(found), *(r for r in found if r.path.stem == r.id)]
         }
         for result in found:
             if of[result.id] is result:
-                results.setdefault(f"{result.id}/{result.record.finished}", result)
+                results.setdefault(f"{result.id}/{result.finished}", result)
             else:
                 skipped.append(
                     f"'{result.path}' is of run {result.id}, as is '{of[result.id].path}', which is"
                     " kept"
                 )
-        unanswered, damaged = failures.load(folder)
+        unanswered = _readable(failures.files_in(folder), read_failure, skipped)
         failed |= {failure.id: failure for failure in unanswered}
-        skipped += damaged
     answered = {result.id for result in results.values()}
     without = tuple(failure for failure in failed.values() if failure.id not in answered)
-    return Loaded(tuple(results.values()), tuple(skipped), without)
+    return tuple(results.values()), tuple(skipped), without
+
+
+T = TypeVar("T")
+
+
+def _readable(paths: Iterable[Path], read: Callable[[Path], T], skipped: list[str]) -> list[T]:
+    """Reads files, and tells of those that are damaged."""
+    found = []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except ResultError as error:
+            skipped.append(str(error))
+    return found
 
 
 def why_none(found: Loaded, folders: Sequence[Path]) -> str:
@@ -291,52 +335,58 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     codes, _ = pd.factorize(table["configuration"])
     members = np.split(np.argsort(codes, kind="stable"), np.bincount(codes).cumsum()[:-1])
     firsts: list[dict[str, Any]] = table.iloc[[m[0] for m in members]].to_dict("records")  # type: ignore[assignment]
-    numbers = _Numbers(table)
+    metrics = [tuple(column.name for column in row["metrics"]) for row in firsts]
     texts = {name: list(table[name]) for name in ("warnings", "files", "seed")}
     flags = {name: list(table[name]) for name in ("latency_doubtful", "still_improving")}
     rows = []
-    for joined, of in zip(firsts, members, strict=True):
+    numbers = _joined_numbers(table, metrics, members)
+    for joined, of, number in zip(firsts, members, numbers, strict=True):
         listed = (warning for each in of for warning in texts["warnings"][each].splitlines())
         joined["warnings"] = "\n".join(dict.fromkeys(listed))
         joined["files"] = tuple(file for each in of for file in texts["files"][each])
         for name, cells in flags.items():
             joined[name] = any(cells[each] is True for each in of)
-        joined |= numbers.joined(tuple(column.name for column in joined["metrics"]), of)
         seeds = sorted(texts["seed"][each] for each in of)
-        rows.append(joined | {"seed": seeds[0] if len(seeds) == 1 else None, "seeds": len(seeds)})
+        seed = seeds[0] if len(seeds) == 1 else None
+        rows.append(joined | number | {"seed": seed, "seeds": len(seeds)})
     return pd.DataFrame(rows)
 
 
-class _Numbers:
-    """The columns of a table that are averaged over seeds, each converted once."""
+def _joined_numbers(
+    table: pd.DataFrame,
+    metrics: Sequence[tuple[str, ...]],
+    members: Sequence[NDArray[np.intp]],
+) -> list[dict[str, float]]:
+    """Averages numbers over the members of each row, with standard deviations of its metrics.
 
-    def __init__(self, table: pd.DataFrame) -> None:
-        self._table = table
-        self._floats = tuple(map(str, table.select_dtypes("float")))
-        self._columns: dict[str, NDArray[np.float64]] = {}
-        self._blocks: dict[tuple[str, ...], tuple[tuple[str, ...], NDArray[np.float64]]] = {}
+    Rows of as many members and of the same metrics are averaged at once.
+    """
+    floats = tuple(map(str, table.select_dtypes("float")))
+    alike: dict[tuple[tuple[str, ...], int], list[int]] = {}
+    for row, (names, of) in enumerate(zip(metrics, members, strict=True)):
+        alike.setdefault((names, len(of)), []).append(row)
+    found: list[dict[str, float]] = [{} for _ in members]
+    for (of_row, _), rows in alike.items():
+        names = tuple(dict.fromkeys((*of_row, *_MEASURED, *_FIDELITY.values(), *floats)))
+        columns = [pd.to_numeric(table[name]).to_numpy(np.float64) for name in names]
+        means, spread = _moments(np.stack(columns)[:, np.stack([members[row] for row in rows])])
+        keys = (*names, *(f"{name}_sd" for name in of_row))
+        numbers = np.concatenate([means, spread[[names.index(name) for name in of_row]]])
+        for row, values in zip(rows, numbers.T.tolist(), strict=True):
+            found[row] = dict(zip(keys, values, strict=True))
+    return found
 
-    def joined(self, metrics: tuple[str, ...], of: NDArray[np.intp]) -> dict[str, float]:
-        """Returns the means over some rows, and the standard deviations of the metrics."""
-        if metrics not in self._blocks:
-            names = tuple(dict.fromkeys((*metrics, *_MEASURED, *_FIDELITY.values(), *self._floats)))
-            self._blocks[metrics] = names, np.stack([self._column(name) for name in names])
-        names, block = self._blocks[metrics]
-        values = block[:, of]
-        is_there = ~np.isnan(values)
-        counts = is_there.sum(1).astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = np.where(is_there, values, 0.0).sum(1) / counts
-            squares = np.where(is_there, (means[:, None] - values) ** 2, 0.0).sum(1)
-            spread = np.sqrt(squares / (counts - 1.0))
-        spread[counts < 2] = np.nan
-        found = dict(zip(names, means.tolist(), strict=True))
-        return found | {f"{name}_sd": float(spread[names.index(name)]) for name in metrics}
 
-    def _column(self, name: str) -> NDArray[np.float64]:
-        if name not in self._columns:
-            self._columns[name] = pd.to_numeric(self._table[name]).to_numpy(np.float64)
-        return self._columns[name]
+def _moments(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Averages values (C, R, S) over S, those that are missing left out: means and deviations."""
+    is_there = ~np.isnan(values)
+    counts = is_there.sum(2).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.where(is_there, values, 0.0).sum(2) / counts
+        squares = np.where(is_there, (means[:, :, None] - values) ** 2, 0.0).sum(2)
+        spread = np.sqrt(squares / (counts - 1.0))
+    spread[counts < 2] = np.nan
+    return means, spread
 
 
 def ranked(table: pd.DataFrame, by: str, top: int | None, group: str | None = None) -> pd.DataFrame:
@@ -444,9 +494,10 @@ def _foreign(spec: Mapping[str, Any]) -> list[str]:
 
 
 def _configuration(spec: Mapping[str, Any], more: object) -> str:
-    """Writes what two rows have in common that differ in the seed alone."""
+    """Returns a text that two rows have in common that differ in the seed alone."""
     settings = {name: value for name, value in spec.items() if name != "seed"}
-    return json.dumps([without_releases(settings), more], sort_keys=True)
+    text = json.dumps([without_releases(settings), more], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def differing(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from distillbench.interfaces import Metric
 from distillbench.metrics.ranking import COUNTS
 from distillbench.registry.vetting import is_column
-from distillbench.results.schema import StoredResult
+
+if TYPE_CHECKING:
+    from distillbench.results.schema import StoredResult
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,18 @@ def columns_of(record: StoredResult, metrics: Mapping[str, Metric]) -> tuple[Met
 
     metrics: those that are installed.
     """
-    judges = record.data.metrics
-    names = dict.fromkeys((*judges, *record.metrics))
-    known = [name for name in names if name not in COUNTS and not is_column(name)]
+    return named_columns(tuple(record.data.metrics), tuple(record.metrics), metrics)
+
+
+def named_columns(
+    judges: tuple[str, ...], names: tuple[str, ...], metrics: Mapping[str, Metric]
+) -> tuple[MetricColumn, ...]:
+    """Lists metrics by name, those that the data is judged by first.
+
+    judges: what it is judged by. names: all that a result has.
+    """
+    ordered = dict.fromkeys((*judges, *names))
+    known = [name for name in ordered if name not in COUNTS and not is_column(name)]
     return tuple(_column(name, metrics.get(name), name in judges) for name in known)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from distillbench.analysis.best_set import best_set
+from distillbench.analysis.estimates import Estimates, RowEstimate, key_of
 from distillbench.analysis.intervals import (
-    Estimate,
     Floats,
     Values,
     interval,
@@ -23,7 +24,7 @@ from distillbench.errors import DistillbenchError, ResultError
 from distillbench.interfaces import Labels, Metric, Predictions
 from distillbench.printing import printing_to_stderr
 from distillbench.results import test_labels
-from distillbench.results.store import Result
+from distillbench.results.store import Evaluated
 from distillbench.untrusted import reason_of
 
 Warn = Callable[[str], object]
@@ -33,14 +34,30 @@ def _silent(_: str) -> None:
     """Ignores a message."""
 
 
+@dataclass(frozen=True)
+class KnownIntervals:
+    """What was computed before.
+
+    state_of: identifies everything that is read of a result, its predictions and its labels; empty
+    where it may change unnoticed.
+    """
+
+    estimates: Estimates
+    state_of: Callable[[Evaluated], str]
+
+
+_NOTHING_KNOWN = KnownIntervals(Estimates(), lambda _: "")
+
+
 def with_intervals(
     rows: pd.DataFrame,
-    results: Sequence[Result],
+    results: Iterable[Evaluated],
     metric: str,
     shown: pd.Index,
     *,
     group: str | None = None,
     warn: Warn = _silent,
+    known: KnownIntervals = _NOTHING_KNOWN,
 ) -> pd.DataFrame:
     """Adds intervals to the rows in `shown`, and `like_best`.
 
@@ -54,8 +71,9 @@ def with_intervals(
     seed have none, and where the best row has one, none has: their intervals tell nothing of other
     seeds.
     Rows without stored predictions get no interval, and `warn` is called with why.
+
+    known: what need not be computed again.
     """
-    by_row, predicted = _results_of(rows, results), Predicted()
     judges = [column for column in columns_in(rows) if column.is_judge and column.has_interval]
     names = list(dict.fromkeys([*(column.name for column in judges), metric]))
     lower_is_better = {c.name for c in columns_in(rows) if not c.higher_is_better}
@@ -63,44 +81,111 @@ def with_intervals(
         f"{m}_{end}": {} for m in names for end in ("low", "high")
     }
     added["like_best"] = {}
+    intervals = _Intervals(rows, results, metric, warn, known)
+    values = {name: rows[name].to_dict() for name in names if name in rows}
     ordered = rows[rows["status"] == "finished"]
     for _, rivals in ordered.groupby(
         ["videos", *([group] if group else [])], sort=False, dropna=False
     ):
-        values = pd.to_numeric(rivals[metric])
-        if not values.notna().any():
+        ranking = pd.to_numeric(rivals[metric])
+        if not ranking.notna().any():
             continue
-        best_row = values.idxmin() if metric in lower_is_better else values.idxmax()
-        known: dict[object, Values] = {}
-        if (best := values_of(by_row[best_row], metric, warn, predicted)) is not None:
-            known[best_row] = best
+        best_row = ranking.idxmin() if metric in lower_is_better else ranking.idxmax()
+        candidates = [best_row] if intervals.of(best_row, metric) else []
         for name in rivals.index.intersection(shown):
-            predicted.next_row()
+            intervals.next_row()
             for each in names:
-                is_known = each == metric and name in known
-                method = known[name] if is_known else values_of(by_row[name], each, warn, predicted)
-                if method is None:
+                estimate = intervals.of(name, each)
+                if estimate is None:
                     continue
-                estimate = _interval(method)
-                value = float(rows.loc[name, each])
-                added[f"{each}_low"][name], added[f"{each}_high"][name] = (
-                    value + estimate.low,
-                    value + estimate.high,
-                )
-                if each == metric:
-                    known[name] = method
-        added["like_best"] |= _like_best(known, best_row, metric not in lower_is_better)
+                value = float(values[each][name])
+                added[f"{each}_low"][name] = value - estimate.half
+                added[f"{each}_high"][name] = value + estimate.half
+                if each == metric and name != best_row:
+                    candidates.append(name)
+        if best_row in candidates:
+            added["like_best"] |= intervals.like_best(
+                candidates, metric, higher_is_better=metric not in lower_is_better
+            )
     rows = rows.assign(like_best_by=metric)
     return rows.assign(**{name: pd.Series(values, dtype=object) for name, values in added.items()})
 
 
-def _results_of(rows: pd.DataFrame, results: Sequence[Result]) -> dict[object, list[Result]]:
-    """Finds each row's results: those of all seeds, or its own where a row is a run."""
-    by_file = {str(result.path): result for result in results}
-    return {
-        index: [by_file[file] for file in files if file in by_file]
-        for index, files in rows["files"].items()
-    }
+class _Intervals:
+    """The intervals of rows, each computed where it is not known, and the set of the best."""
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        results: Iterable[Evaluated],
+        ranked_by: str,
+        warn: Warn,
+        known: KnownIntervals,
+    ) -> None:
+        by_file = {str(result.path): result for result in results}
+        self._of: dict[object, list[Evaluated]] = {
+            index: [by_file[file] for file in files if file in by_file]
+            for index, files in rows["files"].items()
+        }
+        self._warn, self._known, self._predicted = warn, known, Predicted()
+        self._keys: dict[object, str] = {}
+        self._ranked_by = ranked_by
+        self._values: dict[object, Values] = {}
+
+    def next_row(self) -> None:
+        """Forgets the predictions of the row before."""
+        self._predicted.next_row()
+
+    def of(self, row: object, metric: str) -> RowEstimate | None:
+        """Returns the estimate of a row; None where there is none, which is told."""
+        key = self._key(row, metric)
+        found = self._known.estimates.row(key)
+        if found is None and (values := self._values_of(row, metric)) is not None:
+            found = RowEstimate(_half_width(values), values.seeds)
+            self._known.estimates.keep_row(key, found)
+        return found
+
+    def like_best(
+        self, candidates: Sequence[object], metric: str, *, higher_is_better: bool
+    ) -> dict[object, bool]:
+        """Tells which rows may be the best; none where the best, which is first, has one seed.
+
+        Rows of predictions of other videos cannot be compared, and are denied.
+        """
+        found = {row: self.of(row, metric) for row in candidates}
+        several = [row for row, estimate in found.items() if estimate and estimate.seeds > 1]
+        if candidates[0] not in several:
+            return {}
+        keys = [self._key(row, metric) for row in several]
+        key = key_of("best", str(higher_is_better), *keys)
+        known = self._known.estimates.best(key, len(several))
+        if known is None:
+            known = self._best(several, metric, higher_is_better)
+            self._known.estimates.keep_best(key, known)
+        return dict(zip(several, known, strict=True))
+
+    def _best(self, rows: Sequence[object], metric: str, higher_is_better: bool) -> list[bool]:
+        values = {row: self._values_of(row, metric) for row in rows}
+        best = values[rows[0]]
+        assert best is not None
+        videos = best.mean_influence([]).shape
+        rivals = {n: v for n, v in values.items() if v and v.mean_influence([]).shape == videos}
+        found = best_set(list(rivals.values()), higher_is_better=higher_is_better)
+        in_set = dict(zip(rivals, found, strict=True))
+        return [in_set.get(row, False) for row in rows]
+
+    def _values_of(self, row: object, metric: str) -> Values | None:
+        if metric == self._ranked_by and row in self._values:
+            return self._values[row]
+        found = values_of(self._of[row], metric, self._warn, self._predicted)
+        if found is not None and found.seeds > 1 and metric == self._ranked_by:
+            self._values[row] = found  # needed once more, to find the set of the best
+        return found
+
+    def _key(self, row: object, metric: str) -> str:
+        if row not in self._keys:
+            self._keys[row] = key_of(*map(self._known.state_of, self._of[row]))
+        return key_of(self._keys[row], metric)
 
 
 class Predicted:
@@ -118,7 +203,7 @@ class Predicted:
         """Forgets the predictions of the row before."""
         self._kept.clear()
 
-    def of(self, result: Result) -> tuple[Predictions, str]:
+    def of(self, result: Evaluated) -> tuple[Predictions, str]:
         """Loads a result's predictions and the stored labels, and why these are damaged.
 
         Raises `ResultError` where the predictions are missing or damaged.
@@ -133,9 +218,9 @@ class Predicted:
                 raise
         return self._kept[result.path]
 
-    def _loaded(self, result: Result) -> tuple[Predictions, str]:
+    def _loaded(self, result: Evaluated) -> tuple[Predictions, str]:
         predictions = result.predictions()
-        fingerprint = result.record.data.fingerprints.test
+        fingerprint = result.videos
         known, damage = self._labels_of(result.path.parent, fingerprint)
         if known is None:
             return predictions, damage
@@ -158,7 +243,7 @@ class Predicted:
 
 
 def values_of(
-    results: Sequence[Result],
+    results: Sequence[Evaluated],
     metric: str,
     warn: Warn = _silent,
     predicted: Predicted | None = None,
@@ -177,7 +262,7 @@ def values_of(
     influence: dict[int, Floats] = {}
     videos: set[int] = set()
     for result in results:
-        value, installed = result.record.metrics.get(metric), result.metrics.get(metric)
+        value, installed = result.quality.get(metric), result.metrics.get(metric)
         if value is None or installed is None or installed.needs != "best":
             return None
         try:
@@ -190,7 +275,7 @@ def values_of(
             if damage:
                 warn(damage)
             return None
-        seed = result.record.setup.seed
+        seed = result.seed
         values[seed], influence[seed] = float(value), found
         videos.add(len(predictions))
     if len(videos) > 1:
@@ -223,24 +308,7 @@ def _influence(metric: Metric, predictions: Predictions) -> Floats | None:
     return influence
 
 
-def _interval(method: Values) -> Estimate:
-    """Computes the interval of a mean over seeds, around 0."""
+def _half_width(method: Values) -> float:
+    """Computes half the width of the interval of a mean over seeds."""
     error = seed_error(list(method.value.values()), np.stack(list(method.influence.values())))
-    return interval(0.0, method.mean_influence([]), error)
-
-
-def _like_best(
-    known: Mapping[object, Values], best_row: object, higher_is_better: bool
-) -> dict[object, bool]:
-    """Tells which rows may be the best; none where the best has one seed or no predictions.
-
-    Rows of predictions of other videos cannot be compared, and are denied.
-    """
-    best = known.get(best_row)
-    if best is None or best.seeds == 1:
-        return {}
-    several = {name: values for name, values in known.items() if values.seeds > 1}
-    videos = best.mean_influence([]).shape
-    rivals = {n: v for n, v in several.items() if v.mean_influence([]).shape == videos}
-    found = best_set(list(rivals.values()), higher_is_better=higher_is_better)
-    return dict.fromkeys(several, False) | dict(zip(rivals, found, strict=True))
+    return interval(0.0, method.mean_influence([]), error).high

@@ -68,7 +68,7 @@ def leaderboard(
 
     Runs that differ only in their seed share one row, unless --each is given.
     """
-    from distillbench import api
+    from distillbench.analysis import board
     from distillbench.analysis.leaderboard import column_of
     from distillbench.cli.render import table
     from distillbench.cli.render.terminal import complain
@@ -79,7 +79,7 @@ def leaderboard(
         raise ConfigError(["--columns names no column"])
     if wide and width is not None:
         raise ConfigError(["--wide prints every column; leave out --width"])
-    rows = api.leaderboard(
+    rows = board.leaderboard(
         folders or "results",
         where=where or (),
         sort=sort,

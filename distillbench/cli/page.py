@@ -36,7 +36,7 @@ def page(
     from distillbench.page.site import write_site
     from distillbench.registry.discovery import discover
 
-    metrics = installed_metrics(discover())
+    metrics = installed_metrics(discover("metric"))
     found = found_in(folders or [Path("results")], metrics, complain)
     path = write_site(Content(found, complain, title or TITLE), out)
     echo(f"{path}: {len(found.results)} runs, {path.stat().st_size / 1e6:.1f} MB")
@@ -62,7 +62,7 @@ def serve(
     from distillbench.page.server import Followed, PageServer
     from distillbench.registry.discovery import discover
 
-    metrics = installed_metrics(discover())
+    metrics = installed_metrics(discover("metric"))
     followed = Followed(folders or [Path("results")], metrics, complain, title or TITLE)
     with PageServer(followed, port) as server:
         try:

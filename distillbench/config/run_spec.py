@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from distillbench import interfaces
 from distillbench.config.layers import Training
 from distillbench.config.schedule_rules import networks_of, teacher_of, teachers_of
 from distillbench.interfaces import (
@@ -25,7 +26,6 @@ from distillbench.interfaces import (
     NetworkSpec,
     Phase,
     Ramp,
-    Requirements,
     Term,
     Tie,
     TrainingSchedule,
@@ -136,7 +136,7 @@ class RunSpec:
         choice: Choice = getattr(self, self.networks[network].section)
         return choice
 
-    def requirements(self, loss: str) -> Requirements:
+    def requirements(self, loss: str) -> interfaces.Requirements:
         """What a loss of this run needs, and where it is valid."""
         return requirements_of(self.losses[loss])
 
@@ -240,10 +240,14 @@ def _usual_k(selector: str, k: int) -> int | None:
     return None if selector == "teacher_selector" else k
 
 
-def requirements_of(choice: Choice | None) -> Requirements:
+def requirements_of(choice: Choice | None) -> interfaces.Requirements:
     """What a loss needs and where it is valid; nothing and everywhere for none."""
     found = getattr(choice.component.cls, "requirements", None) if choice else None
-    return found if isinstance(found, Requirements) else Requirements(frozenset())
+    return (
+        found
+        if isinstance(found, interfaces.Requirements)
+        else interfaces.Requirements(frozenset())
+    )
 
 
 _LATER = frozenset({"dropout", "mixup", "patience", "width_of"})

@@ -13,7 +13,6 @@ from __future__ import annotations
 from distillbench.data.array_format import ArrayFormat, Found, files_below, splits_of_files
 from distillbench.data.arrow_rows import ArrowFormat, RowColumns
 from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
-from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.faults import Faults
 from distillbench.data.feature_source import FeatureSource
 from distillbench.data.ids import Ids
@@ -62,6 +61,7 @@ from distillbench.data.tfrecord.writer import (
     write_synthetic,
 )
 from distillbench.data.vocabulary import find_vocabulary, read_vocabulary
+from distillbench.storage import cache_folder, written_whole
 
 __all__ = [
     "LARGEST_SEED",

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.stored_arrays import DTYPES, StoredArray
+from distillbench.storage import cache_folder, written_whole
 
 FORMAT = 1
 """Number of the format of what is kept, and of what is let into it."""

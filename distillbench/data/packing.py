@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distillbench.data.cache import written_whole
 from distillbench.data.pack_description import DESCRIPTION, PROGRESS, PackDescription
 from distillbench.data.splits import NAMES
 from distillbench.data.tfrecord.sequence_example import LONGEST_ID
 from distillbench.data.tfrecord.writer import Video, write_shard
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME, LabelKind, Splits, Videos
+from distillbench.storage import written_whole
 
 PackType = Literal["as-stored", "uint8", "float16", "float32"]
 

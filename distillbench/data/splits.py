@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distillbench.data.cache import written_whole
 from distillbench.data.ids import Ids
 from distillbench.data.memory.scratch_arrays import joined, running_sums, steps, taken
 from distillbench.data.places import Place, opened_text
 from distillbench.errors import DataError
 from distillbench.interfaces import Labels, Splits, Videos
+from distillbench.storage import written_whole
 
 Three = tuple[Tensor, Tensor, Tensor]
 """Numbers of videos, of each split."""

@@ -15,15 +15,12 @@ from torch import Tensor
 
 from distillbench.data.batches import Measured, clips_at
 from distillbench.evaluation.exits import ExitShare
+from distillbench.evaluation.steadiness import STEADY
 from distillbench.interfaces import Videos
 from distillbench.networks import Model, evaluating
 
 _FEWEST, _MOST, _SECONDS = 10, 200, 1.0
 _ROUNDS = 3
-_STEADY = 1.5
-"""How far above the median the 95th percentile may be where nothing disturbed the measurement."""
-_BUSY = 1.5
-"""Waiting or running programs a core, above which the machine is busy with something else."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +97,10 @@ def _timed(
         ordered = sorted(taken)
         p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
         rounds.append((ordered[len(ordered) // 2], p95, len(ordered)))
-        if p95 <= _STEADY * rounds[-1][0]:
+        if p95 <= STEADY * rounds[-1][0]:
             break
     median, p95, runs = min(rounds, key=lambda found: found[1] / found[0])
     return median, p95, runs, len(rounds)
-
-
-def is_doubtful(median: float, p95: float, runs_beside: int, load: float | None) -> bool:
-    """Tells whether a latency was taken while something else may have slowed it down."""
-    return p95 > _STEADY * median or runs_beside > 0 or (load or 0.0) > _BUSY
 
 
 def _load() -> float | None:

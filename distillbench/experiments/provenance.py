@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import distillbench
+from distillbench.machine import processor
 
 _RECORDED = ("torch", "numpy", "safetensors", "scikit-learn", "pluggy")
 
@@ -31,7 +32,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {
         "device": device.type,
         "device_name": (
-            torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+            torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
         ),
         "threads": torch.get_num_threads(),
         "cores": torch.multiprocessing.cpu_count(),
@@ -67,12 +68,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import Tensor
-
-from distillbench.interfaces.clips import Codec
 from distillbench.interfaces.publications import Publication
+
+if TYPE_CHECKING:  # torch takes a second, and results are read without any video
+    from torch import Tensor
+
+    from distillbench.interfaces.clips import Codec
 
 LabelKind = Literal["multi-label", "single-label"]
 
@@ -33,6 +34,8 @@ class Labels:
 
     def dense(self, videos: Tensor) -> Tensor:
         """Returns (B, C) float32 of 0 and 1 for the videos (B,) int64."""
+        import torch
+
         starts, ends = self.offsets[videos], self.offsets[videos + 1]
         counts = ends - starts
         rows = torch.repeat_interleave(torch.arange(len(videos)), counts)
@@ -43,10 +46,12 @@ class Labels:
 
     def positives(self) -> Tensor:
         """Returns how many videos have each class, (C,) int64."""
-        return torch.bincount(self.classes, minlength=self.count)
+        return self.classes.bincount(minlength=self.count)
 
     def take(self, videos: Tensor) -> Labels:
         """Returns the labels of the videos (B,) int64, each as often as it is named."""
+        import torch
+
         starts, ends = self.offsets[videos], self.offsets[videos + 1]
         counts = ends - starts
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from distillbench.interfaces.datasets import LabelKind, Labels
@@ -67,6 +66,8 @@ class Predictions:
         """
         if self.labels is None:
             raise ValueError("some of the videos can be taken only where the labels are known")
+        import torch  # takes a second, and few metrics need it
+
         labels = self.labels.take(torch.from_numpy(np.asarray(videos, dtype=np.int64)))
         return Predictions(
             tuple(self.ids[video] for video in videos),

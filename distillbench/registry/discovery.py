@@ -6,6 +6,7 @@ Each comes with the distribution that it is from.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +28,13 @@ from distillbench.registry import hookspecs
 from distillbench.registry.hookspecs import OBSERVER_HOOKS
 from distillbench.registry.kinds import KINDS
 from distillbench.registry.knobs import nearest
+from distillbench.registry.offers import may_implement
 from distillbench.registry.vetting import wrong_class, wrong_name
 from distillbench.untrusted import quoted, reason_of
 
 GROUP = "distillbench"
 _UNKNOWN = "of unknown version"
+_FIELD = re.compile(r"^(Name|Version): *(.*\S)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -213,19 +216,22 @@ class Registry:
         return found[name]
 
 
-def discover() -> Registry:
+def discover(kind: str = "") -> Registry:
     """Loads every entry point of the group `distillbench`.
 
     A broken plugin becomes a failure, never an exception.
+
+    kind: only plugins that may offer components of this kind are loaded; its components are then
+        the same as ever, and those of other kinds are not to be looked for.
 
     What plugins print while they are imported and called goes to standard error. Raises
     `Interrupted` where the user stops it, which names the plugin that was at work.
     """
     with printing_to_stderr():
-        return _discovered()
+        return _discovered(KINDS[kind].hook if kind else "")
 
 
-def _discovered() -> Registry:
+def _discovered(wanted: str) -> Registry:
     hooks = pluggy.PluginManager(GROUP)
     hooks.add_hookspecs(hookspecs)
     components: dict[tuple[str, str], Component] = {}
@@ -240,6 +246,8 @@ def _discovered() -> Registry:
             )
             failures.append(Failure(entry.name, owner, version, reason))
         with _interruptible(f"importing the plugin '{entry.name}' of {owner} {version}"):
+            if wanted and not may_implement(entry, wanted):
+                continue
             module, reason = _load(hooks, entry, f"{owner}:{entry.name}")
         if module is None:
             failures.append(Failure(entry.name, owner, version, reason))
@@ -299,6 +307,10 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     Nothing where its metadata is missing or damaged, as pip may leave it.
     """
     try:
+        head = (distribution.read_text("METADATA") or "").partition("\n\n")[0]
+        found = dict(reversed(_FIELD.findall(head)))
+        if len(found) == 2:  # parsing all of it, with the description, takes most of a second
+            return found["Name"], found["Version"]
         metadata = distribution.metadata
         return (
             str(metadata["Name"]) if "Name" in metadata else "",

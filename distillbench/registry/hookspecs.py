@@ -7,30 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from distillbench.interfaces import (
-    Backbone,
-    DataSet,
-    Encoder,
-    EpochEnded,
-    Executor,
-    ExitPolicy,
-    Exporter,
-    FrameSelector,
-    Head,
-    LabelLoss,
-    LearnedSelector,
-    MatchingLoss,
-    Metric,
-    Preset,
-    Report,
-    RunEnded,
-    RunStarted,
-    TrainingSchedule,
-    Tuner,
-)
+if TYPE_CHECKING:
+    from distillbench.interfaces import (
+        Backbone,
+        DataSet,
+        Encoder,
+        EpochEnded,
+        Executor,
+        ExitPolicy,
+        Exporter,
+        FrameSelector,
+        Head,
+        LabelLoss,
+        LearnedSelector,
+        MatchingLoss,
+        Metric,
+        Preset,
+        Report,
+        RunEnded,
+        RunStarted,
+        TrainingSchedule,
+        Tuner,
+    )
 
 hookspec = pluggy.HookspecMarker("distillbench")
 

@@ -11,16 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+from distillbench import interfaces
 from distillbench.interfaces import (
     Cell,
-    Claim,
     Figure,
-    Keeps,
     LabelKind,
     MetricNeeds,
-    Need,
     Publication,
-    Requirements,
     Table,
 )
 from distillbench.registry.kinds import KINDS
@@ -222,7 +219,7 @@ def _are_names(names: Sequence[object]) -> bool:
 
 
 def _selector(cls: type) -> Iterator[str]:
-    yield from _one_of(cls, "keeps", get_args(Keeps))
+    yield from _one_of(cls, "keeps", get_args(interfaces.Keeps))
     stride = getattr(cls, "scan_stride", None)
     if not isinstance(stride, property) and (type(stride) is not int or stride < 0):
         yield f"has a scan_stride that is {quoted(stride)}; it must be an integer of at least 0"
@@ -252,17 +249,17 @@ def _label_loss(cls: type) -> Iterator[str]:
 
 def _loss(cls: type) -> Iterator[str]:
     found = getattr(cls, "requirements", None)
-    if not isinstance(found, Requirements):
+    if not isinstance(found, interfaces.Requirements):
         yield (
             f"has requirements that are {quoted(found)}; they must be"
             " distillbench.interfaces.Requirements"
         )
         return
     for attribute, words in (
-        ("needs", Need),
+        ("needs", interfaces.Need),
         ("valid_for", LabelKind),
         ("refused_for", LabelKind),
-        ("claims", Claim),
+        ("claims", interfaces.Claim),
     ):
         named = getattr(found, attribute)
         if type(named) not in (frozenset, set):

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distillbench.reports.rows import records
-from distillbench.results.schema import StoredResult
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from distillbench.results.schema import StoredResult
 
 _APART = ("seed", "k")
 _SHAPED = ("phases.",)

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distillbench.config.run_spec import RunSpec
+from distillbench.errors import ResultError
 from distillbench.interfaces import RunStatus
 from distillbench.results import parsing
 from distillbench.results.format1 import upgraded
-from distillbench.results.schema import StoredFailure
 from distillbench.storage import write_text
+
+if TYPE_CHECKING:
+    from distillbench.config.run_spec import RunSpec
+    from distillbench.results.schema import StoredFailure
 
 _FOLDER = "failures"
 
@@ -80,25 +83,36 @@ def forget(folder: Path, key: str) -> None:
     (folder / _FOLDER / f"{key}.json").unlink(missing_ok=True)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Lists the failures beside a folder's results, in order, but for runs that have a result."""
+    found = sorted((folder / _FOLDER).glob("*.json"))
+    return [path for path in found if not (folder / path.name).is_file()]
+
+
+def read(path: Path) -> Failure:
+    """Reads a failure; raises `ResultError` where the file is damaged."""
+    try:
+        content = parsing.plain_json(path)
+        if not isinstance(content, dict):
+            raise ValueError("it is not a mapping")
+        failure = Failure(path, upgraded(content))
+        failure.record  # noqa: B018 - reads the file's fields
+    except (OSError, ValueError) as error:
+        raise ResultError(
+            f"'{path}' is not a readable failure: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    return failure
+
+
 def load(folder: Path) -> tuple[list[Failure], list[str]]:
     """Reads the failures beside a folder's results, and lists why files were skipped.
 
     A failure whose run has a result by now is left out.
     """
     found, skipped = [], []
-    for path in sorted((folder / _FOLDER).glob("*.json")):
-        if (folder / path.name).is_file():
-            continue
+    for path in files_in(folder):
         try:
-            content = parsing.plain_json(path)
-            if not isinstance(content, dict):
-                raise ValueError("it is not a mapping")
-            failure = Failure(path, upgraded(content))
-            failure.record  # noqa: B018 - reads the file's fields
-        except (OSError, ValueError) as error:
-            skipped.append(
-                f"'{path}' is not a readable failure: {getattr(error, 'strerror', None) or error}"
-            )
-        else:
-            found.append(failure)
+            found.append(read(path))
+        except ResultError as error:
+            skipped.append(str(error))
     return found, skipped

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from distillbench.plain_values import InvalidValueError, below, check_plain, shown
-from distillbench.results.schema import StoredFailure, StoredResult, StoredSpec
 from distillbench.storage import require_regular
+
+if TYPE_CHECKING:  # they take a fifth of a second, and a board that is known parses nothing
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
+    from distillbench.results.schema import StoredFailure, StoredResult, StoredSpec
 
 T = TypeVar("T")
 
-_RESULTS = TypeAdapter(StoredResult)
-_FAILURES = TypeAdapter(StoredFailure)
 _BATCHES = ("1", "256")
 """The batch sizes whose latency every result has."""
 _STUDENT = ("student", "selector", "train_selector", "k")
@@ -42,7 +43,9 @@ def plain_json(path: Path) -> Any:
 
 def parse_result(content: object) -> StoredResult:
     """Reads what a result file holds; raises `InvalidValueError`, naming the field."""
-    found = _validated(_RESULTS, content)
+    from distillbench.results.schema import StoredResult
+
+    found: StoredResult = _validated(_adapter(StoredResult), content)
     _check_date(found.finished)
     _check_spec(found.setup, found.network)
     lacking = [batch for batch in _BATCHES if batch not in found.cost.latency]
@@ -59,7 +62,9 @@ def parse_result(content: object) -> StoredResult:
 
 def parse_failure(content: object) -> StoredFailure:
     """Reads what a failure file holds; raises `InvalidValueError`, naming the field."""
-    found = _validated(_FAILURES, content)
+    from distillbench.results.schema import StoredFailure
+
+    found: StoredFailure = _validated(_adapter(StoredFailure), content)
     if found.finished is not None:
         _check_date(found.finished)
     _check_spec(found.setup, found.network)
@@ -80,7 +85,16 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
+@functools.cache
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
+
+
 def _validated(adapter: TypeAdapter[T], content: object) -> T:
+    from pydantic import ValidationError
+
     try:
         return adapter.validate_python(content)
     except ValidationError as error:

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import fsspec
-
-from distillbench.data.cache import cache_folder, written_whole
 from distillbench.errors import ResultError
 from distillbench.results.publishing import FILE_NAME, MANIFEST, MANIFEST_FORMAT, described
+from distillbench.storage import cache_folder, written_whole
 
 _LARGEST = 1 << 30
 _MOST_FILES = 100_000
@@ -33,6 +31,8 @@ def fetched(address: str) -> Path:
 
     Raises `ResultError` where the set cannot be read, is none, or is damaged.
     """
+    import fsspec  # takes a tenth of a second, and most results are here
+
     shown = _shown(address)
     try:
         files, place = fsspec.core.url_to_fs(address)
@@ -54,7 +54,8 @@ def fetched(address: str) -> Path:
         reason = str(error).replace(address, shown) or type(error).__name__
         raise ResultError(f"{shown}: cannot be read: {reason}") from error
     for path in [*folder.glob("*.*"), *folder.glob("labels/*.*")]:
-        if str(path.relative_to(folder)) not in manifest:  # was taken back
+        is_ours = path.name.startswith(".")  # the index of rows, which no set has
+        if str(path.relative_to(folder)) not in manifest and not is_ours:  # was taken back
             path.unlink(missing_ok=True)
     return folder
 

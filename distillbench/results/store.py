@@ -14,20 +14,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol
 
 from distillbench.errors import ResultError
 from distillbench.interfaces import Metric, Predictions
 from distillbench.metrics import predictions as stored
 from distillbench.plain_values import InvalidValueError
 from distillbench.results import format1, parsing
-from distillbench.results.schema import StoredResult
 from distillbench.storage import check_writable, remove_drafts, save_tensors, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from distillbench.results.schema import StoredResult
 
 FORMAT = 2
 """Grows whenever an older reader would misread a newer file."""
+
+
+class Evaluated(Protocol):
+    """What intervals are made of: a run's numbers, and its predictions of the test videos.
+
+    seed: the run's. videos: the fingerprint of the test split. quality: its metrics by name.
+    metrics: those that are installed, by name.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The result's file."""
+
+    @property
+    def id(self) -> str:
+        """The run's key."""
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+
+    @property
+    def videos(self) -> str:
+        """The fingerprint of the test split."""
+
+    @property
+    def quality(self) -> Mapping[str, float | None]:
+        """Its metrics, by name."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics that are installed, by name."""
+
+    def predictions(self) -> Predictions:
+        """Loads its best predictions; raises `ResultError` where they are missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +94,49 @@ class Result:
         """The file with the weights of the reported network."""
         return self.path.parent / self.record.files.network
 
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.record.setup.seed
+
+    @property
+    def finished(self) -> str:
+        """When the run ended."""
+        return self.record.finished
+
+    @property
+    def videos(self) -> str:
+        """The fingerprint of the test split."""
+        return self.record.data.fingerprints.test
+
+    @property
+    def quality(self) -> Mapping[str, float | None]:
+        """Its metrics, by name."""
+        return self.record.metrics
+
     def predictions(self) -> Predictions:
         """Loads the best 20 predictions of every test video.
 
         Raises `ResultError` where they are missing or damaged.
         """
         path = self.path.parent / self.record.files.predictions
-        found = stored.load(path)
-        videos = self.record.metrics.get("videos", len(found))
-        if len(found) != videos or not found.class_positives.any():
-            raise ResultError(
-                f"'{path}' does not hold the predictions of the {videos} test videos "
-                f"of run {self.id}"
-            )
-        return found
+        return load_predictions(path, self.id, self.record.metrics.get("videos"))
+
+
+def load_predictions(path: Path, run: str, videos: float | None) -> Predictions:
+    """Loads the best 20 predictions of every test video of a run.
+
+    videos: how many the run was tested on; None where that is not known.
+
+    Raises `ResultError` where they are missing, damaged, or of another number of videos.
+    """
+    found = stored.load(path)
+    expected = len(found) if videos is None else videos
+    if len(found) != expected or not found.class_positives.any():
+        raise ResultError(
+            f"'{path}' does not hold the predictions of the {expected} test videos of run {run}"
+        )
+    return found
 
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a `Path` has one of its slashes left

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from distillbench.errors import ResultError
 from distillbench.interfaces import Labels, Videos
 from distillbench.storage import load_tensors, save_tensors
 
+if TYPE_CHECKING:  # torch takes a second, and a board that is known needs no labels
+    from torch import Tensor
+
 _FOLDER = "labels"
 _MOST_CLASSES = 2**31
-_INTEGERS = (torch.int64, torch.int32, torch.int16)
+_INTEGERS = ("torch.int64", "torch.int32", "torch.int16")
 
 
 def keep(folder: Path, videos: Videos) -> None:
@@ -30,7 +30,7 @@ def keep(folder: Path, videos: Videos) -> None:
     if not there:
         labels = videos.labels
         tensors = {"offsets": labels.offsets, "classes": labels.classes}
-        save_tensors(_path(folder, videos.fingerprint), tensors, {"count": labels.count})
+        save_tensors(path_of(folder, videos.fingerprint), tensors, {"count": labels.count})
 
 
 def find(folder: Path, fingerprint: str) -> Labels | None:
@@ -40,12 +40,14 @@ def find(folder: Path, fingerprint: str) -> Labels | None:
 
     Raises `ResultError` where the file is damaged.
     """
-    path = _path(folder, fingerprint)
+    path = path_of(folder, fingerprint)
     try:
         if not path.exists():
             return None
     except OSError:  # a fingerprint from a damaged result may be too long for a file name
         return None
+    import torch
+
     tensors, about = load_tensors(path)
     problem = _problem(tensors, about)
     if problem:
@@ -61,7 +63,11 @@ def _problem(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str | N
     if not isinstance(count, int) or not 0 < count < _MOST_CLASSES:
         return "the number of classes is missing or out of range"
     for name in ("offsets", "classes"):
-        if name not in tensors or tensors[name].dtype not in _INTEGERS or tensors[name].dim() != 1:
+        if (
+            name not in tensors
+            or str(tensors[name].dtype) not in _INTEGERS
+            or tensors[name].dim() != 1
+        ):
             return f"{name} are not a list of integers"
     offsets, classes = tensors["offsets"], tensors["classes"]
     if (
@@ -76,5 +82,6 @@ def _problem(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str | N
     return None
 
 
-def _path(folder: Path, fingerprint: str) -> Path:
+def path_of(folder: Path, fingerprint: str) -> Path:
+    """Names the file where the labels of the split with this fingerprint are stored."""
     return folder / _FOLDER / f"{fingerprint}.safetensors"

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from distillbench.config.run_spec import RunSpec
-from distillbench.evaluation.latency import is_doubtful, measure
+from distillbench.evaluation.latency import measure
+from distillbench.evaluation.steadiness import is_doubtful
 from distillbench.training.build import assemble, open_data
 
 CPU = torch.device("cpu")

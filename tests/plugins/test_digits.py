@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from distillbench.errors import DataError
 from distillbench.interfaces import NO_FRAME
-from distillbench_plugins.datasets.digits import Digits
+from distillbench_plugins.datasets.digits import Digits, _handwritten
 
 
 def test_two_opens_agree_and_another_seed_does_not() -> None:
@@ -85,3 +87,23 @@ def test_noise_has_the_deviation_asked_for() -> None:
 def test_knobs_that_make_no_videos_are_refused(knobs: dict[str, int], why: str) -> None:
     with pytest.raises(DataError, match=why):
         Digits(**knobs).splits()
+
+
+def test_the_images_are_those_that_scikit_learn_loads() -> None:
+    images, digits = load_digits(return_X_y=True)
+    found, labels = _handwritten()
+    assert np.array_equal(found, images)
+    assert np.array_equal(labels, digits)
+
+
+def test_the_videos_are_the_ones_that_results_were_made_of() -> None:
+    splits = Digits(train=100, validation=70, test=3, noise=0, jitter=0).splits()
+    assert splits.train.fingerprint == "53aa1ff90af215cf"
+    noisy = Digits(train=130, validation=70, test=3).splits()
+    assert noisy.train.fingerprint == "23c32c5d3c534f23"
+
+
+def test_without_scikit_learn_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(DataError, match="pip install scikit-learn"):
+        Digits().splits()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
 # These marks reorder the text around them, so that a name could look like another one.
 _BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_ALLOWED_CONTROLS = "\n\t"
+# All of Unicode's category Cc but line ends and tabs.
+_REMOVED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDIRECTIONAL}]")
+_HALF_PAIRS = re.compile("[\ud800-\udfff]")
 _FORMULA_STARTS = ("=", "+", "-", "@")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -24,22 +26,12 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_encodable(character) for character in text if _is_allowed(character))
+    return _HALF_PAIRS.sub("\ufffd", _REMOVED.sub("", text))
 
 
 def one_line(text: str) -> str:
     """Returns a `printable` text without line ends, for a sentence or a cell of a table."""
     return " ".join(printable(text).split())
-
-
-def _is_allowed(character: str) -> bool:
-    if character in _ALLOWED_CONTROLS:
-        return True
-    return unicodedata.category(character) != "Cc" and character not in _BIDIRECTIONAL
-
-
-def _encodable(character: str) -> str:
-    return "\ufffd" if "\ud800" <= character <= "\udfff" else character
 
 
 def markdown(text: str) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 from rich import box
 from rich.cells import cell_len
 from rich.table import Table
+from rich.text import Text
 from tabulate import tabulate
 
 from distillbench.analysis.leaderboard import INTERNAL, column_of
@@ -314,7 +315,10 @@ def _print_table(
     shown = _fitting(columns, allowed)
     # Columns of rank 0 are shown even if they are too wide, and then break their lines.
     is_too_wide = _width(shown) > allowed
-    TextConsole(width=allowed).print(_rich_table(shown, group, is_too_wide))
+    if is_too_wide or screen.options.ascii_only or screen.legacy_windows:
+        TextConsole(width=allowed).print(_rich_table(shown, group))
+    else:
+        _print_lines(shown, group, screen)
     titles = {column.title for column in shown}
     for title, text in notes:
         if title in titles:
@@ -337,12 +341,59 @@ def _fitting(columns: Sequence[Column], allowed: int) -> list[Column]:
 
 def _width(columns: Sequence[Column]) -> int:
     """Returns the width of a table of these columns, which are two spaces apart."""
-    widths = [max(cell_len(cell) for cell in (column.title, *column.cells)) for column in columns]
-    return sum(widths) + 2 * (len(widths) - 1)
+    return sum(_widths(columns)) + 2 * (len(columns) - 1)
 
 
-def _rich_table(columns: Sequence[Column], group: str | None, breaks_lines: bool) -> Table:
-    """Makes the table; the best row, of each group if there are groups, is highlighted."""
+def _widths(columns: Sequence[Column]) -> list[int]:
+    return [max(map(cell_len, (column.title, *column.cells))) for column in columns]
+
+
+def _print_lines(columns: Sequence[Column], group: str | None, screen: TextConsole) -> None:
+    """Prints the table that `_rich_table` makes, a line a row.
+
+    Rich takes a millisecond for each row, to break lines that need not be broken.
+    """
+    widths = _widths(columns)
+    titles = _line([column.title for column in columns], columns, widths)
+    screen.print(Text(titles, "bold"), soft_wrap=True)
+    plain = ["─" * _width(columns)]
+    for row, is_best, begins_group in _rows(columns, group):
+        plain += [" " * _width(columns)] if begins_group else []
+        line = _line(row, columns, widths)
+        if not is_best:
+            plain.append(line)
+            continue
+        echo("\n".join(plain))
+        screen.print(Text(line, "bold green"), soft_wrap=True)
+        plain = []
+    if plain:
+        echo("\n".join(plain))
+
+
+def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
+    padded = []
+    for cell, column, width in zip(cells, columns, widths, strict=True):
+        space = " " * (width - cell_len(cell))
+        padded.append(cell + space if column.is_text else space + cell)
+    return "  ".join(padded)
+
+
+def _rows(
+    columns: Sequence[Column], group: str | None
+) -> Iterator[tuple[tuple[str, ...], bool, bool]]:
+    """Yields each row, whether it is the best one, and whether a group other than the first begins.
+
+    With groups, the first row of each is the best.
+    """
+    previous: object = None
+    for number, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
+        is_first_of_group = group is not None and row[0] != previous
+        previous = row[0]
+        yield row, is_first_of_group or number == 0, is_first_of_group and number > 0
+
+
+def _rich_table(columns: Sequence[Column], group: str | None) -> Table:
+    """Makes a table whose lines may break; the best row, of each group if any, is highlighted."""
     table = Table(
         header_style="bold",
         box=box.SIMPLE_HEAD,
@@ -354,15 +405,10 @@ def _rich_table(columns: Sequence[Column], group: str | None, breaks_lines: bool
         table.add_column(
             column.title,
             justify="left" if column.is_text else "right",
-            no_wrap=not breaks_lines,
             overflow="fold",
         )
-    previous: object = None
-    for number, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
-        is_first_of_group = group is not None and row[0] != previous
-        if is_first_of_group and number:
+    for row, is_best, begins_group in _rows(columns, group):
+        if begins_group:
             table.add_section()
-        previous = row[0]
-        is_best = is_first_of_group or number == 0
         table.add_row(*row, style="bold green" if is_best else None)
     return table

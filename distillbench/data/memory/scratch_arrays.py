@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from distillbench.data.cache import cache_folder
+from distillbench.storage import cache_folder
 
 _LARGE = 1 << 20  # bytes; smaller arrays are not worth a file
 _STEP = 1 << 16  # items; what is worked out for this many at a time stays small

@@ -15,8 +15,8 @@ from threading import Lock
 
 from crc32c import crc32c
 
-from distillbench.data.cache import cache_folder
 from distillbench.data.paths import expanded
+from distillbench.storage import cache_folder
 
 try:
     import fcntl

@@ -21,11 +21,11 @@ from crc32c import crc32c
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from distillbench.data.cache import cache_folder, written_whole
 from distillbench.data.places import Place
 from distillbench.data.remote.path import RemotePath
 from distillbench.data.tfrecord.index import Bad, Column, ShardIndex, index_shard
 from distillbench.errors import DataError
+from distillbench.storage import cache_folder, written_whole
 
 FORMAT = 2
 """Number of the index's format and of what is let into it.

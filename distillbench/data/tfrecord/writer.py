@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillbench.data.bounds import LARGEST_SEED, MOST_CLASSES, require_bounds
-from distillbench.data.cache import written_whole
 from distillbench.data.tfrecord.framing import write_record
 from distillbench.errors import DataError
+from distillbench.storage import written_whole
 
 _MOST_VIDEOS = 100_000_000
 _MOST_FRAMES = _WIDEST = 100_000

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from distillbench import hookimpl
 from distillbench.interfaces import LabelKind, Metric, Predictions
-from distillbench.metrics import mean_average_precision
 
 
 class ExactMeanAveragePrecision(Metric):
@@ -25,6 +24,8 @@ class ExactMeanAveragePrecision(Metric):
         """Returns a number in [0, 1]; None where no video has a label, or scores are missing."""
         if predictions.batches is None or not predictions.class_positives.any():
             return None
+        from distillbench.metrics import mean_average_precision  # imports torch, for a second
+
         return mean_average_precision(predictions.batches, len(predictions.class_positives))
 
 

@@ -28,17 +28,19 @@ TARGETS = {"k = 6": 5.0}
 class Plain(nn.Module):
     """The hierarchical RNN of `nn.LSTM`s: blocks folded into the batch, final states concatenated."""
 
-    def __init__(self, block: int, head: nn.Module) -> None:
+    def __init__(
+        self, block: int, head: nn.Module, *, width: int = WIDTH, cell: int = CELL
+    ) -> None:
         super().__init__()
-        self.block, self.head = block, head
-        self.lower = nn.LSTM(WIDTH, CELL, 2, batch_first=True)
-        self.higher = nn.LSTM(4 * CELL, CELL, 2, batch_first=True)
+        self.block, self.head, self.width, self.cell = block, head, width, cell
+        self.lower = nn.LSTM(width, cell, 2, batch_first=True)
+        self.higher = nn.LSTM(4 * cell, cell, 2, batch_first=True)
 
     def forward(self, clips: Clips) -> Tensor:
-        """Decodes and scores one video."""
+        """Decodes and scores videos that are as long as one another, in whole blocks."""
         frames = Codec().decode(clips).frames
-        codes = _final(self.lower(frames.reshape(-1, self.block, WIDTH))[1]).reshape(
-            1, -1, 4 * CELL
+        codes = _final(self.lower(frames.reshape(-1, self.block, self.width))[1]).reshape(
+            len(frames), -1, 4 * self.cell
         )
         logits: Tensor = self.head(_final(self.higher(codes)[1]))
         return logits

@@ -21,6 +21,7 @@ class Row:
     unit: of ours, peer and limit. ratio: how many times better ours is than the peer's; target: what it is to reach.
     limit: the best that this machine could do, and what was measured to say so. runs: how many the medians are of.
     load: the machine's load average (one minute) at the end; above the threads used, the cores were shared.
+    device: the name of the GPU; empty for the processor.
     """
 
     stage: str
@@ -36,6 +37,7 @@ class Row:
     runs: int = 1
     threads: int = 0
     load: float = 0.0
+    device: str = ""
 
 
 def compared(
@@ -47,6 +49,7 @@ def compared(
     limit: tuple[str, float] | None = None,
     target: float = float("nan"),
     runs: int = 1,
+    device: str = "",
 ) -> Row:
     """Makes a row; a unit that ends in `/s` is better when higher, any other when lower."""
 
@@ -70,6 +73,7 @@ def compared(
         runs,
         threads,
         load,
+        device,
     )
 
 
@@ -89,20 +93,26 @@ def interleaved(
 
 def keep(rows: Sequence[Row], path: Path) -> None:
     """Writes the rows as CSV and prints them."""
+    write(rows, path)
+    show(rows)
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """Writes the rows as CSV."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(Row)])
         writer.writeheader()
         writer.writerows(
             {name: _shown(value) for name, value in asdict(row).items()} for row in rows
         )
-    show(rows)
 
 
 def read(path: Path) -> list[Row]:
     """Reads the rows of a CSV that `keep` wrote."""
     with path.open(newline="") as file:
         return [
-            Row(**{each.name: _parsed(each.type, line[each.name]) for each in fields(Row)})
+            # The last columns came later: a file from before has none of them.
+            Row(**{each.name: _parsed(each.type, line.get(each.name, "")) for each in fields(Row)})
             for line in csv.DictReader(file)
         ]
 

@@ -78,7 +78,7 @@ def endless(experiment: Experiment, views: Mapping[str, Reads]) -> Iterator[Batc
         order = torch.randint(
             len(train), (8 * size,), generator=torch.Generator().manual_seed(epoch)
         )
-        yield from batches(train, order, size, views, epoch=epoch)
+        yield from batches(train, order, size, views, epoch=epoch, device=experiment.device)
 
 
 class ViewedNetwork:
@@ -97,6 +97,14 @@ class ViewedNetwork:
         self.taken += time.perf_counter() - began
 
 
+def training(experiment: Experiment, objective: Objective, optimizer: Optimizer) -> ViewedNetwork:
+    """Returns our step of a phase, from reading to the moved weights."""
+    return ViewedNetwork(
+        endless(experiment, objective.views),
+        lambda batch: optimizer.step(objective(batch, {}, 0.0), 0),
+    )
+
+
 def ours(experiment: Experiment, folder: Path) -> dict[str, ViewedNetwork]:
     """Returns our steps of one student, by where the teacher's output comes from; they move the same weights."""
     phase = experiment.spec.phases[1]
@@ -108,10 +116,7 @@ def ours(experiment: Experiment, folder: Path) -> dict[str, ViewedNetwork]:
     student.train()
 
     def stepping(objective: Objective) -> ViewedNetwork:
-        return ViewedNetwork(
-            endless(experiment, objective.views),
-            lambda batch: optimizer.step(objective(batch, {}, 0.0), 0),
-        )
+        return training(experiment, objective, optimizer)
 
     labels = tuple(term for term in phase.learners["student"].terms if term.teacher is None)
     alone = replace(phase, learners={"student": Learner(labels)})

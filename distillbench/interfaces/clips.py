@@ -36,8 +36,10 @@ class Clips:
 
     def mask(self) -> Tensor:
         """Tells real frames from padding: (B, T) bool on the frames' device."""
-        real = torch.arange(self.frames.shape[1]) < self.lengths[:, None]
-        return real.to(self.frames.device, non_blocking=True)
+        device = self.frames.device
+        # The lengths alone are moved: they are few enough for a copy that waits for nothing.
+        lengths = self.lengths.to(device, non_blocking=True)
+        return torch.arange(self.frames.shape[1], device=device) < lengths[:, None]
 
     def take(self, index: Tensor) -> Clips:
         """Keeps the frames at positions `index` (B, S) int64.

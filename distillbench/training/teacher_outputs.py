@@ -44,7 +44,8 @@ class TeacherOutputs:
         clips: the frames that `view` read of those videos that are not cached.
         """
         is_cached = self._cached.has(videos)
-        summary = self._cached.rows(videos[is_cached]).to(device, non_blocking=True)
+        cached = self._cached.rows(videos[is_cached], pinned=device.type == "cuda")
+        summary = cached.to(device, non_blocking=True)
         with torch.no_grad():
             if clips is not None and len(clips.lengths):
                 computed = _encoded(self._teacher, clips, device)

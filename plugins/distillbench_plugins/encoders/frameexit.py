@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from distillbench import hookimpl
 from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding
 from distillbench_plugins.layers.knobs import ascending, refuse, wrong_counts
+from distillbench_plugins.layers.packing import moved
 
 
 class FrameExit(Encoder):
@@ -58,8 +59,8 @@ class FrameExit(Encoder):
         # Made anew: while a network is traced no tensor may be kept.
         orders = torch.tensor(_orders(clips.frames.shape[1])[:, :frames])
         order = orders[clips.lengths]
-        missing = (order == NO_FRAME).to(clips.frames.device)
-        places = order.clamp_min(0).to(clips.frames.device)[:, :, None]
+        order = moved(order, clips.frames.device)
+        missing, places = order == NO_FRAME, order.clamp_min(0)[:, :, None]
         chosen = clips.frames.gather(1, places.expand(-1, -1, clips.frames.shape[2]))
         features: Tensor = self.frame(chosen).masked_fill(missing[:, :, None], -torch.inf)
         return features

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from distillbench import hookimpl
 from distillbench.interfaces import NO_FRAME, Clips, Encoder, Encoding, States
 from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
+from distillbench_plugins.layers.packing import moved
 from distillbench_plugins.layers.pooling import mean_over_frames
 
 
@@ -57,7 +58,8 @@ class TransformerEncoder(Encoder):
     def forward(self, clips: Clips, *, with_states: bool = False) -> Encoding:
         """Encodes clips; the states are the last layer's, of every frame."""
         values = self.frame(clips.frames)
-        values = values + _sinusoids(clips.times, values.shape[2]).to(values)
+        times = moved(clips.times, values.device)
+        values = values + _sinusoids(times, values.shape[2]).to(values.dtype)
         real = clips.mask()
         for layer in self.layers:
             values = layer(values, real)
@@ -98,7 +100,8 @@ class _Layer(nn.Module):
 
 def _sinusoids(times: Tensor, size: int) -> Tensor:
     """Sines and cosines (B, T, size) of the times, zero for padding."""
-    rates = torch.exp(torch.arange(0, size, 2) * (-math.log(10_000.0) / size))
+    numbers = torch.arange(0, size, 2, device=times.device)
+    rates = torch.exp(numbers * (-math.log(10_000.0) / size))
     angles = times[:, :, None].to(torch.float32) * rates
     waves = torch.stack([angles.sin(), angles.cos()], 3).flatten(2)
     return waves.masked_fill((times == NO_FRAME)[:, :, None], 0.0)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from distillbench.errors import ConfigError
 from distillbench.interfaces import ClipGenerator, Clips
+from distillbench_plugins.layers.packing import moved
 
 
 class FrameScores(nn.Module):
@@ -31,4 +32,5 @@ def gumbel(scores: Tensor, generator: ClipGenerator) -> Tensor:
     The k highest are then a sample without replacement (arXiv 1903.06059, section 2).
     """
     drawn = generator.rand(scores.shape[1]).clamp(1e-12, 1 - 1e-12)
-    return scores - (-drawn.log()).log().to(scores)
+    noise = moved((-drawn.log()).log().to(scores.dtype), scores.device)
+    return scores - noise

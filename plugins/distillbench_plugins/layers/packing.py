@@ -57,8 +57,8 @@ def cut(lengths: Tensor, block_lengths: Tensor, stride: int) -> tuple[Tensor, Te
     )
 
 
-def moved(index: Tensor, device: torch.device) -> Tensor:
-    """Moves an index to a device without waiting for it."""
+def moved(values: Tensor, device: torch.device) -> Tensor:
+    """Moves a tensor that is on the CPU to a device, without waiting for it."""
     if device.type == "cuda":
-        index = index.pin_memory()
-    return index.to(device, non_blocking=True)
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)

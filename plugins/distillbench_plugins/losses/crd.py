@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid, normalize
 from distillbench import hookimpl
 from distillbench.interfaces import LossBatch, LossContext, MatchingLoss, Output, Requirements
 from distillbench_plugins.layers.knobs import not_positive, refuse, wrong_counts
+from distillbench_plugins.layers.packing import moved
 from distillbench_plugins.layers.precision import wide_pair
 
 
@@ -102,18 +103,19 @@ class ContrastiveRepresentation(MatchingLoss):
         videos, student, teacher, labels = self._seen
         for name, new in (("student_bank", student), ("teacher_bank", teacher)):
             bank = getattr(self, name)
-            moved = self.momentum * bank[videos] + (1 - self.momentum) * new.to(bank.dtype)
-            bank[videos] = normalize(moved, dim=1)
+            mixed = self.momentum * bank[videos] + (1 - self.momentum) * new.to(bank.dtype)
+            bank[videos] = normalize(mixed, dim=1)
         self.labels_bank[videos] = labels.to(self.labels_bank)
         self._seen = None
 
     def _others(self, batch: LossBatch) -> tuple[Tensor, Tensor]:
         """Chooses the negatives of each video, (B, N), and which of them count, (B, N)."""
-        count = len(batch.videos)
-        others = torch.arange(self.videos).expand(count, -1)
+        count, device = len(batch.videos), batch.labels.device
         if self.negatives:
-            others = torch.randint(self.videos, (count, self.negatives))
-        counts = (others != batch.videos[:, None]).to(batch.labels.device)
+            others = moved(torch.randint(self.videos, (count, self.negatives)), device)
+        else:
+            others = torch.arange(self.videos, device=device).expand(count, -1)
+        counts = others != batch.videos.to(device, non_blocking=True)[:, None]
         if self.positives == "labels":
             known = self.labels_bank[others]
             shared = (known * batch.labels.to(known)[:, None]).sum(2)
@@ -136,7 +138,7 @@ def _products(anchors: Tensor, bank: Tensor, others: Tensor) -> Tensor:
     """Multiplies each anchor (B, W) by its own choice (B, N) of the memories (M, W)."""
     # Gathering rows costs about as much as ten products with them.
     if len(bank) <= 10 * others.shape[1]:
-        return (anchors @ bank.T).gather(1, others.to(bank.device))
+        return (anchors @ bank.T).gather(1, others)
     return (bank[others] @ anchors[:, :, None])[:, :, 0]
 
 

@@ -20,7 +20,6 @@ from made_up_results import write_results
 from measuring import compared, keep
 
 RUNS = (100, 1000, 10_000)
-REPEATS = 3
 _SETTLED = 2.5  # seconds after which an index relies on a file's times
 BOARD = ["-m", "distillbench", "leaderboard"]
 RUN = [
@@ -50,17 +49,19 @@ def main() -> None:
     parser.add_argument(
         "--runs", nargs="*", type=int, default=list(RUNS), help="how many results a board has"
     )
-    sizes = parser.parse_args().runs
+    parser.add_argument("--repeats", type=int, default=3, help="medians are of so many")
+    asked = parser.parse_args()
+    repeats: int = asked.repeats
     rows = []
     with tempfile.TemporaryDirectory() as place:
         os.environ["DISTILLBENCH_CACHE"] = str(Path(place, "cache"))
-        for runs in sizes:
+        for runs in asked.runs:
             folder = Path(place, f"results-{runs}")
             write_results(folder, runs)
             time.sleep(_SETTLED)
             command = [*BOARD, str(folder)]
             first, again, torch = seconds(command), [], []
-            for _ in range(REPEATS):
+            for _ in range(repeats):
                 again.append(seconds(command))
                 torch.append(seconds(["-c", "import torch"]))
             stage = f"board of {runs:,} results, known"
@@ -71,11 +72,11 @@ def main() -> None:
                     statistics.median(again),
                     peer=("the first time", first),
                     limit=("import torch", statistics.median(torch)),
-                    runs=REPEATS,
+                    runs=repeats,
                 )
             )
         made, run, torch = [], [], []
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             run.append(seconds([*RUN, "--results", str(Path(place, "run"))]))
             torch.append(seconds(["-c", "import torch"]))
             printed = subprocess.run(
@@ -85,7 +86,7 @@ def main() -> None:
         limit = ("import torch", statistics.median(torch))
         for stage, taken in (("a run of one epoch", run), ("of it making digits", made)):
             rows.append(
-                compared(stage, "CPU s", statistics.median(taken), limit=limit, runs=REPEATS)
+                compared(stage, "CPU s", statistics.median(taken), limit=limit, runs=repeats)
             )
     keep(rows, Path(__file__).with_suffix(".csv"))
 

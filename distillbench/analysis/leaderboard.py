@@ -366,10 +366,14 @@ def _joined_numbers(
     for row, (names, of) in enumerate(zip(metrics, members, strict=True)):
         alike.setdefault((names, len(of)), []).append(row)
     found: list[dict[str, float]] = [{} for _ in members]
+    columns: dict[str, NDArray[np.float64]] = {}
     for (of_row, _), rows in alike.items():
         names = tuple(dict.fromkeys((*of_row, *_MEASURED, *_FIDELITY.values(), *floats)))
-        columns = [pd.to_numeric(table[name]).to_numpy(np.float64) for name in names]
-        means, spread = _moments(np.stack(columns)[:, np.stack([members[row] for row in rows])])
+        for name in names:
+            if name not in columns:
+                columns[name] = pd.to_numeric(table[name]).to_numpy(np.float64)
+        block = np.stack([columns[name] for name in names])
+        means, spread = _moments(block[:, np.stack([members[row] for row in rows])])
         keys = (*names, *(f"{name}_sd" for name in of_row))
         numbers = np.concatenate([means, spread[[names.index(name) for name in of_row]]])
         for row, values in zip(rows, numbers.T.tolist(), strict=True):

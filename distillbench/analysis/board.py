@@ -22,7 +22,7 @@ from distillbench.analysis.row_index import Entry, EvaluatedRow, RowIndex, code_
 from distillbench.analysis.significance import KnownIntervals, with_intervals
 from distillbench.evaluation.metric_set import installed_metrics
 from distillbench.interfaces import Metric
-from distillbench.registry.discovery import discover
+from distillbench.registry import discovery
 from distillbench.results import failures, store, test_labels
 from distillbench.results.folders import Folders, folders_of
 from distillbench.results.store import Evaluated
@@ -52,7 +52,7 @@ def leaderboard(
     warn: is called with a message about damaged files, about rows without an interval, and about
         why there is no row at all.
     """
-    found = _Board(folders_of(results), installed_metrics(discover("metric")), warn)
+    found = _Board(folders_of(results), installed_metrics(discovery.discover("metric")), warn)
     if not found.runs:
         for row in found.rows:
             warn(f"{row['run']} {row['status']}: {row['reason']}")

@@ -31,7 +31,7 @@ Told = tuple[pd.DataFrame, list[str]]
 def quick(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes what is installed from memory, keys from a folder of the test, and files as old enough."""
     monkeypatch.setenv("DISTILLBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(board, "discover", lambda _: registry)
+    monkeypatch.setattr("distillbench.registry.discovery.discover", lambda _: registry)
     monkeypatch.setattr(row_index, "_SETTLED_NS", 0)
 
 

@@ -25,8 +25,8 @@ def installed(monkeypatch):
     """Installs modules as plugins and classes as metrics, beside the real ones."""
 
     def install(metrics=(), **modules):
-        def found() -> Registry:
-            registry = discover()
+        def found(kind: str = "") -> Registry:
+            registry = discover(kind)
             if metrics:
                 offered = [
                     Component("metric", name, cls, "somebody", "1") for name, cls in metrics.items()

@@ -37,7 +37,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
         registry = discover()
         found = [*registry, Component("data", "blobs", cls, "somebody", "1"), *more]
         made = Registry(found, registry.failures, registry.hooks)
-        monkeypatch.setattr("distillbench.registry.discovery.discover", lambda: made)
+        monkeypatch.setattr("distillbench.registry.discovery.discover", lambda kind="": made)
         return made
 
     return installed

@@ -53,7 +53,7 @@ def test_a_cross_says_what_was_received_and_exits_with_1(command, monkeypatch):
     installed = Registry(
         [Component("selector", "violation", violation, "violations", "1")], [], discover().hooks
     )
-    monkeypatch.setattr("distillbench.registry.discovery.discover", lambda: installed)
+    monkeypatch.setattr("distillbench.registry.discovery.discover", lambda kind="": installed)
     code, out, _ = command("check", "violation")
     assert code == 1
     assert out.count("✗") == 1

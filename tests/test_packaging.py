@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -120,6 +121,18 @@ def test_the_wheel_alone_runs_and_checks_and_prints_a_board(
     told = _done(program, "demo", cwd=tmp_path)
     assert "hrnn teacher" in told
     assert (tmp_path / "results/demo/site/index.html").stat().st_size > 500_000
+
+
+@pytest.mark.slow
+def test_what_make_installs_can_be_installed_beside_the_pins() -> None:
+    """Of extras that fast tests install, and of `make bench`, whose peers have bounds of their own."""
+    asked = re.findall(r"--editable '(\.\[.+?\])'", (ROOT / "Makefile").read_text())
+    assert len(asked) == 2
+    for extras in asked:
+        _done(
+            *(sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"),
+            *("--constraint", ROOT / "constraints.txt", f"{ROOT}{extras[1:]}"),
+        )
 
 
 def test_every_pin_is_of_a_package_that_the_project_needs() -> None:

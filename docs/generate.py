@@ -11,20 +11,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distillbench.scaffold import example
-from made_from_code import arms, board, command_line, components, contract, measured, schemas
+from made_from_code import arms, board, command_line, components, contract, measured, schemas, speed
 from made_from_code.tables import REPOSITORY
 
 HERE = REPOSITORY / "docs"
-PAGES = (
-    REPOSITORY / "README.md",
-    *(
-        HERE / f"{name}.md"
-        for name in (
-            *("writing-a-plugin", "tutorial", "methods", "zoo", "performance", "video", "export"),
-            *("scaling", "remote-data", "study"),
-        )
-    ),
+_FILLED = (
+    *("writing-a-plugin", "tutorial", "methods", "zoo", "study", "performance", "measurements"),
+    *("video", "export", "scaling", "remote-data"),
 )
+PAGES = (REPOSITORY / "README.md", *(HERE / f"{name}.md" for name in _FILLED))
 
 
 def _example(kind: str) -> str:
@@ -40,8 +35,11 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "exported students": measured.exported_students,
     "exported networks": measured.exported_networks,
     "feature formats": measured.feature_formats,
-    "lstm with AMX": measured.lstm_with_amx,
+    "lstm without bf16": measured.lstm_without_bf16,
     "remote reading": measured.remote_reading,
+    "speed": speed.first_rows,
+    "make bench": speed.all_rows,
+    "fixed costs": speed.fixed_costs,
 }
 PARTS_OF: Mapping[str, Callable[[str], str]] = {
     "methods": components.methods,

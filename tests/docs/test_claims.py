@@ -48,9 +48,13 @@ def test_a_row_of_several_lines_is_still_improving_if_one_of_them_is(tmp_path: P
     assert improving(table) == {"rep": 2, "pred": 0}
 
 
-def test_every_claim_of_the_board_says_what_it_rests_on() -> None:
-    text = (REPOSITORY / "docs" / "zoo.md").read_text(encoding="utf-8")
-    section = text.split("## What it shows\n")[1].split("\n## ")[0]
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [("zoo.md", "## What it shows\n"), ("study.md", "## AudioSet, five of ten frames\n")],
+)
+def test_every_claim_of_a_list_says_what_it_rests_on(page: str, heading: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    section = text.split(heading)[1].split("\n## ")[0]
     claims = re.split(r"\n(?=\d+\. )", section)[1:]
     assert len(claims) > 3
     assert [claim.splitlines()[0] for claim in claims if not RESTS_ON.search(claim)] == []

@@ -43,7 +43,7 @@ from distillbench.training.output_cache import OutputCache
 from distillbench_plugins.layers.lstm import LSTM
 from inference import Plain
 from measuring import Row, compared, interleaved, show, write
-from output_cache import endless, ours, training
+from output_cache import endless, ours, serial_student, training
 
 MINUTES = 9.0
 """After these no stage is begun."""
@@ -157,13 +157,6 @@ class Bench:
     def experiment(self, k: int, precision: str) -> Experiment:
         """Builds a teacher of all frames and a student of k, with a head of one product."""
         size = self.size
-        chosen = {
-            "data": "synthetic",
-            "preset": "paper",
-            "head": "logistic",
-            "schedule": "serial",
-            "k": k,
-        }
         knobs = {
             "data.videos": size.videos,
             "data.rgb": size.rgb,
@@ -177,7 +170,7 @@ class Bench:
             "training.batch_size": size.batch,
             "training.precision": precision,
         }
-        layer = flags(chosen, [f"{name}={value}" for name, value in knobs.items()])
+        layer = flags(serial_student(k), [f"{name}={value}" for name, value in knobs.items()])
         (spec,) = specs([layer], self.registry)
         return assemble(spec, open_data(spec), self.device)
 

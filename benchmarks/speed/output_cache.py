@@ -54,19 +54,28 @@ STEPS = {6: 3, 30: 1}
 Step = Callable[[], None]
 
 
-def paper_size(k: int, batch: int) -> RunSpec:
-    """Returns a serial student of k frames with the paper's settings, and a head of one product (62 M weights in all)."""
-    precision = "bf16" if has_bf16(CPU) else "fp32"
-    chosen = {
+def serial_student(k: int) -> dict[str, str | int]:
+    """Returns the choices of a serial student of k frames of the paper, with a head of one product."""
+    return {
         "data": "synthetic",
         "preset": "paper",
         "head": "logistic",
         "schedule": "serial",
         "k": k,
     }
+
+
+def paper_size(k: int, batch: int) -> RunSpec:
+    """Returns a serial student of k frames with the paper's settings, and a head of one product (62 M weights in all)."""
+    precision = "bf16" if has_bf16(CPU) else "fp32"
     made = (f"data.{knob}" for knob in DATA)
     return specs(
-        [flags(chosen, [*made, f"training.batch_size={batch}", f"training.precision={precision}"])],
+        [
+            flags(
+                serial_student(k),
+                [*made, f"training.batch_size={batch}", f"training.precision={precision}"],
+            )
+        ],
         discover(),
     )[0]
 

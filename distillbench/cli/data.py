@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:  # these take seconds to import, and `--help` needs none of them
     from distillbench.config.run_spec import RunSpec
     from distillbench.interfaces import Splits
+    from distillbench.registry.discovery import Registry
 
 Name = Annotated[str | None, typer.Option("--data", help="Name of the data set.")]
 Settings = Annotated[
@@ -58,27 +59,29 @@ def inspect_(
     from distillbench.cli.render import inspection
     from distillbench.data import inspect, inspect_splits
     from distillbench.data.places import place_of
+    from distillbench.registry.discovery import discover
 
     if name is None:
         found = inspect(place_of(path))
         inspection.show(found)
         bad = found.total.bad
     else:
-        report = inspect_splits(_opened({"data": name, **_where(name, path)}, settings)[1])
+        registry = discover()
+        choices = {"data": name, **_where(registry, name, path)}
+        report = inspect_splits(_opened(registry, choices, settings)[1])
         inspection.show_data(report)
         bad = report.skipped
     if bad:
         raise typer.Exit(1)
 
 
-def _where(name: str, path: str) -> dict[str, object]:
+def _where(registry: Registry, name: str, path: str) -> dict[str, object]:
     """Has a data set that counts what it cannot use do so, where it otherwise stops at it."""
-    from distillbench.registry.discovery import discover
     from distillbench.registry.knobs import knobs_of
 
     if path == "-":
         return {}
-    found = discover().find("data", name)
+    found = registry.find("data", name)
     counts = found is not None and "skip_bad_records" in {knob.name for knob in knobs_of(found.cls)}
     return {"data.dir": path, **({"data.skip_bad_records": True} if counts else {})}
 
@@ -101,8 +104,9 @@ def split(
     """
     from distillbench.cli.render.terminal import echo
     from distillbench.data import save_ids
+    from distillbench.registry.discovery import discover
 
-    _, splits = _opened({"data": name, "data.dir": data_dir}, settings)
+    _, splits = _opened(discover(), {"data": name, "data.dir": data_dir}, settings)
     save_ids(splits, to)
     parts = ("train", "validation", "test")
     counts = ", ".join(f"{len(getattr(splits, part)):,} {part}" for part in parts)
@@ -140,13 +144,14 @@ def pack(
     """
     from distillbench.cli.render import packing
     from distillbench.data import pack
+    from distillbench.registry.discovery import discover
 
     choices = {
         "data": name,
         "data.dir": None if source == "-" else source,
         "data.skip_bad_records": True if skip_bad_records else None,
     }
-    spec, splits = _opened(choices, settings)
+    spec, splits = _opened(discover(), choices, settings)
     with packing.progress() as progress:
         found = pack(splits, to, dtype=dtype.value, label_kind=spec.label_kind, progress=progress)
     packing.show(found, to)
@@ -200,14 +205,12 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _opened(
-    choices: Mapping[str, object], settings: Sequence[str] | None
+    registry: Registry, choices: Mapping[str, object], settings: Sequence[str] | None
 ) -> tuple[RunSpec, Splits]:
     """Opens the data set that a command line names."""
     from distillbench.config import grid
-    from distillbench.registry.discovery import discover
     from distillbench.training.build import open_data
 
-    registry = discover()
     spec = grid.one_spec(registry, grid.layers(registry, None, choices, settings or []))
     return spec, open_data(spec)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -216,6 +217,10 @@ class Registry:
         return found[name]
 
 
+_Entry = tuple[str, str, str, EntryPoint]
+"""A distribution's name, its version, the folder of its modules, and an entry point of it."""
+
+
 def discover(kind: str = "") -> Registry:
     """Loads every entry point of the group `distillbench`.
 
@@ -228,16 +233,50 @@ def discover(kind: str = "") -> Registry:
     `Interrupted` where the user stops it, which names the plugin that was at work.
     """
     with printing_to_stderr():
-        return _discovered(KINDS[kind].hook if kind else "")
+        wanted = KINDS[kind].hook if kind else ""
+        entries, failures = _entry_points()
+        known = _KNOWN.get(wanted)
+        if known is not None and not failures and known.holds(entries):
+            return known.registry
+        found = _discovered(wanted, entries, failures)
+        if not found.failures:  # what failed is tried again
+            _KNOWN[wanted] = _Known(entries, _modules(entries), found)
+        return found
 
 
-def _discovered(wanted: str) -> Registry:
+@dataclass(frozen=True)
+class _Known:
+    """What was found, which holds until something else is installed or imported.
+
+    Looking at every class takes a tenth of a second, and a process may ask many times.
+    """
+
+    entries: list[_Entry]
+    modules: list[ModuleType | None]
+    registry: Registry
+
+    def holds(self, entries: list[_Entry]) -> bool:
+        """Tells whether the same would be found again."""
+        return entries == self.entries and all(
+            one is other for one, other in zip(_modules(entries), self.modules, strict=True)
+        )
+
+
+_KNOWN: dict[str, _Known] = {}
+"""By the hook that was asked for."""
+
+
+def _modules(entries: list[_Entry]) -> list[ModuleType | None]:
+    return [sys.modules.get(entry.module) for _, _, _, entry in entries]
+
+
+def _discovered(wanted: str, entries: list[_Entry], problems: list[Failure]) -> Registry:
     hooks = pluggy.PluginManager(GROUP)
     hooks.add_hookspecs(hookspecs)
     components: dict[tuple[str, str], Component] = {}
-    entries, failures = _entry_points()
+    failures = list(problems)
     entry_names: dict[str, str] = {}
-    for owner, version, entry in entries:
+    for owner, version, _, entry in entries:
         taken_by = entry_names.setdefault(entry.name, owner)
         if taken_by != owner:
             reason = (
@@ -279,22 +318,24 @@ def _interruptible(doing: str) -> Iterator[None]:
         raise Interrupted(f"stopped while {doing}") from error
 
 
-def _entry_points() -> tuple[list[tuple[str, str, EntryPoint]], list[Failure]]:
-    """Lists (distribution, version, entry point), each distribution once.
+def _entry_points() -> tuple[list[_Entry], list[Failure]]:
+    """Lists what plugins are installed, each distribution once.
 
     distillbench comes first, the others by name.
 
     A distribution whose files cannot be read is a failure; one without a name is none at all.
     """
     seen: set[str] = set()
-    found, failures = list[tuple[str, str, EntryPoint]](), list[Failure]()
+    found, failures = list[_Entry](), list[Failure]()
     for distribution in distributions():
         name, version = _name_and_version(distribution)
         if not name or name.lower() in seen:
             continue
         seen.add(name.lower())
         try:
-            found += [(name, version, e) for e in distribution.entry_points if e.group == GROUP]
+            place = str(distribution.locate_file(""))
+            mine = [each for each in distribution.entry_points if each.group == GROUP]
+            found += [(name, version, place, each) for each in mine]
         except Exception as error:  # text that is no UTF-8, a file that must not be read
             reason = f"its entry points cannot be read: {reason_of(error)}"
             failures.append(Failure(name, name, version, reason))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
+from third_party.killed import run_until_killed
 
 HERE = Path(__file__).resolve().parent
 PUBLIC = {"distillbench", "distillbench.interfaces", "distillbench.errors", "distillbench.reports"}
@@ -87,19 +88,10 @@ def installed(fieldwork: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kill(name: str, fieldwork: Path, arrays: Path, folder: Path) -> None:
     """Starts an extension's run in a process of its own, which ends by SIGKILL after some checkpoints."""
-    saves = RUNS[name][0]
     words = ["run", *words_of(name, arrays), "--results", str(folder)]
-    done = subprocess.run(
-        [sys.executable, str(HERE / "killed.py"), str(saves), *words],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(fieldwork), *filter(None, sys.path)]),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    told = folder.with_name("killed.log")
+    code = run_until_killed(RUNS[name][0], words, [str(fieldwork), *sys.path], told)
+    assert code == -signal.SIGKILL, told.read_text()
 
 
 def numbers(folder: Path) -> dict[str, Any]:

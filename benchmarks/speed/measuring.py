@@ -78,12 +78,26 @@ def compared(
 
 
 def interleaved(
-    runs: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1
+    runs: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warm_up: int = 1,
+    rehearsals: int = 0,
+    rest: float = 0.0,
 ) -> dict[str, float]:
-    """Runs everything in turn, again and again; returns the median seconds of each."""
+    """Runs everything in turn, again and again; returns the median seconds of each.
+
+    A virtual machine takes several times as long to read memory that it has not touched for a
+    second, and three readings until it is fast again. So what reads memory says which it means.
+
+    rehearsals: how often each run is made, unmeasured, right before it is measured.
+    rest: seconds in which nothing is done before that.
+    """
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats + warm_up):
         for name, run in runs.items():
+            time.sleep(rest)
+            for _ in range(rehearsals):
+                run()
             began = time.perf_counter()
             run()
             if repeat >= warm_up:

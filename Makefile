@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Result folders of the study that are at hand; name others by `make study-page STUDY="..."`.
 STUDY ?= $(wildcard results/digits results/digits-longer results/digits-bf16 results/zoo)
 
-.PHONY: demo test test-all check format docs site study-page bench clean
+.PHONY: demo test test-all test-cluster check format docs site study-page bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ test: $(INSTALLED)  ## the fast tests, in random order, on every core
 
 test-all: $(INSTALLED)  ## the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m ''
+
+test-cluster: $(INSTALLED)  ## sweeps on a Ray cluster of two nodes, which loses a worker, a node and who began it
+	$(BIN)/python -m pytest -m '' tests/experiments/test_cluster.py
 
 check: $(INSTALLED) site  ## style, types, imports, and every link of the documentation
 	$(BIN)/ruff check .

@@ -14,18 +14,25 @@ from distillbench.registry.kinds import KINDS
 from distillbench.testing.promises import Subject
 from distillbench.testing.runner import CHECKS, subjects, verdicts, verdicts_of
 
-
 ELSEWHERE = {("executor", "ray")}
 """Components whose promises are tested in their own modules, where they share what takes long."""
 
 
+@pytest.fixture(scope="session")
+def shipped() -> list[Subject]:
+    """What distillbench brings; all of it is imported once, in a process of its own."""
+    return subjects(
+        each
+        for each in discover()
+        if each.distribution == "distillbench" and (each.kind, each.name) not in ELSEWHERE
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_shipped_component_keeps_its_promises(kind: str):
-    shipped = [each for each in discover() if each.distribution == "distillbench"]
-    shipped = [each for each in shipped if (each.kind, each.name) not in ELSEWHERE]
-    offered = [each for each in shipped if each.kind == kind]
+def test_every_shipped_component_keeps_its_promises(kind: str, shipped: list[Subject]):
+    offered = [each for each in shipped if each.component.kind == kind]
     assert offered
-    found = [verdict for subject in subjects(offered) for verdict in verdicts(subject)]
+    found = [verdict for subject in offered for verdict in verdicts(subject)]
     assert not [(v.component.name, v.check.name, v.received) for v in found if v.status == "broken"]
 
 
@@ -47,7 +54,7 @@ def test_a_component_that_ends_its_process_is_told_from_a_broken_promise(monkeyp
     def ends(*given):
         raise BrokenProcessPool("gone")
 
-    offered = [each for each in subjects(discover()) if each.component.name == "uniform"]
+    offered = subjects(each for each in discover() if each.name == "uniform")
     monkeypatch.setattr("concurrent.futures.Future.result", ends)
     with pytest.raises(DistillbenchError, match="without --jobs the last one named is it"):
         list(verdicts_of(offered, 2))

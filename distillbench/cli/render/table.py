@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,11 @@ class Column:
     cells: tuple[str, ...]
     rank: int
     is_text: bool = False
+
+    @cached_property
+    def width(self) -> int:
+        """How many places on the screen its longest cell takes, or its title."""
+        return max(map(cell_len, (self.title, *self.cells)))
 
 
 def show(
@@ -341,11 +347,7 @@ def _fitting(columns: Sequence[Column], allowed: int) -> list[Column]:
 
 def _width(columns: Sequence[Column]) -> int:
     """Returns the width of a table of these columns, which are two spaces apart."""
-    return sum(_widths(columns)) + 2 * (len(columns) - 1)
-
-
-def _widths(columns: Sequence[Column]) -> list[int]:
-    return [max(map(cell_len, (column.title, *column.cells))) for column in columns]
+    return sum(column.width for column in columns) + 2 * (len(columns) - 1)
 
 
 def _print_lines(columns: Sequence[Column], group: str | None, screen: TextConsole) -> None:
@@ -353,13 +355,12 @@ def _print_lines(columns: Sequence[Column], group: str | None, screen: TextConso
 
     Rich takes a millisecond for each row, to break lines that need not be broken.
     """
-    widths = _widths(columns)
-    titles = _line([column.title for column in columns], columns, widths)
+    titles = _line([column.title for column in columns], columns)
     screen.print(Text(titles, "bold"), soft_wrap=True)
     plain = ["─" * _width(columns)]
     for row, is_best, begins_group in _rows(columns, group):
         plain += [" " * _width(columns)] if begins_group else []
-        line = _line(row, columns, widths)
+        line = _line(row, columns)
         if not is_best:
             plain.append(line)
             continue
@@ -370,10 +371,10 @@ def _print_lines(columns: Sequence[Column], group: str | None, screen: TextConso
         echo("\n".join(plain))
 
 
-def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], columns: Sequence[Column]) -> str:
     padded = []
-    for cell, column, width in zip(cells, columns, widths, strict=True):
-        space = " " * (width - cell_len(cell))
+    for cell, column in zip(cells, columns, strict=True):
+        space = " " * (column.width - cell_len(cell))
         padded.append(cell + space if column.is_text else space + cell)
     return "  ".join(padded)
 

@@ -55,7 +55,12 @@ def begin() -> Iterator[Begin]:
         command = [sys.executable, "-m", "distillbench", "sweep", *GRID, "--results", str(folder)]
         begun.append(
             subprocess.Popen(
-                [*command, *executor], stderr=subprocess.PIPE, text=True, start_new_session=True
+                [*command, *executor],
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                # Where the tests run in the background of a shell, SIGINT is ignored and children inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return begun[-1]

@@ -8,8 +8,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run on every core already; read when torch is imported, and by processes that tests start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,14 @@ def command(
 def tiny() -> list[str]:
     """The flags of a run on digits that takes a second."""
     return ["--k", "4", *(word for assignment in TINY for word in ("--set", assignment))]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_reaches_processes() -> Iterator[None]:
+    """In the background of a shell SIGINT is ignored, which processes that tests start would inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -155,12 +155,6 @@ class Warm:
             pass
 
 
-LIMITS = {
-    "pieces_in_order": "1 KiB pieces in order",
-    "random_pieces": "random 1 KiB pieces",
-}
-
-
 def rates(
     jobs: Mapping[str, Callable[[], object]], count: int, repeats: int, **how: Any
 ) -> dict[str, float]:
@@ -174,7 +168,11 @@ def warm(videos: ShardVideos, repeats: int) -> list[Row]:
     tensorflow = TensorFlow(videos.paths, BATCH) if installed("tensorflow") else None
     for name, view in VIEWS.items():
         runs = Warm(videos, view)
-        limit = runs.pieces_in_order if name == "all frames" else runs.random_pieces
+        bare, limit = (
+            ("1 KiB pieces in order", runs.pieces_in_order)
+            if name == "all frames"
+            else ("random 1 KiB pieces", runs.random_pieces)
+        )
         peer = tensorflow and tensorflow.fastest(0 if name == "all frames" else view.slots)
         jobs: dict[str, Callable[[], object]] = {
             "ours": runs.ours,
@@ -196,7 +194,7 @@ def warm(videos: ShardVideos, repeats: int) -> list[Row]:
                     "videos/s",
                     found["ours"],
                     peer=("tf.data", found["tf.data"] * len(videos) / count) if peer else None,
-                    limit=(LIMITS[limit.__name__], found["limit"]),
+                    limit=(bare, found["limit"]),
                     target=target if peer else float("nan"),
                     runs=repeats,
                 )
@@ -219,7 +217,7 @@ def warm(videos: ShardVideos, repeats: int) -> list[Row]:
                     "warm, all frames, share of memcpy",
                     "videos/s",
                     rate["ours"],
-                    limit=(LIMITS[limit.__name__], rate["limit"]),
+                    limit=(bare, rate["limit"]),
                     target=0.6,
                 )
             )

@@ -217,8 +217,8 @@ class Registry:
         return found[name]
 
 
-_Entry = tuple[str, str, str, EntryPoint]
-"""A distribution's name, its version, the folder of its modules, and an entry point of it."""
+_Entry = tuple[str, str, EntryPoint]
+"""A distribution's name, its version, and an entry point of it."""
 
 
 def discover(kind: str = "") -> Registry:
@@ -240,7 +240,7 @@ def discover(kind: str = "") -> Registry:
             return known.registry
         found = _discovered(wanted, entries, failures)
         if not found.failures:  # what failed is tried again
-            _KNOWN[wanted] = _Known(entries, _modules(entries), found)
+            _KNOWN[wanted] = _Known(entries, list(sys.path), _modules(entries), found)
         return found
 
 
@@ -252,12 +252,13 @@ class _Known:
     """
 
     entries: list[_Entry]
+    path: list[str]  # where modules are looked for
     modules: list[ModuleType | None]
     registry: Registry
 
     def holds(self, entries: list[_Entry]) -> bool:
         """Tells whether the same would be found again."""
-        return entries == self.entries and all(
+        return (entries, sys.path) == (self.entries, self.path) and all(
             one is other for one, other in zip(_modules(entries), self.modules, strict=True)
         )
 
@@ -267,7 +268,7 @@ _KNOWN: dict[str, _Known] = {}
 
 
 def _modules(entries: list[_Entry]) -> list[ModuleType | None]:
-    return [sys.modules.get(entry.module) for _, _, _, entry in entries]
+    return [sys.modules.get(entry.module) for _, _, entry in entries]
 
 
 def _discovered(wanted: str, entries: list[_Entry], problems: list[Failure]) -> Registry:
@@ -276,7 +277,7 @@ def _discovered(wanted: str, entries: list[_Entry], problems: list[Failure]) -> 
     components: dict[tuple[str, str], Component] = {}
     failures = list(problems)
     entry_names: dict[str, str] = {}
-    for owner, version, _, entry in entries:
+    for owner, version, entry in entries:
         taken_by = entry_names.setdefault(entry.name, owner)
         if taken_by != owner:
             reason = (
@@ -319,7 +320,7 @@ def _interruptible(doing: str) -> Iterator[None]:
 
 
 def _entry_points() -> tuple[list[_Entry], list[Failure]]:
-    """Lists what plugins are installed, each distribution once.
+    """Lists (distribution, version, entry point), each distribution once.
 
     distillbench comes first, the others by name.
 
@@ -333,9 +334,7 @@ def _entry_points() -> tuple[list[_Entry], list[Failure]]:
             continue
         seen.add(name.lower())
         try:
-            place = str(distribution.locate_file(""))
-            mine = [each for each in distribution.entry_points if each.group == GROUP]
-            found += [(name, version, place, each) for each in mine]
+            found += [(name, version, e) for e in distribution.entry_points if e.group == GROUP]
         except Exception as error:  # text that is no UTF-8, a file that must not be read
             reason = f"its entry points cannot be read: {reason_of(error)}"
             failures.append(Failure(name, name, version, reason))

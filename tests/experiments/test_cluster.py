@@ -55,12 +55,7 @@ def begin() -> Iterator[Begin]:
         command = [sys.executable, "-m", "distillbench", "sweep", *GRID, "--results", str(folder)]
         begun.append(
             subprocess.Popen(
-                [*command, *executor],
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-                # Where the tests run in the background of a shell, SIGINT is ignored and children inherit that.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                [*command, *executor], stderr=subprocess.PIPE, text=True, start_new_session=True
             )
         )
         return begun[-1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import hostile
 import pytest
+from registry.strangers import Discovered
 
 from distillbench.registry.discovery import Registry, discover
 
@@ -16,7 +16,7 @@ SERIAL = itertools.count()
 
 
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Registry]:
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Discovered:
     """Installs a module as a plugin of its own distribution, and discovers."""
 
     path = list(sys.path)

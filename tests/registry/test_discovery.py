@@ -150,8 +150,6 @@ def test_ctrl_c_during_an_import_names_the_plugin_and_exits_with_130(tmp_path: P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where the tests run in the background of a shell, SIGINT is ignored and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until = time.monotonic() + 60
     while not reached.exists() and time.monotonic() < until:

@@ -14,27 +14,26 @@ from distillbench.cli import main
 from distillbench.training import checkpoint
 
 
-def run_until_killed(saves: int, words: Sequence[str], path: Sequence[str], told: Path) -> int:
+def run_until_killed(saves: int, words: Sequence[str], told: Path) -> int:
     """Begins a run, which kills itself; returns the exit code of its process.
 
-    path: where it looks for modules. told: the file of all that it prints.
+    It looks for modules where this process does. told: the file of all that it prints.
     """
     # Processes are forked from one that has torch and every plugin, whose import takes seconds.
     forked = multiprocessing.get_context("forkserver")
     installed = entry_points(group="distillbench")
     forked.set_forkserver_preload([__name__, *sorted({each.module for each in installed})])
-    process = forked.Process(target=_run, args=(saves, list(words), list(path), told))
+    process = forked.Process(target=_run, args=(saves, list(words), told))
     process.start()
     process.join()
     assert process.exitcode is not None
     return process.exitcode
 
 
-def _run(saves: int, words: list[str], path: list[str], told: Path) -> None:
+def _run(saves: int, words: list[str], told: Path) -> None:
     with told.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.path[:] = path
     _kill_after(saves)
     sys.argv = ["distillbench", *words]
     main()

@@ -86,11 +86,11 @@ def installed(fieldwork: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(fieldwork))
 
 
-def kill(name: str, fieldwork: Path, arrays: Path, folder: Path) -> None:
+def kill(name: str, arrays: Path, folder: Path) -> None:
     """Starts an extension's run in a process of its own, which ends by SIGKILL after some checkpoints."""
     words = ["run", *words_of(name, arrays), "--results", str(folder)]
     told = folder.with_name("killed.log")
-    code = run_until_killed(RUNS[name][0], words, [str(fieldwork), *sys.path], told)
+    code = run_until_killed(RUNS[name][0], words, told)
     assert code == -signal.SIGKILL, told.read_text()
 
 
@@ -136,13 +136,13 @@ def test_it_keeps_the_contract(installed: None, arrays: Path, command: Any) -> N
 
 @pytest.mark.parametrize("name", RUNS)
 def test_it_runs_to_a_row_and_a_killed_run_ends_with_the_same_bits(
-    name: str, installed: None, command: Any, fieldwork: Path, arrays: Path, tmp_path: Path
+    name: str, installed: None, command: Any, arrays: Path, tmp_path: Path
 ) -> None:
     words = words_of(name, arrays)
     code, _, err = command("run", *words, "--results", tmp_path)
     assert code == 0, err
     killed = tmp_path / "killed"
-    kill(name, fieldwork, arrays, killed)
+    kill(name, arrays, killed)
     assert not list(killed.glob("*.json"))
     code, _, err = command("run", *words, "--results", killed)
     assert code == 0, err

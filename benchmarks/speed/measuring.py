@@ -86,8 +86,8 @@ def interleaved(
 ) -> dict[str, float]:
     """Runs everything in turn, again and again; returns the median seconds of each.
 
-    A virtual machine takes several times as long to read memory that it has not touched for a
-    second, and three readings until it is fast again. So what reads memory says which it means.
+    A virtual machine may take many times as long to read memory that it has not touched for a
+    second, and not only the first time. So what reads memory says which it means.
 
     rehearsals: how often each run is made, unmeasured, right before it is measured.
     rest: seconds in which nothing is done before that.

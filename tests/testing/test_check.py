@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -35,11 +33,6 @@ def test_every_shipped_component_keeps_its_promises(kind: str, shipped: list[Sub
     offered = [each for each in shipped if each.component.kind == kind]
     assert offered
     found = [verdict for subject in offered for verdict in verdicts(subject)]
-    with (
-        warnings.catch_warnings()
-    ):  # what a library left open must not fail the test after this one
-        warnings.simplefilter("ignore")
-        gc.collect()
     assert not [(v.component.name, v.check.name, v.received) for v in found if v.status == "broken"]
 
 

@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 import shutil
+import sys
 import tempfile
 import threading
 import urllib.request
@@ -338,6 +339,10 @@ def stage(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
             return stack.enter_context(serving(Path(tempfile.mkdtemp(dir=tmp_path))))
 
         yield Stage(command, monkeypatch, folder, serve)
+    # A module of this page's must not be found by a test that comes after it.
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ test-all: $(INSTALLED)  ## the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m ''
 
 test-cluster: $(INSTALLED)  ## sweeps on a Ray cluster of two nodes, which loses a worker, a node and who began it
-	$(BIN)/python -m pytest -m '' tests/experiments/test_cluster.py
+	$(BIN)/python -m pytest -m slow tests/experiments/test_cluster.py tests/plugins/test_ray.py
 
 check: $(INSTALLED) site  ## style, types, imports, and every link of the documentation
 	$(BIN)/ruff check .

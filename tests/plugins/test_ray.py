@@ -248,6 +248,8 @@ def test_without_ray_the_extra_is_named(registry, monkeypatch):
         built(registry).free  # noqa: B018 - it asks the cluster
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_it_keeps_its_promises_on_a_cluster_of_this_machine(registry):
     """A cluster takes seconds to start: all checks share one."""
     ray = pytest.importorskip("ray")

@@ -107,7 +107,7 @@ class _Board:
         self._columns: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[MetricColumn, ...]] = {}
         self._indexes = {str(folder): RowIndex(folder, code) for folder in folders}
         self._states: dict[str, str] = {}
-        self._label_states: dict[Path, str] = {}
+        self._label_states: dict[tuple[Path, str], str] = {}
         results, skipped, failed = rows_of.gathered(folders, self._result, self._failure)
         for reason in skipped:
             warn(f"skipped: {reason}")
@@ -168,11 +168,11 @@ class _Board:
         return f"{of_result}{predictions}{labels}" if of_result and predictions and labels else ""
 
     def _labels(self, folder: Path, videos: str) -> str:
-        path = test_labels.path_of(folder, videos)
-        if path not in self._label_states:
+        if (folder, videos) not in self._label_states:
+            path = test_labels.path_of(folder, videos)
             there = state_of(path) or ("" if os.path.lexists(path) else "none")
-            self._label_states[path] = str(there)
-        return self._label_states[path]
+            self._label_states[folder, videos] = str(there)
+        return self._label_states[folder, videos]
 
 
 def _entry_of(result: store.Result) -> Entry:

@@ -334,29 +334,33 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """
     codes, _ = pd.factorize(table["configuration"])
     members = np.split(np.argsort(codes, kind="stable"), np.bincount(codes).cumsum()[:-1])
-    firsts: list[dict[str, Any]] = table.iloc[[m[0] for m in members]].to_dict("records")  # type: ignore[assignment]
-    metrics = [tuple(column.name for column in row["metrics"]) for row in firsts]
-    texts = {name: list(table[name]) for name in ("warnings", "files", "seed")}
-    flags = {name: list(table[name]) for name in ("latency_doubtful", "still_improving")}
-    rows = []
+    firsts = table.iloc[[of[0] for of in members]].reset_index(drop=True)
+    metrics = [tuple(column.name for column in columns) for columns in firsts["metrics"]]
+    warnings, files, seed = (table[name].tolist() for name in ("warnings", "files", "seed"))
+    joined: dict[str, Any] = {
+        "warnings": [_each_once(warnings[each] for each in of) for of in members],
+        "files": [tuple(file for each in of for file in files[each]) for of in members],
+        "seed": [seed[of[0]] if len(of) == 1 else None for of in members],
+    }
+    for name in ("latency_doubtful", "still_improving"):
+        cells = table[name].tolist() if name in table else [None] * len(table)
+        joined[name] = [any(cells[each] is True for each in of) for of in members]
     numbers = _joined_numbers(table, metrics, members)
-    for joined, of, number in zip(firsts, members, numbers, strict=True):
-        listed = (warning for each in of for warning in texts["warnings"][each].splitlines())
-        joined["warnings"] = "\n".join(dict.fromkeys(listed))
-        joined["files"] = tuple(file for each in of for file in texts["files"][each])
-        for name, cells in flags.items():
-            joined[name] = any(cells[each] is True for each in of)
-        seeds = sorted(texts["seed"][each] for each in of)
-        seed = seeds[0] if len(seeds) == 1 else None
-        rows.append(joined | number | {"seed": seed, "seeds": len(seeds)})
-    return pd.DataFrame(rows)
+    added = pd.DataFrame(joined | numbers | {"seeds": [len(of) for of in members]})
+    kept = firsts.drop(columns=[name for name in firsts if name in added])
+    names = dict.fromkeys((*firsts, *added))
+    return pd.concat([kept, added], axis=1)[list(names)]
+
+
+def _each_once(texts: Iterable[str]) -> str:
+    return "\n".join(dict.fromkeys(line for text in texts for line in text.splitlines()))
 
 
 def _joined_numbers(
     table: pd.DataFrame,
     metrics: Sequence[tuple[str, ...]],
     members: Sequence[NDArray[np.intp]],
-) -> list[dict[str, float]]:
+) -> dict[str, NDArray[np.float64]]:
     """Averages numbers over the members of each row, with standard deviations of its metrics.
 
     Rows of as many members and of the same metrics are averaged at once.
@@ -365,19 +369,25 @@ def _joined_numbers(
     alike: dict[tuple[tuple[str, ...], int], list[int]] = {}
     for row, (names, of) in enumerate(zip(metrics, members, strict=True)):
         alike.setdefault((names, len(of)), []).append(row)
-    found: list[dict[str, float]] = [{} for _ in members]
+    firsts = [of[0] for of in members]
+    found: dict[str, NDArray[np.float64]] = {}
     columns: dict[str, NDArray[np.float64]] = {}
     for (of_row, _), rows in alike.items():
-        names = tuple(dict.fromkeys((*of_row, *_MEASURED, *_FIDELITY.values(), *floats)))
+        averaged = dict.fromkeys((*of_row, *_MEASURED, *_FIDELITY.values(), *floats))
+        names = tuple(name for name in averaged if name in table)
+        if not names:  # no run has a result
+            continue
         for name in names:
             if name not in columns:
                 columns[name] = pd.to_numeric(table[name]).to_numpy(np.float64)
+                found[name] = columns[name][firsts]
         block = np.stack([columns[name] for name in names])
         means, spread = _moments(block[:, np.stack([members[row] for row in rows])])
-        keys = (*names, *(f"{name}_sd" for name in of_row))
-        numbers = np.concatenate([means, spread[[names.index(name) for name in of_row]]])
-        for row, values in zip(rows, numbers.T.tolist(), strict=True):
-            found[row] = dict(zip(keys, values, strict=True))
+        for name, values in zip(names, means, strict=True):
+            found[name][rows] = values
+        for name in of_row:
+            deviations = found.setdefault(f"{name}_sd", np.full(len(members), np.nan))
+            deviations[rows] = spread[names.index(name)]
     return found
 
 

@@ -67,7 +67,7 @@ def board_of(found: Loaded, warn: Warn) -> Board:
     if not found.results and not found.failures:
         return Board((), ())
     runs = _named(found)
-    rows = over_seeds(runs) if found.results else runs.assign(seeds=1)
+    rows = over_seeds(runs)
     by_file = {str(result.path): result for result in found.results}
     parts = [
         _part(str(data), of, list(found.results), by_file, warn)

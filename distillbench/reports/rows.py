@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Lists rows as dictionaries."""
-    listed: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    return listed
+    """Lists rows as dictionaries of plain values."""
+    # As DataFrame.to_dict does, which asks of each cell what kind of number it is.
+    names = list(map(str, rows))
+    cells = zip(*(rows[name].tolist() for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in cells]
 
 
 def picked(rows: pd.DataFrame, wanted: Callable[[Mapping[str, Any]], bool]) -> pd.DataFrame:

@@ -111,6 +111,15 @@ def test_a_run_that_failed_is_a_row_with_its_reason_until_it_is_answered(
     assert load([tmp_path / "results"]).failures == ()
 
 
+def test_runs_that_all_failed_are_joined_too(
+    tmp_path: Path, make_spec: Callable[..., RunSpec]
+) -> None:
+    for seed in (0, 1):
+        failures.keep(tmp_path / "results", make_spec(k=3, seed=seed), "failed", "the disk is full")
+    rows = over_seeds(frame((), load([tmp_path / "results"]).failures))
+    assert rows[["status", "seeds"]].to_dict("records") == [{"status": "failed", "seeds": 2}]
+
+
 def test_budgets_and_fidelity_are_columns(make_result: Make) -> None:
     (row,) = frame([make_result(schedule="serial")]).to_dict("records")
     assert (row["teacher_epochs"], row["student_epochs"], row["student_examples"]) == (2, 2, 128)

@@ -27,6 +27,7 @@ from distillbench.cli.render.escaping import markdown, one_line, printable, spre
 from distillbench.cli.render.terminal import TextConsole, echo
 from distillbench.reports.amounts import DOUBTFUL, count, duration, latency
 from distillbench.reports.marks import LIKE_BEST, MARKS, ONE_SEED, mark
+from distillbench.reports.rows import records as records_of
 
 _HIDDEN = [*INTERNAL, "metrics"]
 UNLIMITED_WIDTH = 1000
@@ -168,7 +169,7 @@ def columns_of(rows: pd.DataFrame, group: str | None = None) -> tuple[list[Colum
     rows: the rows of the leaderboard.
     group: a column that is put first, if any.
     """
-    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
+    records = records_of(rows)
     letters, warnings = _lettered(records)
     metrics = _shown_metrics(rows)
     columns = [

@@ -294,7 +294,7 @@ CHANGES: list[Callable[[Path, int], None]] = [
 
 
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

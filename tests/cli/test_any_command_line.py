@@ -82,7 +82,7 @@ def lines(count: int, rng: random.Random, folder: Path, tiny: list[str]) -> Iter
         yield line
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [50, pytest.param(600, marks=pytest.mark.slow)])
 def test_any_command_line_gets_a_result_or_one_clear_error(
     count: int, command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,7 +178,7 @@ def takes_nothing_else_down(
 
 
 @given(plugin=plugins())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_plugin_takes_anything_else_down(
     found: Discovered,
     monkeypatch: pytest.MonkeyPatch,

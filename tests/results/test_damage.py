@@ -185,16 +185,21 @@ DAMAGED_RESULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+def a_serial_one(folder: Path) -> Path:
+    """A result that leaves those of the student alone and of the teacher to be compared."""
+    return next(
+        path
+        for path in results_of(folder)
+        if json.loads(path.read_text())["setup"]["schedule"]["name"] == "serial"
+    )
+
+
 @pytest.mark.parametrize("kind", DAMAGED_RESULTS)
 def test_a_damaged_result_is_named_with_its_field_and_the_others_are_ranked(
     folder: Path, command: Command, kind: str
 ) -> None:
     damage, reason = DAMAGED_RESULTS[kind]
-    file = next(
-        p
-        for p in results_of(folder)
-        if json.loads(p.read_text())["setup"]["schedule"]["name"] == "serial"
-    )
+    file = a_serial_one(folder)
     others = {path.stem for path in results_of(folder)} - {file.stem}
     damage(file)
     code, out, err = command("leaderboard", folder, "--each", "--format", "csv")
@@ -203,11 +208,20 @@ def test_a_damaged_result_is_named_with_its_field_and_the_others_are_ranked(
     assert rows == others
     assert err.count(file.name) == 1
     assert reason in err
+
+
+@pytest.mark.parametrize("kind", ["cut", "a folder", "no videos"])
+def test_every_command_that_reads_results_names_a_damaged_one(
+    folder: Path, command: Command, kind: str
+) -> None:
+    file = a_serial_one(folder)
+    other = next(path for path in results_of(folder) if path != file)
+    DAMAGED_RESULTS[kind][0](file)
     sides = ["--a", "schedule=scratch", "--b", "schedule=teacher", "--where", "k=6|all"]
     for arguments in (
         ["compare", *sides, "--resamples", 100, "--results", folder],
         ["report", "table1", "--results", folder],
-        ["show", next(iter(rows)), "--results", folder],
+        ["show", other.stem, "--results", folder],
     ):
         code, _, err = command(*arguments)
         assert code == 0

@@ -83,9 +83,12 @@ class Claims(Report):
     def _compared(self, runs: Runs, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Cell, ...]:
         found = runs.compare(a, b, metric=_METRIC, resamples=self.resamples)
         seeds = found.paired_seeds
-        p = Cell(found.p, seeds=seeds, words=f"{found.p:.3g}")
+        improving = int(a["still_improving"].sum() + b["still_improving"].sum())
         numbers = (found.value, found.low, found.high)
-        return (*(Cell(number, seeds=seeds, digits=4) for number in numbers), p)
+        return (
+            *(Cell(number, seeds=seeds, digits=4, improving=improving) for number in numbers),
+            Cell(found.p, seeds=seeds, words=f"{found.p:.3g}", improving=improving),
+        )
 
 
 def _comparisons_at(runs: Runs) -> Iterator[tuple[Comparison, int, pd.DataFrame]]:

@@ -13,8 +13,12 @@ from torch import Tensor
 from distillbench.data.memory.gathering import gather
 from distillbench.data.memory.mapped_files import MappedFiles
 from distillbench.data.stored_arrays import ArrayVideos
-from distillbench.data.stored_videos import RUN, Ints, are_runs
+from distillbench.data.stored_videos import Ints
 from distillbench.errors import DataError
+from distillbench.interfaces import NO_FRAME
+
+_RUN = 64
+"""Frames; from here on copying a run of frames at once beats gathering them one by one."""
 
 
 class MappedVideos(ArrayVideos):
@@ -55,7 +59,7 @@ class MappedVideos(ArrayVideos):
 
     def _read(self, which: Ints, times: Ints, kept: NDArray[np.bool_], out: NDArray[Any]) -> None:
         counts = kept.sum(1)
-        if times.shape[1] >= RUN and are_runs(times, counts):
+        if times.shape[1] >= _RUN and _are_runs(times, counts):
             self._copy_runs(which, times[:, 0], counts, out)
         else:
             self._gather(which, times, kept, out)
@@ -82,3 +86,11 @@ class MappedVideos(ArrayVideos):
             found = np.empty((len(places), into.shape[1]), np.uint8)
             gather(memory, starts, found)
             into[places] = found
+
+
+def _are_runs(times: Ints, counts: Ints) -> bool:
+    """Tells whether each row is consecutive frames, `counts` of them, and then nothing."""
+    places = np.arange(times.shape[1])
+    return bool(
+        (times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all()
+    )

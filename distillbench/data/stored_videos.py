@@ -16,9 +16,6 @@ from torch import Tensor
 from distillbench.data.memory.threads import in_shares
 from distillbench.interfaces import NO_FRAME, Codec, Videos
 
-RUN = 64
-"""Frames; from here on copying a run of frames at once beats gathering them one by one."""
-
 Ints = NDArray[np.int64]
 
 
@@ -73,11 +70,3 @@ class StoredVideos(Videos):
     @abstractmethod
     def _fill(self, which: Ints, times: Ints, out: NDArray[Any]) -> None:
         """Reads the frames of some videos of a batch, zero for `NO_FRAME`."""
-
-
-def are_runs(times: Ints, counts: Ints) -> bool:
-    """Tells whether each row is consecutive frames, `counts` of them, and then nothing."""
-    places = np.arange(times.shape[1])
-    return bool(
-        (times == np.where(places < counts[:, None], times[:, :1] + places, NO_FRAME)).all()
-    )

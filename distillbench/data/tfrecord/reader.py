@@ -21,9 +21,9 @@ from distillbench.data.memory.gathering import gather
 from distillbench.data.memory.scratch_arrays import joined, running_sums
 from distillbench.data.places import Place, place_of
 from distillbench.data.remote.path import RemotePath
-from distillbench.data.stored_videos import RUN, StoredVideos, are_runs
+from distillbench.data.stored_videos import StoredVideos
 from distillbench.data.tfrecord.batch_parser import Ints
-from distillbench.data.tfrecord.frame_bytes import Feature, Ready, Wanted, frame_bytes
+from distillbench.data.tfrecord.frame_bytes import Feature, Wanted, frame_bytes
 from distillbench.data.tfrecord.index import Column, ShardIndex
 from distillbench.data.tfrecord.index_cache import shard_indexes
 from distillbench.data.tfrecord.sequence_example import Fault
@@ -150,44 +150,17 @@ class ShardVideos(StoredVideos):
         """Reads the frames of some videos of a batch."""
         out = out.view(np.uint8)
         kept = times >= 0
-        counts = kept.sum(1)
-        if not counts.any():
+        if not kept.any():
             out[...] = 0
             return
-        is_run = times.shape[1] >= RUN and are_runs(times, counts)
-        with self._bytes.reading(Wanted(self._features, which, times, kept)) as ready:
-            if is_run:
-                self._read_runs(ready, counts, out)
-            else:
-                self._gather(ready, kept, out)
-
-    def _gather(self, ready: Ready, kept: NDArray[np.bool_], out: Bytes) -> None:
-        """Copies frames one by one."""
         rows, at = out.reshape(kept.size, out.shape[2]), 0
-        for feature in self._features:
-            starts = feature.starts(ready.which[:, None], ready.times) + ready.moved[:, None]
-            gather(ready.memory, starts.ravel(), rows[:, at : at + feature.width])
-            at += feature.width
+        with self._bytes.reading(Wanted(self._features, which, times, kept)) as ready:
+            for feature in self._features:
+                starts = feature.starts(ready.which[:, None], ready.times) + ready.moved[:, None]
+                gather(ready.memory, starts.ravel(), rows[:, at : at + feature.width])
+                at += feature.width
         if not kept.all():
             out[~kept] = 0
-
-    def _read_runs(self, ready: Ready, counts: Ints, out: Bytes) -> None:
-        """Copies the run of frames of each video at once."""
-        which, firsts, moved = ready.which, ready.times[:, 0], ready.moved
-        starts = [(each.starts(which, firsts) + moved).tolist() for each in self._features]
-        strides = [feature.stride[which].tolist() for feature in self._features]
-        for row, count in enumerate(counts.tolist()):
-            at = 0
-            for feature, start, stride in zip(self._features, starts, strides, strict=True):
-                into = out[row, :count, at : at + feature.width]
-                if stride[row]:
-                    shape, steps = (count, feature.width), (stride[row], 1)
-                    into[...] = np.ndarray(shape, np.uint8, ready.bytes, start[row], steps)
-                else:
-                    loose = feature.starts(which[row], firsts[row] + np.arange(count)) + moved[row]
-                    gather(ready.memory, loose, into)
-                at += feature.width
-            out[row, count:] = 0
 
 
 def _feature(parts: Sequence[Column], starts: Ints, usable: Validator) -> Feature:

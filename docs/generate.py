@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distillbench.scaffold import example
-from made_from_code import arms, board, command_line, components, contract, measured, schemas, speed
+from made_from_code import (
+    arms,
+    board,
+    claims,
+    command_line,
+    components,
+    contract,
+    measured,
+    schemas,
+    speed,
+)
 from made_from_code.tables import REPOSITORY
 
 HERE = REPOSITORY / "docs"
@@ -30,6 +40,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": command_line.list_of_commands,
     "hooks": components.hooks,
     "contrasts": arms.contrasts,
+    "claims": claims.claims,
     "published encoders": measured.published_encoders,
     "end to end": measured.end_to_end,
     "exported students": measured.exported_students,

@@ -28,8 +28,9 @@ if [[ -z $write_only ]]; then
     for name in audioset spoken-digits reels; do
         if [[ -n ${folder[$name]} ]]; then ask "$name"; fi
     done
-    distillbench tune "$here/claims_arms.toml" --workers auto --results "$results/claims-trials" --out "$results/claims.toml"
-    distillbench sweep "$results/claims.toml" --k 6,15,30 --seed 0:3 --workers auto --results "$results/claims"
+    distillbench sweep "$here/claims.toml" --workers auto --results "$results/claims"
+    distillbench sweep "$here/claims_other_k.toml" --k 6,30 --workers auto --results "$results/claims"
+    distillbench sweep "$here/precision.toml" --workers auto --results "$results/claims-bf16"
 fi
 
 asked=()
@@ -47,5 +48,13 @@ if [[ -d $results/claims ]]; then
     mkdir -p "$tables/claims"
     distillbench report claims --results "$results/claims" --format csv > "$tables/claims/claims.csv"
     distillbench leaderboard "$results/claims" --each --format csv > "$tables/claims/runs.csv"
+    distillbench leaderboard "$results/claims-bf16" --each --format csv > "$tables/claims/runs-bf16.csv"
+    for table in table1 table2 table3; do
+        distillbench report "$table" --results "$results/claims" --paper --format markdown
+        echo
+    done > "$tables/claims/tables.md"
+    for figure in budget figure2; do
+        distillbench report "$figure" --results "$results/claims" --out "$figures"
+    done
 fi
 rm -f "$figures"/*.svg # the documents show PNGs

@@ -50,11 +50,22 @@ def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_c
     assert methods == compared - not_run
 
 
-def test_the_settings_of_a_comparison_are_those_that_its_trials_chose() -> None:
-    names = {arm.name for arm in read_tuning(STUDY / "arms.toml", []).arms}
-    with (RESULTS / "audioset" / "trials.csv").open(newline="", encoding="utf-8") as file:
+@pytest.mark.parametrize(
+    ("searched", "chosen_by", "compared"),
+    [
+        ("arms.toml", "audioset", "audioset.toml"),
+        ("claims_arms.toml", "claims", "claims.toml"),
+        ("claims_arms.toml", "claims", "claims_other_k.toml"),
+        ("claims_arms.toml", "claims", "precision.toml"),
+    ],
+)
+def test_the_settings_of_a_comparison_are_those_that_its_trials_chose(
+    searched: str, chosen_by: str, compared: str
+) -> None:
+    names = {arm.name for arm in read_tuning(STUDY / searched, []).arms}
+    with (RESULTS / chosen_by / "trials.csv").open(newline="", encoding="utf-8") as file:
         trials = [row for row in csv.DictReader(file) if row["trial"]]
-    grids = tomllib.loads((STUDY / "audioset.toml").read_text(encoding="utf-8"))["grid"]
+    grids = tomllib.loads((STUDY / compared).read_text(encoding="utf-8"))["grid"]
     assert {grid["tuned_arm"] for grid in grids} <= names
     for grid in grids:
         settings = grid["set"]

@@ -50,7 +50,11 @@ def test_a_row_of_several_lines_is_still_improving_if_one_of_them_is(tmp_path: P
 
 @pytest.mark.parametrize(
     ("page", "heading"),
-    [("zoo.md", "## What it shows\n"), ("study.md", "## AudioSet, five of ten frames\n")],
+    [
+        ("zoo.md", "## What it shows\n"),
+        ("study.md", "## AudioSet, five of ten frames\n"),
+        ("study.md", "## The paper's seven claims on `digits`\n"),
+    ],
 )
 def test_every_claim_of_a_list_says_what_it_rests_on(page: str, heading: str) -> None:
     text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")

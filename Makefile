@@ -6,7 +6,7 @@ BENCH := .venv-bench
 INSTALLED := $(VENV)/.installed
 
 # Result folders of the study that are at hand; name others by `make study-page STUDY="..."`.
-STUDY ?= $(wildcard results/zoo results/claims results/audioset)
+STUDY ?= $(wildcard results/zoo results/audioset)
 
 .PHONY: demo test test-all test-cluster check format docs site study-page bench clean
 

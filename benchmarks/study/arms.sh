@@ -49,10 +49,11 @@ if [[ -d $results/claims ]]; then
     distillbench report claims --results "$results/claims" --format csv > "$tables/claims/claims.csv"
     distillbench leaderboard "$results/claims" --each --format csv > "$tables/claims/runs.csv"
     distillbench leaderboard "$results/claims-bf16" --each --format csv > "$tables/claims/runs-bf16.csv"
+    : > "$tables/claims/tables.md"
     for table in table1 table2 table3; do
-        distillbench report "$table" --results "$results/claims" --paper --format markdown
-        echo
-    done > "$tables/claims/tables.md"
+        distillbench report "$table" --results "$results/claims" --paper --format csv > "$tables/claims/$table.csv"
+        { distillbench report "$table" --results "$results/claims" --paper --format markdown; echo; } >> "$tables/claims/tables.md"
+    done
     for figure in budget figure2; do
         distillbench report "$figure" --results "$results/claims" --out "$figures"
     done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ WITHDRAWN = (
 def test_no_page_says_what_was_withdrawn_of_audioset(page: str) -> None:
     """Six epochs had not converged; benchmarks/results/audioset.md says what each claim became."""
     text = (REPOSITORY / page).read_text(encoding="utf-8")
+    text = re.sub(r"^## [^\n]*`digits`.*?(?=^## |\Z)", "", text, flags=re.DOTALL | re.MULTILINE)
     assert [claim for claim in WITHDRAWN if claim in text] == []
 
 

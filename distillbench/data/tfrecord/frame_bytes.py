@@ -22,8 +22,6 @@ from distillbench.data.remote.remote_files import RemoteFiles
 from distillbench.data.tfrecord.batch_parser import Ints
 from distillbench.errors import DataError
 
-Bytes = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Feature:
@@ -115,12 +113,11 @@ class Wanted:
 class Ready:
     """Memory that the frames of a batch can be copied from.
 
-    bytes, memory: the same (n,) uint8, as an array and as a tensor.
+    memory: (n,) uint8.
     which, times: as in `Wanted`, with some frame wherever there is none.
     moved: (B,) what is added to where a frame of a row begins.
     """
 
-    bytes: Bytes
     memory: Tensor
     which: Ints
     times: Ints
@@ -174,8 +171,7 @@ class MappedBytes(FrameBytes):
         which, times = wanted.which, wanted.times
         unmoved = np.zeros(len(which), np.int64)
         with self.ahead.reading(times.shape[1], len(which), wanted.stretches):
-            files = self.files
-            yield Ready(files.bytes, files.memory, which, np.maximum(times, 0), unmoved)
+            yield Ready(self.files.memory, which, np.maximum(times, 0), unmoved)
 
 
 class RequestedBytes(FrameBytes):
@@ -197,7 +193,7 @@ class RequestedBytes(FrameBytes):
         """Gives what was requested, one stretch a video."""
         filled = wanted.filled()
         found, moved = self._files.gathered(*filled.whole_spans())
-        yield Ready(found, torch.from_numpy(found), filled.which, filled.times, moved)
+        yield Ready(torch.from_numpy(found), filled.which, filled.times, moved)
 
 
 def frame_bytes(paths: Sequence[Place], sizes: Sequence[int]) -> FrameBytes:

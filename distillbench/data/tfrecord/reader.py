@@ -31,8 +31,6 @@ from distillbench.data.tfrecord.validation import Validator
 from distillbench.errors import DataError
 from distillbench.interfaces import Codec, Labels
 
-Bytes = NDArray[np.uint8]
-
 
 def find_shards(pattern: str) -> list[Place]:
     """Finds shards by a glob pattern, or every `*.tfrecord` under a folder; sorted.

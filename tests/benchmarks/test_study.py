@@ -54,6 +54,7 @@ def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_c
     ("searched", "chosen_by", "compared"),
     [
         ("arms.toml", "audioset", "audioset.toml"),
+        ("arms.toml", "spoken-digits", "spoken-digits.toml"),
         ("claims_arms.toml", "claims", "claims.toml"),
         ("claims_arms.toml", "claims", "claims_other_k.toml"),
         ("claims_arms.toml", "claims", "precision.toml"),

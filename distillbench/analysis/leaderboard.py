@@ -341,15 +341,13 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
         "warnings": [_each_once(warnings[each] for each in of) for of in members],
         "files": [tuple(file for each in of for file in files[each]) for of in members],
         "seed": [seed[of[0]] if len(of) == 1 else None for of in members],
+        "seeds": [len(of) for of in members],
     }
     for name in ("latency_doubtful", "still_improving"):
         cells = table[name].tolist() if name in table else [None] * len(table)
         joined[name] = [any(cells[each] is True for each in of) for of in members]
     numbers = _joined_numbers(table, metrics, members)
-    added = pd.DataFrame(joined | numbers | {"seeds": [len(of) for of in members]})
-    kept = firsts.drop(columns=[name for name in firsts if name in added])
-    names = dict.fromkeys((*firsts, *added))
-    return pd.concat([kept, added], axis=1)[list(names)]
+    return pd.DataFrame(dict(firsts.items()) | numbers | joined)
 
 
 def _each_once(texts: Iterable[str]) -> str:

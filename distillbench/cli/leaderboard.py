@@ -22,7 +22,7 @@ class Format(StrEnum):
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Looks for no cycles: a large board has none, and looking costs a sixth of its time."""
+    """Looks for no cycles: a large board has none, and looking takes time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Lists rows as dictionaries of plain values."""
+    """Lists rows as dictionaries."""
     # As DataFrame.to_dict does, which asks of each cell what kind of number it is.
-    names = list(map(str, rows))
-    cells = zip(*(rows[name].tolist() for name in names), strict=True)
-    return [dict(zip(names, row, strict=True)) for row in cells]
+    columns = {str(name): cells.tolist() for name, cells in rows.items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def picked(rows: pd.DataFrame, wanted: Callable[[Mapping[str, Any]], bool]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from distillbench.errors import ConfigError, DistillbenchError
 from distillbench.interfaces import Figure, Runs, Table
 from distillbench.registry.vetting import wrong_report
 from distillbench.reports.figure import INCHES, drawn
+from distillbench.reports.rows import records
 from distillbench.testing import toy_runs
 from distillbench.testing.promises import Subject, Unchecked, Unclaimed, expect
 from distillbench.untrusted import quoted
@@ -142,7 +143,7 @@ def _difference(first: Table, again: object) -> str:
 
 
 def _seen(runs: Runs) -> dict[str, object]:
-    rows = [{name: str(value) for name, value in row.items()} for row in _listed(runs)]
+    rows = [{name: str(value) for name, value in row.items()} for row in records(runs.rows)]
     return {
         "data": runs.data,
         "metrics": dict(runs.metrics),
@@ -150,11 +151,6 @@ def _seen(runs: Runs) -> dict[str, object]:
         "rows": rows,
         "stored": [str(runs.stored(row["run"])) for row in rows],
     }
-
-
-def _listed(runs: Runs) -> list[dict[str, object]]:
-    listed: list[dict[str, object]] = runs.rows.to_dict("records")  # type: ignore[assignment]
-    return listed
 
 
 def _size_of(figure: Figure, columns: int) -> float:

@@ -130,7 +130,7 @@ def as_csv(rows: pd.DataFrame) -> str:
 
 def _json(rows: pd.DataFrame) -> str:
     # Not DataFrame.to_json, which cuts numbers to 15 digits.
-    records = rows.drop(columns=_HIDDEN, errors="ignore").to_dict("records")
+    records = records_of(rows.drop(columns=_HIDDEN, errors="ignore"))
     plain = [{name: _plain(value) for name, value in row.items()} for row in records]
     return json.dumps(plain, indent=1)
 

@@ -260,6 +260,7 @@ def request_sweep(
     requested: Requested = None,
     *,
     settings: Mapping[str, object] | None = None,
+    arms: Sequence[str] = (),
     results: PathLike = "results",
     device: str = "auto",
     retrain: bool = False,
@@ -276,7 +277,7 @@ def request_sweep(
     file, given = _settings(requested, settings, choices)
     knobs = _taken_out(given, _EXECUTOR)
     knobs |= {} if workers is None else {"workers": workers}
-    specs = all_specs(registry, file, given, ())
+    specs = all_specs(registry, file, given, (), arms)
     check_observers(observe, registry)
     name = executor or usual_executor(registry)
     on = _device_of(registry, name, device)
@@ -305,6 +306,7 @@ def sweep(
 
     requested: a TOML file, the name of one that a plugin brings, or settings by name; all else is
     as `run` takes it.
+    `arms`: of a file that a tuning wrote, the arms to make; all of them if none is named.
     `executor`: where runs are made, its knobs in `settings` as `executor.KNOB`. `workers`: how many
     at once, or auto. A run without a result is a `Failure` with its `status` and its `reason`.
 

@@ -11,6 +11,8 @@ here=$(dirname "$0")
 tables=$here/../results figures=$here/../../docs/figures
 declare -A k=([audioset]=5 [spoken-digits]=10 [reels]=15)
 declare -A folder=([audioset]=${AUDIOSET:-} [spoken-digits]=${SPEECH:-} [reels]=${AUDIOSET:-})
+at_other_k=("student alone" teacher "student alone, random frames" "student alone, first frames" "student alone, middle frames"
+    "student alone, last frames" "student alone, first-middle-last frames" "serial rep" "serial rep,ce" "serial rep,ce,pred")
 
 ask() { # NAME: trials, unless what they chose stands here already, then fresh seeds
     local name=$1 chosen=$here/$1.toml from=(--data-dir "${folder[$1]}")
@@ -29,8 +31,9 @@ if [[ -z $write_only ]]; then
         if [[ -n ${folder[$name]} ]]; then ask "$name"; fi
     done
     distillbench sweep "$here/claims.toml" --workers auto --results "$results/claims"
-    distillbench sweep "$here/claims_other_k.toml" --k 6,30 --workers auto --results "$results/claims"
-    distillbench sweep "$here/precision.toml" --workers auto --results "$results/claims-bf16"
+    distillbench sweep "$here/claims.toml" --k 6,30 "${at_other_k[@]/#/--arm=}" --workers auto --results "$results/claims"
+    distillbench sweep "$here/claims.toml" --arm "student alone" --arm "serial rep,ce,pred" --set training.precision=bf16 \
+        --workers auto --results "$results/claims-bf16"
 fi
 
 asked=()

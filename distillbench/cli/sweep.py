@@ -26,6 +26,14 @@ from distillbench.cli.options import (
 @takes_run_options
 def sweep(
     options: RunOptions,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Make only the runs of this arm of a tuning. May be repeated.",
+            metavar="NAME",
+            rich_help_panel=EXECUTION,
+        ),
+    ] = None,
     results: Results = Path("results"),
     executor: Executor = None,
     workers: Workers = None,
@@ -59,6 +67,7 @@ def sweep(
     request = api.request_sweep(
         options.file,
         settings=options.settings,
+        arms=arm or (),
         results=results,
         executor=executor,
         workers=workers,

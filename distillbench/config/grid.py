@@ -44,12 +44,15 @@ def all_specs(
     path: Path | None,
     choices: Mapping[str, object],
     assignments: Sequence[str],
+    arms: Sequence[str] = (),
 ) -> list[RunSpec]:
     """Resolves any number of grids to their runs, each once; flags may be lists.
 
+    arms: the arms of a tuning whose runs are wanted; all runs if none is named.
+
     A run takes one processor thread unless a setting says more: small networks are fastest so,
     and a sweep has other runs for the other cores. Raises `ConfigError` with every problem of every
-    grid.
+    grid, and for an arm that no run is of.
     """
     typed = flags(choices, assignments)
     highest = Layer(
@@ -63,16 +66,22 @@ def all_specs(
     )
     usual = defaults(registry, problems)["data"]
     found: dict[str, RunSpec] = {}
+    known = dict[str, None]()
     for grid in sweep_file.grids:
         for layers in _for_each_data(sweep_file, grid, highest, usual):
             try:
+                made = specs([_SWEEP, *layers], registry)
+                known |= {spec.tuned_arm: None for spec in made if spec.tuned_arm}
                 found |= {
                     spec.key: spec
-                    for spec in specs([_SWEEP, *layers], registry)
-                    if spec.key not in found
+                    for spec in made
+                    if spec.key not in found and (not arms or spec.tuned_arm in arms)
                 }
             except ConfigError as error:
                 problems += error.problems
+    if not problems:
+        listed = ", ".join(f"'{name}'" for name in known) or "none: no tuning chose their settings"
+        problems = [f"no run is of arm '{a}'; arms are {listed}" for a in arms if a not in known]
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return list(found.values())

@@ -56,8 +56,6 @@ def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_c
         ("arms.toml", "audioset", "audioset.toml"),
         ("arms.toml", "spoken-digits", "spoken-digits.toml"),
         ("claims_arms.toml", "claims", "claims.toml"),
-        ("claims_arms.toml", "claims", "claims_other_k.toml"),
-        ("claims_arms.toml", "claims", "precision.toml"),
     ],
 )
 def test_the_settings_of_a_comparison_are_those_that_its_trials_chose(

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from running import all_specs
 
-from distillbench import hookimpl
+from distillbench import api, hookimpl
 from distillbench.config.grid import axis
 from distillbench.config.layers import read_file, read_sweep_file
 from distillbench.errors import ConfigError
@@ -44,6 +44,55 @@ def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "sweep.toml"
     path.write_text(text)
     return path
+
+
+TUNED = """
+k = [3, 4]
+[[grid]]
+schedule = "teacher"
+[[grid]]
+schedule = "scratch"
+tuned_arm = "student alone"
+[[grid]]
+schedule = "serial"
+loss = "rep,ce"
+tuned_arm = "rep, dropout [b]"
+"""
+
+
+def test_a_sweep_may_make_some_arms_of_what_a_tuning_wrote(
+    tmp_path: Path, command: Command
+) -> None:
+    path, folder = write(tmp_path, TUNED), tmp_path / "results"
+    assert len(api.request_sweep(path, results=folder).plan.jobs) == 2 * 3 - 1  # a teacher has no k
+    some = api.request_sweep(path, arms=["rep, dropout [b]"], k="5,6", results=folder)
+    assert [job.spec.k for job in some.plan.jobs] == [5, 6]
+    assert {job.spec.tuned_arm for job in some.plan.jobs} == {"rep, dropout [b]"}
+    arms = ["--arm", "student alone", "--arm", "rep, dropout [b]"]
+    code, out, err = command("sweep", path, *arms, "--results", folder, "--dry-run")
+    assert code == 0
+    assert "runs      4 to make" in err
+    assert out == ""
+
+
+def test_of_two_arms_with_the_same_settings_each_can_be_made(tmp_path: Path) -> None:
+    one = '[[grid]]\nschedule = "scratch"\ntuned_arm = "{}"\n'
+    path = write(tmp_path, one.format("first") + one.format("second"))
+    assert [spec.tuned_arm for spec in all_specs(path, {}, [])] == ["first"]
+    request = api.request_sweep(path, arms=["second"], results=tmp_path)
+    assert [spec.tuned_arm for spec in request.specs] == ["second"]
+
+
+def test_an_arm_that_no_run_is_of_is_refused_with_those_there_are(
+    tmp_path: Path, command: Command
+) -> None:
+    path = write(tmp_path, TUNED)
+    code, _, err = command("sweep", path, "--arm", "rep", "--dry-run")
+    assert code == 2
+    assert "no run is of arm 'rep'; arms are 'student alone', 'rep, dropout [b]'" in err
+    code, _, err = command("sweep", "--schedule", "scratch", "--arm", "rep", "--dry-run")
+    assert code == 2
+    assert "arms are none: no tuning chose their settings" in err
 
 
 def test_a_files_grids_are_products_of_their_own_and_runs_are_made_once(tmp_path: Path) -> None:

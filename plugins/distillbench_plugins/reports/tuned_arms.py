@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distillbench import hookimpl
 from distillbench.interfaces import Cell, Difference, Figure, Report, Row, Runs, Table
-from distillbench.reports import INCHES, PALETTE, cell, having, metric_of, plain_words, seeds_note
+from distillbench.reports import (
+    INCHES,
+    PALETTE,
+    cell,
+    frames,
+    having,
+    metric_of,
+    plain_words,
+    seeds_note,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +32,12 @@ _ROWS: tuple[Mapping[str, object], ...] = tuple(
 
 @dataclass(frozen=True)
 class _Arm:
-    """An arm's runs, and what it gains; None for the arm that gains are over."""
+    """An arm's runs, and what it gains over the base, if it is not the base and there is one."""
 
     name: str
     rows: pd.DataFrame
     gain: Difference | None
+    is_base: bool
 
     @property
     def improving(self) -> int:
@@ -49,7 +59,11 @@ class Compared:
     resamples: int = 2000
 
     def arms(self, report: Report, runs: Runs) -> tuple[str, list[_Arm]]:
-        """Returns the metric, and the arms of the runs on all training data, the best first."""
+        """Returns the metric, and the arms of the runs on all training data, the best first.
+
+        Where students see k frames of several k, an arm of each k is one, named by its k too, and
+        its gain is over the student of that k; a network that sees all frames has no gain then.
+        """
         metric, rows = metric_of(runs, self.metric), runs.whole
         rows = rows[rows["arm"] != ""]
         if rows.empty:
@@ -58,15 +72,17 @@ class Compared:
         if self.over not in names:
             listed = ", ".join(f"'{name}'" for name in names)
             raise report.lacking(f"no arm is called '{self.over}'; choose `over` among {listed}")
-        base, is_error = having(rows, arm=self.over), metric in runs.errors
+        bases = having(rows, arm=self.over)
+        one_k, is_error = len(frames(rows)) < 2, metric in runs.errors
         found = []
-        for name in names:
-            own = having(rows, arm=name)
+        for (name, k), own in rows.groupby(["arm", rows["k"].astype(str)], sort=False):
+            base = bases if one_k else having(bases, k=k)
             gain = None
-            if name != self.over:
+            if name != self.over and not base.empty:
                 sides = (base, own) if is_error else (own, base)
                 gain = runs.compare(*sides, metric=metric, resamples=self.resamples)
-            found.append(_Arm(name, own, gain))
+            title = str(name) if one_k or k == "all" else f"{name}, k = {k}"
+            found.append(_Arm(title, own, gain, is_base=name == self.over))
         sign = 1 if is_error else -1
         return metric, sorted(found, key=lambda arm: sign * float(arm.rows[metric].mean()))
 
@@ -115,7 +131,8 @@ class Gains(Report):
 
     def make(self, runs: Runs) -> Figure:
         """Makes the figure; the best arm is on top."""
-        metric, found = self._compared.arms(self, runs)
+        metric, every = self._compared.arms(self, runs)
+        found = [arm for arm in every if arm.is_base or arm.gain is not None]
         gained, over = plain_words(runs.metrics[metric]), plain_words(self._compared.over)
         about = f"{plain_words(runs.data)}; 95 % intervals"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from reporting import Make, figure_of, made, stored, table
@@ -72,6 +74,31 @@ def test_every_arm_of_a_tuning_has_its_gain_over_the_student_alone(
     assert taught[1].value == pytest.approx(taught[0].value - alone[0].value)
     assert taught[2].value <= taught[1].value <= taught[3].value
     assert alone[1].value is None
+
+
+def test_arms_at_several_k_are_apart_and_gain_over_the_student_of_their_own_k(
+    make_result: Make, plt: Any
+) -> None:
+    choices = [("student alone", "scratch", 1.0), ("taught", "serial", 2.0)]
+    results = {
+        (arm, k): make_result(schedule=schedule, k=k, knows=knows + k / 10, tuned_arm=arm)
+        for k in (3, 6)
+        for arm, schedule, knows in choices
+    }
+    teacher = make_result(schedule="teacher", knows=3.0, tuned_arm="teacher")
+    every = [*results.values(), teacher]
+    rows = {names[0]: cells for names, cells in table("tuned-arms", every).rows}
+    assert set(rows) == {"teacher", *(f"{arm}, k = {k}" for arm, k in results)}
+    gap = {key: result.content["metrics"]["gap"] for key, result in results.items()}
+    for k in (3, 6):
+        gain = gap["taught", k] - gap["student alone", k]
+        assert rows[f"taught, k = {k}"][1].value == pytest.approx(gain)
+        assert rows[f"student alone, k = {k}"][1].value is None
+    assert rows["teacher"][1].value is None
+    (axis,) = figure_of("tuned-gains", every, plt).axes
+    drawn = [label.get_text() for label in axis.get_yticklabels()]
+    assert len(drawn) == 4
+    assert not any("teacher" in text for text in drawn)
 
 
 def test_of_arms_that_are_judged_by_an_error_the_lower_gains(tuned_results: list[Result]) -> None:

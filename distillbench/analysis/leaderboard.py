@@ -519,9 +519,11 @@ def differing(table: pd.DataFrame) -> dict[str, list[str]]:
 
     The phases of a schedule are named where nothing that shapes them is.
     """
-    rows: list[Mapping[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
-    beside = ("precision", "exporter")
-    settings = [{name: str(row.get(name)) for name in beside} | row["settings"] for row in rows]
+    beside = [name for name in ("precision", "exporter") if name in table]
+    settings = [
+        dict(zip(beside, map(str, values), strict=True)) | own
+        for own, *values in zip(table["settings"], *(table[name] for name in beside), strict=True)
+    ]
     names = dict.fromkeys(name for each in settings for name in each if name != "seed")
     values = {name: sorted({each.get(name, "-") for each in settings}) for name in names}
     several = {name: found for name, found in values.items() if len(found) > 1}

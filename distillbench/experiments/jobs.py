@@ -127,15 +127,15 @@ def _versions() -> dict[str, str]:
 
 
 def label(spec: RunSpec) -> str:
-    """Names a run in a few words."""
+    """Names a run in a few words; one that a tuning chose the settings of by its arm."""
+    losses = f" {objective(spec)}" if len(spec.networks) > 1 else ""
+    method = spec.tuned_arm or f"{spec.schedule.name}{losses}"
     if "student" not in spec.sections:
-        return f"{spec.data.name} {spec.schedule.name} seed {spec.seed}"
+        return f"{spec.data.name} {method} seed {spec.seed}"
     trained = (
         "" if spec.train_selector == spec.selector else f" (trained on {spec.train_selector.name})"
     )
-    frames = f"{spec.selector.name}-{spec.k}{trained}"
-    losses = f" {objective(spec)}" if len(spec.networks) > 1 else ""
-    return f"{spec.data.name} {spec.schedule.name}{losses} {frames} seed {spec.seed}"
+    return f"{spec.data.name} {method} {spec.selector.name}-{spec.k}{trained} seed {spec.seed}"
 
 
 def objective(spec: RunSpec) -> str:

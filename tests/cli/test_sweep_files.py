@@ -75,6 +75,17 @@ def test_a_sweep_may_make_some_arms_of_what_a_tuning_wrote(
     assert out == ""
 
 
+def test_a_sweep_names_the_runs_of_a_tuning_by_their_arms(tmp_path: Path, command: Command) -> None:
+    own = '[[grid]]\nschedule = "serial"\nloss = "rep,ce"\nk = 3\ntuned_arm = "{}"\nset.loss.rep = {}\n'
+    path = write(
+        tmp_path, own.format("rep [b]", 0.3) + own.format(r"\u001b[31mrep[/]\nseed 7", 0.2)
+    )
+    code, _, err = command("sweep", path, "--results", tmp_path, "--dry-run")
+    assert code == 0
+    assert "digits rep [b] uniform-3 seed 0\n" in err
+    assert "digits [31mrep[/] seed 7 uniform-3 seed 0\n" in err
+
+
 def test_of_two_arms_with_the_same_settings_each_can_be_made(tmp_path: Path) -> None:
     one = '[[grid]]\nschedule = "scratch"\ntuned_arm = "{}"\n'
     path = write(tmp_path, one.format("first") + one.format("second"))

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from distillbench.analysis.metric_columns import first_of
 from distillbench.cli.render.display import notes
+from distillbench.cli.render.escaping import one_line
 from distillbench.cli.render.progress import validation_of
 from distillbench.cli.render.terminal import styled
 from distillbench.config.run_spec import RunSpec
@@ -51,9 +52,13 @@ def plan(planned: Plan, workers: int) -> None:
         table.add_row(name, ", ".join(values))
     notes.print(table)
     for job in planned.jobs[:_MOST_LISTED]:
-        notes.print(styled("  [dim]{}[/] {}", job.spec.key, label(job.spec)))
+        notes.print(styled("  [dim]{}[/] {}", job.spec.key, _name(job)))
     if len(planned.jobs) > _MOST_LISTED:
         notes.print(f"  ... and {len(planned.jobs) - _MOST_LISTED} more")
+
+
+def _name(job: Job) -> str:
+    return one_line(label(job.spec))  # an arm may be called anything
 
 
 def _estimated_time(planned: Plan, workers: int) -> str:
@@ -138,7 +143,7 @@ class Trials(Watcher):
 
     def _print(self, job: Job, end: str, style: str = "") -> None:
         took = duration(time.monotonic() - self._began[job.spec.key])
-        notes.print(f"{job.spec.key} {label(job.spec)}: {end} ({took})", style=style or None)
+        notes.print(f"{job.spec.key} {_name(job)}: {end} ({took})", style=style or None)
 
 
 class Board(Watcher):
@@ -183,16 +188,16 @@ class Board(Watcher):
         self.done += 1
         # Only the first run of each shared teacher trained it, so its work is counted once.
         self._finished_work += job.work + self._teachers.pop(job.teacher or "", 0.0)
-        quality = self._consider(result, label(job.spec))
+        quality = self._consider(result, _name(job))
         took = duration(time.monotonic() - began)
-        notes.print(f"[{self._count()}] {label(job.spec)}: {quality} ({took})")
+        notes.print(f"[{self._count()}] {_name(job)}: {quality} ({took})")
 
     def failed(self, job: Job, status: RunStatus, reason: str, again: bool) -> None:
         """Prints a line for a run that failed."""
         self._running.pop(job.spec.key, None)
         self.failures += not again
         retry = "; it is tried again" if again else ""
-        line = f"[{self._count()}] {label(job.spec)}: {status}: {reason}{retry}"
+        line = f"[{self._count()}] {_name(job)}: {status}: {reason}{retry}"
         notes.print(line, style="red")
 
     def stopped(self, job: Job, reason: str, reached: float | None) -> None:
@@ -200,7 +205,7 @@ class Board(Watcher):
         self._running.pop(job.spec.key, None)
         self.done += 1
         self._finished_work += job.work + self._teachers.pop(job.teacher or "", 0.0)
-        notes.print(f"[{self._count()}] {label(job.spec)}: {reason}", style="dim")
+        notes.print(f"[{self._count()}] {_name(job)}: {reason}", style="dim")
 
     def render(self) -> Group:
         """Draws the display."""
@@ -212,7 +217,7 @@ class Board(Watcher):
         lines = Table.grid(padding=(0, 2))
         for job, began, state in self._running.values():
             took = duration(time.monotonic() - began)
-            lines.add_row("  " + label(job.spec), Text(state, "dim"), took)
+            lines.add_row("  " + _name(job), Text(state, "dim"), took)
         best = Text("" if self._best is None else f"  best so far: {self._best[1]}", "green")
         return Group(head, lines, best)
 

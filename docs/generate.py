@@ -40,6 +40,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": command_line.list_of_commands,
     "hooks": components.hooks,
     "contrasts": arms.contrasts,
+    "fit": arms.fit,
     "claims": claims.claims,
     "published encoders": measured.published_encoders,
     "end to end": measured.end_to_end,

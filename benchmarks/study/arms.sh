@@ -13,6 +13,8 @@ declare -A k=([audioset]=5 [spoken-digits]=10 [reels]=15)
 declare -A folder=([audioset]=${AUDIOSET:-} [spoken-digits]=${SPEECH:-} [reels]=${AUDIOSET:-})
 at_other_k=("student alone" teacher "student alone, random frames" "student alone, first frames" "student alone, middle frames"
     "student alone, last frames" "student alone, first-middle-last frames" "serial rep" "serial rep,ce" "serial rep,ce,pred")
+at_few_frames=("student alone" "student alone, dropout of the input" "rep, pred" "rep, pred, dropout of the input")
+fitted=(teacher "student alone" "rep, pred")
 
 ask() { # NAME: trials, unless what they chose stands here already, then fresh seeds
     local name=$1 chosen=$here/$1.toml from=(--data-dir "${folder[$1]}")
@@ -24,12 +26,22 @@ ask() { # NAME: trials, unless what they chose stands here already, then fresh s
         grep -v '^set."data.dir"' "$results/$name.toml" > "$chosen" # no path of this machine
     fi
     distillbench sweep "$chosen" "${from[@]}" --workers auto --results "$results/$name"
+    python "$here/fit.py" "$results/$name" --k "${k[$name]}" "${fitted[@]/#/--arm=}" --out "$tables/$name/fit.csv"
 }
 
 if [[ -z $write_only ]]; then
     for name in audioset spoken-digits reels; do
         if [[ -n ${folder[$name]} ]]; then ask "$name"; fi
     done
+    if [[ -n ${SPEECH:-} ]]; then # does a student of few training strings gain? as many steps as with all of them
+        distillbench sweep "$here/spoken-digits.toml" --data-dir "$SPEECH" "${fitted[@]/#/--arm=}" --seed 0:3 --set data.fraction=0.1 --epochs 1200 \
+            --set training.patience=40 --workers auto --results "$results/spoken-digits-tenth"
+        python "$here/fit.py" "$results/spoken-digits-tenth" --out "$tables/spoken-digits/fit_tenth.csv"
+    fi
+    if [[ -n ${AUDIOSET:-} ]]; then
+        distillbench sweep "$here/audioset.toml" --data-dir "$AUDIOSET" --k 2,3 --seed 0:3 "${at_few_frames[@]/#/--arm=}" --workers auto \
+            --results "$results/audioset"
+    fi
     distillbench sweep "$here/claims.toml" --workers auto --results "$results/claims"
     distillbench sweep "$here/claims.toml" --k 6,30 "${at_other_k[@]/#/--arm=}" --workers auto --results "$results/claims"
     distillbench sweep "$here/claims.toml" --arm "student alone" --arm "serial rep,ce,pred" --set training.precision=bf16 \
@@ -41,9 +53,15 @@ for name in audioset spoken-digits reels; do
     if [[ ! -d $results/$name ]]; then continue; fi
     asked+=(--results "$results/$name")
     mkdir -p "$tables/$name"
-    distillbench report tuned-arms --results "$results/$name" --format csv > "$tables/$name/arms.csv"
-    distillbench report tuned-gains --results "$results/$name" --out "$figures"
+    distillbench report tuned-arms --results "$results/$name" --where "k=${k[$name]}|all" --format csv > "$tables/$name/arms.csv"
+    distillbench report tuned-gains --results "$results/$name" --where "k=${k[$name]}|all" --out "$figures"
 done
+if [[ -d $results/audioset ]]; then
+    distillbench report tuned-arms --results "$results/audioset" --where "k=2|3|all" --format csv > "$tables/audioset/few_frames.csv"
+fi
+if [[ -d $results/spoken-digits-tenth ]]; then
+    distillbench report tuned-arms --results "$results/spoken-digits-tenth" --format csv > "$tables/spoken-digits/arms_tenth.csv"
+fi
 if ((${#asked[@]})); then
     distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --format csv > "$tables/contrasts.csv"
 fi

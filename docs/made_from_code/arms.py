@@ -34,6 +34,29 @@ def arms(data: str) -> str:
     return table(heads, rows)
 
 
+_FITTED = {
+    "AudioSet": "audioset/fit.csv",
+    "spoken digits": "spoken-digits/fit.csv",
+    "a tenth of the strings": "spoken-digits/fit_tenth.csv",
+}
+
+
+def fit() -> str:
+    """Makes a row for each network, with how well it fits its training videos, from `fit.py`."""
+    heads = ("data", "network", "GAP@20, training videos", "test videos", "given to a right label")
+    rows = [
+        (
+            data,
+            line["arm"],
+            *(f"{float(line[name]):.3f}" for name in ("gap_train", "gap_test")),
+            f"{float(line['label_probability']):.2f}",
+        )
+        for data, path in _FITTED.items()
+        for line in rows_of(RESULTS / path)
+    ]
+    return table(heads, rows)
+
+
 def contrasts() -> str:
     """Makes the table of the contrasts, in their order, from `compare --holm`."""
     heads = ("contrast", "difference in GAP@20, 95 %", "seeds", "p", "p (Holm)", "real")

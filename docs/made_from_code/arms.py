@@ -28,10 +28,14 @@ def arms(data: str) -> str:
                 gain,
                 measured["seeds"],
                 f"{float(cells['epochs']['mean']):.0f}",
-                f"{float(work['mean']):,.0f}" if work else "-",
+                _work(float(work["mean"])) if work else "-",
             )
         )
     return table(heads, rows)
+
+
+def _work(macs: float) -> str:
+    return f"{macs:,.0f}" if macs >= 10 else f"{macs:.1f}"
 
 
 _FITTED = {

@@ -61,8 +61,9 @@ class Compared:
     def arms(self, report: Report, runs: Runs) -> tuple[str, list[_Arm]]:
         """Returns the metric, and the arms of the runs on all training data, the best first.
 
-        Where students see k frames of several k, an arm of each k is one, named by its k too, and
-        its gain is over the student of that k; a network that sees all frames has no gain then.
+        Where students see k frames of several k, an arm of each k is one, named by its k too. Its
+        gain is over the base of that k, or over a base that sees all frames; a network that sees
+        all frames has none over students of several k.
         """
         metric, rows = metric_of(runs, self.metric), runs.whole
         rows = rows[rows["arm"] != ""]
@@ -76,7 +77,7 @@ class Compared:
         one_k, is_error = len(frames(rows)) < 2, metric in runs.errors
         found = []
         for (name, k), own in rows.groupby(["arm", rows["k"].astype(str)], sort=False):
-            base = bases if one_k else having(bases, k=k)
+            base = bases if one_k or not frames(bases) else having(bases, k=k)
             gain = None
             if name != self.over and not base.empty:
                 sides = (base, own) if is_error else (own, base)

@@ -95,6 +95,9 @@ def test_arms_at_several_k_are_apart_and_gain_over_the_student_of_their_own_k(
         assert rows[f"taught, k = {k}"][1].value == pytest.approx(gain)
         assert rows[f"student alone, k = {k}"][1].value is None
     assert rows["teacher"][1].value is None
+    over_teacher = made("tuned-arms", stored(every), compared=Compared(over="teacher"))
+    gains = {names[0]: cells[1].value for names, cells in over_teacher.rows}
+    assert {name for name, gain in gains.items() if gain is None} == {"teacher"}
     (axis,) = figure_of("tuned-gains", every, plt).axes
     drawn = [label.get_text() for label in axis.get_yticklabels()]
     assert len(drawn) == 4

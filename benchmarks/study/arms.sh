@@ -16,16 +16,20 @@ at_other_k=("student alone" teacher "student alone, random frames" "student alon
 at_few_frames=("student alone" "student alone, dropout of the input" "rep, pred" "rep, pred, dropout of the input")
 fitted=(teacher "student alone" "rep, pred")
 
-ask() { # NAME: trials, unless what they chose stands here already, then fresh seeds
-    local name=$1 chosen=$here/$1.toml from=(--data-dir "${folder[$1]}")
-    if [[ ! -f $chosen ]]; then
-        distillbench tune "$here/arms.toml" --data "$name" --k "${k[$name]}" "${from[@]}" --workers auto \
-            --results "$results/$name-trials" --out "$results/$name.toml"
-        mkdir -p "$tables/$name"
-        cp "$results/$name.csv" "$tables/$name/trials.csv"
-        grep -v '^set."data.dir"' "$results/$name.toml" > "$chosen" # no path of this machine
-    fi
-    distillbench sweep "$chosen" "${from[@]}" --workers auto --results "$results/$name"
+choose() { # ARMS NAME TRIALS [OPTION...]: trials of arms, unless what they chose stands here already
+    local arms=$1 name=$2 trials=$tables/$3
+    shift 3
+    if [[ -f $here/$name.toml ]]; then return; fi
+    distillbench tune "$here/$arms.toml" "$@" --workers auto --results "$results/$name-trials" --out "$results/$name.toml"
+    mkdir -p "$(dirname "$trials")"
+    cp "$results/$name.csv" "$trials"
+    grep -v '^set."data.dir"' "$results/$name.toml" > "$here/$name.toml" # no path of this machine
+}
+
+ask() { # NAME: trials, then fresh seeds
+    local name=$1 from=(--data-dir "${folder[$1]}")
+    choose arms "$name" "$name/trials.csv" --data "$name" --k "${k[$name]}" "${from[@]}"
+    distillbench sweep "$here/$name.toml" "${from[@]}" --workers auto --results "$results/$name"
     python "$here/fit.py" "$results/$name" --k "${k[$name]}" "${fitted[@]/#/--arm=}" --out "$tables/$name/fit.csv"
 }
 
@@ -41,6 +45,8 @@ if [[ -z $write_only ]]; then
     if [[ -n ${AUDIOSET:-} ]]; then
         distillbench sweep "$here/audioset.toml" --data-dir "$AUDIOSET" --k 2,3 --seed 0:3 "${at_few_frames[@]/#/--arm=}" --workers auto \
             --results "$results/audioset"
+        choose few_frames_arms few_frames audioset/few_frames_trials.csv --data-dir "$AUDIOSET"
+        distillbench sweep "$here/few_frames.toml" --data-dir "$AUDIOSET" --workers auto --results "$results/audioset"
     fi
     distillbench sweep "$here/claims.toml" --workers auto --results "$results/claims"
     distillbench sweep "$here/claims.toml" --k 6,30 "${at_other_k[@]/#/--arm=}" --workers auto --results "$results/claims"

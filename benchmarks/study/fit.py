@@ -2,9 +2,9 @@
 
     python benchmarks/study/fit.py results/spoken-digits --out benchmarks/results/spoken-digits/fit.csv
 
-It asks why a teacher helps or does not. A student that is as far from its teacher on training videos as on test videos does not lack labels. A
-teacher that is sure of every training label says nothing that the labels do not say. Both see in training what they see in tests: a teacher all
-frames, a student its own.
+It asks why a teacher helps or does not. A student that is as good on test videos as on training videos does not overfit, and has little to gain from
+softer labels. A teacher that is sure of every training label says little that the labels do not say. Both see in training what they see in tests: a
+teacher all frames, a student its own.
 
 Columns: arm; seeds; gap_train and gap_test, mean GAP@20; label_probability, the mean probability that the network gives a label which a training
 video has; gap_on_student_frames, of teachers: the test videos' when it sees only the frames that students see.
@@ -79,7 +79,7 @@ def measured(results: list[Result]) -> list[dict[str, object]]:
         print(arm, *(f"{name} {each[-1]:.4f}" for name, each in values.items()), flush=True)
     rows = [
         {"arm": arm, "seeds": len(values["gap_test"])}
-        | {name: f"{sum(each) / len(each):.4f}" for name, each in values.items()}
+        | {name: f"{sum(each) / len(each):.6f}" for name, each in values.items()}
         for arm, values in found.items()
     ]
     return sorted(rows, key=lambda row: row["gap_train"], reverse=True)

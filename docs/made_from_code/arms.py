@@ -5,13 +5,19 @@ from __future__ import annotations
 from made_from_code.tables import RESULTS, rows_of, table
 
 
-def arms(data: str) -> str:
-    """Makes the table of a data set's arms, the best first, from `report tuned-arms`."""
+def arms(name: str) -> str:
+    """Makes the table of a data set's arms, the best first, from what `report tuned-arms` wrote.
+
+    name: of the CSV file below results, without its ending.
+    """
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for line in rows_of(RESULTS / data / "arms.csv"):
+    for line in rows_of(RESULTS / f"{name}.csv"):
         found.setdefault(line["arm"], {})[line["metric"]] = line
     quality = next(iter(next(iter(found.values()))))
-    heads = ("arm", quality, "gain over the student alone", "seeds", "epochs", "training, T MACs")
+    heads = (
+        *("arm", quality, "gain over the student alone", "seeds"),
+        *("epochs of the student", "training, T MACs"),
+    )
     rows = []
     for arm, cells in found.items():
         measured = cells[quality]
@@ -20,14 +26,14 @@ def arms(data: str) -> str:
         if "gain" in cells:
             value, low, high = (float(cells[end]["mean"]) for end in ("gain", "low", "high"))
             gain = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
-        work = cells.get("training MACs")
+        epochs, work = float(cells["epochs"]["mean"]), cells.get("training MACs")
         rows.append(
             (
                 arm,
                 f"{float(measured['mean']):.3f}{star}",
                 gain,
                 measured["seeds"],
-                f"{float(cells['epochs']['mean']):.0f}",
+                f"{epochs:.0f}" if epochs else "-",
                 _work(float(work["mean"])) if work else "-",
             )
         )
@@ -53,7 +59,7 @@ def fit() -> str:
             data,
             line["arm"],
             *(f"{float(line[name]):.3f}" for name in ("gap_train", "gap_test")),
-            f"{float(line['label_probability']):.2f}",
+            f"{float(line['label_probability']):.3f}",
         )
         for data, path in _FITTED.items()
         for line in rows_of(RESULTS / path)
@@ -63,7 +69,7 @@ def fit() -> str:
 
 def contrasts() -> str:
     """Makes the table of the contrasts, in their order, from `compare --holm`."""
-    heads = ("contrast", "difference in GAP@20, 95 %", "seeds", "p", "p (Holm)", "real")
+    heads = ("contrast", "difference in GAP@20, 95 %", "seeds", "p", "p (Holm)", "shown")
     rows = []
     for row in rows_of(RESULTS / "contrasts.csv"):
         if not row["value"]:

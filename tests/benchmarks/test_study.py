@@ -53,16 +53,17 @@ def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_c
 @pytest.mark.parametrize(
     ("searched", "chosen_by", "compared"),
     [
-        ("arms.toml", "audioset", "audioset.toml"),
-        ("arms.toml", "spoken-digits", "spoken-digits.toml"),
-        ("claims_arms.toml", "claims", "claims.toml"),
+        ("arms.toml", "audioset/trials.csv", "audioset.toml"),
+        ("arms.toml", "spoken-digits/trials.csv", "spoken-digits.toml"),
+        ("few_frames_arms.toml", "audioset/few_frames_trials.csv", "few_frames.toml"),
+        ("claims_arms.toml", "claims/trials.csv", "claims.toml"),
     ],
 )
 def test_the_settings_of_a_comparison_are_those_that_its_trials_chose(
     searched: str, chosen_by: str, compared: str
 ) -> None:
     names = {arm.name for arm in read_tuning(STUDY / searched, []).arms}
-    with (RESULTS / chosen_by / "trials.csv").open(newline="", encoding="utf-8") as file:
+    with (RESULTS / chosen_by).open(newline="", encoding="utf-8") as file:
         trials = [row for row in csv.DictReader(file) if row["trial"]]
     grids = tomllib.loads((STUDY / compared).read_text(encoding="utf-8"))["grid"]
     assert {grid["tuned_arm"] for grid in grids} <= names

@@ -22,14 +22,14 @@ from torch import Tensor
 
 from distillbench.analysis.leaderboard import load
 from distillbench.data.batches import Measured
-from distillbench.evaluation.evaluate import evaluate
-from distillbench.evaluation.metric_set import metrics_of
-from distillbench.evaluation.scores import scores_of
+from distillbench.evaluation.scores import logits_of, probabilities
 from distillbench.experiments.restore import restore
-from distillbench.interfaces import Videos
+from distillbench.interfaces import LabelKind, Videos
+from distillbench.metrics.topk import TopK
 from distillbench.registry.discovery import discover
 from distillbench.results.store import Result
 from distillbench.training.build import Experiment
+from distillbench_plugins.metrics.gap import GlobalAveragePrecision
 
 COLUMNS = ("arm", "seeds", "gap_train", "gap_test", "label_probability", "gap_on_student_frames")
 CPU = torch.device("cpu")
@@ -40,25 +40,23 @@ def own_view(experiment: Experiment) -> Measured:
     return experiment.evaluation_views[experiment.spec.reports]
 
 
-def gap(experiment: Experiment, videos: Videos, view: Measured) -> float:
-    """Computes GAP@20 of the network of a run, which sees of each video what the view chooses."""
-    spec, registry = experiment.spec, discover()
-    metrics = metrics_of(registry.find("data", spec.data.name), registry)
-    model, size = experiment.models[spec.reports], spec.training.batch_size
-    return evaluate(model, videos, view, size, CPU, metrics, ["gap"], warn=print).metrics["gap"]
+def logits(experiment: Experiment, videos: Videos, view: Measured) -> Tensor:
+    """Computes what the network of a run says of videos (V, C), of each of which it sees what the view chooses."""
+    model, size = experiment.models[experiment.spec.reports], experiment.spec.training.batch_size
+    return torch.cat([each for _, each in logits_of(model, videos, view, size, CPU)])
 
 
-def label_probability(experiment: Experiment) -> float:
-    """Averages what the network of a run gives to the labels that the training videos have."""
-    spec, videos = experiment.spec, experiment.splits.train
-    model, view, size = (
-        experiment.models[spec.reports],
-        own_view(experiment),
-        spec.training.batch_size,
-    )
-    scores = torch.from_numpy(scores_of(model, videos, view, size, CPU, spec.label_kind).values)
-    every: Tensor = videos.labels.dense(torch.arange(len(videos)))
-    return float(scores[every > 0].mean())
+def gap(said: Tensor, videos: Videos) -> float:
+    """Computes GAP@20 of logits (V, C)."""
+    kept = TopK(videos.labels.count)
+    kept.update(said, videos.labels.dense(torch.arange(len(videos))))
+    return GlobalAveragePrecision().compute(kept.predictions(videos.ids, videos.labels))
+
+
+def label_probability(said: Tensor, videos: Videos, kind: LabelKind) -> float:
+    """Averages what logits (V, C) give to the labels that the videos have."""
+    given = torch.from_numpy(probabilities(said, kind))
+    return float(given[videos.labels.dense(torch.arange(len(videos))) > 0].mean())
 
 
 def measured(results: list[Result]) -> list[dict[str, object]]:
@@ -71,11 +69,16 @@ def measured(results: list[Result]) -> list[dict[str, object]]:
         arm, experiment = result.content["tuned"]["arm"], restore(result, registry).experiment
         splits, view = experiment.splits, own_view(experiment)
         values = found.setdefault(arm, defaultdict(list))
-        values["gap_train"].append(gap(experiment, splits.train, view))
+        said = logits(experiment, splits.train, view)
+        values["gap_train"].append(gap(said, splits.train))
         values["gap_test"].append(result.content["metrics"]["gap"])
-        values["label_probability"].append(label_probability(experiment))
+        values["label_probability"].append(
+            label_probability(said, splits.train, experiment.spec.label_kind)
+        )
         if is_teacher(result) and student_view is not None:
-            values["gap_on_student_frames"].append(gap(experiment, splits.test, student_view))
+            values["gap_on_student_frames"].append(
+                gap(logits(experiment, splits.test, student_view), splits.test)
+            )
         print(arm, *(f"{name} {each[-1]:.4f}" for name, each in values.items()), flush=True)
     rows = [
         {"arm": arm, "seeds": len(values["gap_test"])}

@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from results.damage import (
-    changed,
-    pipe,
-    results_of,
-    written,
-)
+from results.damage import changed, pipe, results_of, written
 from results.made_up import CLASSES, VIDEOS
 from running import run_experiment
 from safetensors.numpy import load_file, save_file

@@ -37,7 +37,7 @@ if [[ -z $write_only ]]; then
     for name in audioset spoken-digits reels; do
         if [[ -n ${folder[$name]} ]]; then ask "$name"; fi
     done
-    if [[ -n ${SPEECH:-} ]]; then # does a student of few training strings gain? as many steps as with all of them
+    if [[ -n ${SPEECH:-} ]]; then # does a student of few training strings gain? its limit and its patience are the same in steps
         distillbench sweep "$here/spoken-digits.toml" --data-dir "$SPEECH" "${fitted[@]/#/--arm=}" --seed 0:3 --set data.fraction=0.1 --epochs 1200 \
             --set training.patience=40 --workers auto --results "$results/spoken-digits-tenth"
         python "$here/fit.py" "$results/spoken-digits-tenth" --out "$tables/spoken-digits/fit_tenth.csv"

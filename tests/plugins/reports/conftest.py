@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,7 +38,10 @@ def tuned_results(make_result: Make) -> list[Result]:
 
 
 @pytest.fixture
-def plt() -> Any:
+def plt() -> Iterator[Any]:
+    """Gives pyplot, and closes in the end what a test drew."""
     mpl = pytest.importorskip("matplotlib")
     mpl.use("Agg")
-    return pytest.importorskip("matplotlib.pyplot")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    yield pyplot
+    pyplot.close("all")

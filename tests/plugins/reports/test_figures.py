@@ -55,7 +55,6 @@ def test_every_point_of_pareto_lies_at_a_stored_cost_and_the_front_passes_throug
     assert all(any(x >= a and y <= b for a, b in vertices) for x, y in drawn if x >= vertices[0][0])
     whiskers = [s for each in figure.axes[0].collections for s in each.get_segments()]
     assert {float(x) for segment in whiskers for x, _ in segment} <= {x for x, _ in drawn}
-    plt.close(figure)
 
 
 def test_pareto_connects_a_methods_points_and_no_others(
@@ -71,7 +70,6 @@ def test_pareto_connects_a_methods_points_and_no_others(
         "teacher all ce": [12],
     }
     assert all(0 < (lines[title].get_alpha() or 1) < 1 for title in frames)
-    plt.close(figure)
 
 
 def test_a_students_later_phases_are_marked_and_panels_share_their_axis(
@@ -89,7 +87,6 @@ def test_a_students_later_phases_are_marked_and_panels_share_their_axis(
     assert [text.get_text() for text in first.texts] == [phases[1]["name"]]
     assert phases[0]["epochs"] + 0.5 in [float(line.get_xdata()[0]) for line in first.get_lines()]
     assert not [*second.texts, *third.texts]
-    plt.close(figure)
 
 
 @pytest.mark.parametrize(("columns", "inches"), [(1, 3.4), (2, 7.0)])
@@ -136,7 +133,6 @@ def test_no_words_of_a_figure_lie_on_others_or_beyond_its_edge(
         assert box.y0 >= edge.y0, said
         assert box.y1 <= edge.y1, said
         assert not [other for other, its in boxes[:place] if box.overlaps(its)], said
-    plt.close(figure)
 
 
 def words_of(figure: Any) -> list[Any]:
@@ -164,7 +160,6 @@ def test_learning_curves_have_all_networks_of_every_method_at_one_k(
     assert len(drawn) == 3  # two students and the teacher of one
     phases = main_results[4].content["setup"]["phases"]
     assert max(len(line.get_xdata()) for line in drawn) == max(phase["epochs"] for phase in phases)
-    plt.close(figure)
     with pytest.raises(ConfigError, match=r"no run has k=4; there are: 3, 6"):
         made("learning-curves", stored(main_results), k=4)
 
@@ -177,18 +172,17 @@ def test_a_method_looks_the_same_in_every_figure_of_any_part_of_the_results(
         *main_results,
         *(make_result(schedule="parallel", loss=x, k=6) for x in ("rep", "rep,ce")),
     ]
-    everything = looks_in(figure_of("pareto", results, plt), plt)
+    everything = looks_in(figure_of("pareto", results, plt))
     assert len(set(everything.values())) == len(everything)
     for condition in ("schedule=serial", "schedule=scratch|parallel", "k=6"):
         with plt.rc_context(STYLE):
-            part = looks_in(made(subject, stored(results, [condition])).draw(plt, 2), plt)
+            part = looks_in(made(subject, stored(results, [condition])).draw(plt, 2))
         named = {name: look for name, look in part.items() if name in everything}
         assert named
         assert named == {name: everything[name] for name in named}
 
 
-def looks_in(figure: Any, plt: Any) -> dict[str, tuple[Any, ...]]:
-    plt.close(figure)
+def looks_in(figure: Any) -> dict[str, tuple[Any, ...]]:
     return {
         str(line.get_label()).partition(":")[0]: (
             line.get_color(),
@@ -206,6 +200,5 @@ def test_methods_that_are_too_many_are_grey_and_none_is_left_out(
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown == ["teacher all ce", "other methods", "Pareto front"]
     assert len(figure.axes[0].get_lines()) == 4
-    plt.close(figure)
     with pytest.raises(ConfigError, match="most=-1"):
         made("pareto", stored(main_results), most=-1)

@@ -125,8 +125,9 @@ def test_runs_that_no_tuning_chose_have_no_arms(main_results: list[Result]) -> N
             made(name, stored(main_results))
 
 
-def test_the_figure_of_gains_draws_a_line_for_every_interval(tuned_results: list[Result]) -> None:
-    plt = pytest.importorskip("matplotlib.pyplot")
+def test_the_figure_of_gains_draws_a_line_for_every_interval(
+    tuned_results: list[Result], plt: Any
+) -> None:
     figure = figure_of("tuned-gains", tuned_results, plt)
     (axis,) = figure.axes
     rows = [cells for _, cells in table("tuned-arms", tuned_results).rows][::-1]
@@ -137,4 +138,3 @@ def test_the_figure_of_gains_draws_a_line_for_every_interval(tuned_results: list
     assert [list(span) for span in spans] == [
         pytest.approx([cells[2].value, cells[3].value]) for cells in rows if cells[1].value
     ]
-    plt.close(figure)

@@ -33,7 +33,6 @@ from page_blocks import BLOCKS, PAGES, ROOT, Block
 from page_stage import CELLS, DIGITS, Command, Stage
 from remote_server import Server, serving
 
-from distillbench import api
 from distillbench.data import Recipe, write_synthetic
 from distillbench.interfaces import Clips, Codec
 from distillbench.networks import Model
@@ -328,7 +327,10 @@ def stage(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     plugin = Path(in_this_process.__file__).read_text(encoding="utf-8")
     hostile.install(installed, {"runs_in_this_process": plugin}, "in-this-process", "1")
     monkeypatch.syspath_prepend(str(installed))
-    monkeypatch.setattr(api, "usual_executor", lambda _: in_this_process.NAME)
+    for module in ("requests", "tuning"):
+        monkeypatch.setattr(
+            f"distillbench.api.{module}.usual_executor", lambda _: in_this_process.NAME
+        )
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DISTILLBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

@@ -262,7 +262,7 @@ def test_the_number_of_workers_reaches_the_executor(
         given.append(knobs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "built_executor", built)
+    monkeypatch.setattr("distillbench.api.tuning.built_executor", built)
     settings = dict(each.split("=", 1) for each in TINY)
     request = api.request_tune(
         settings={**settings, "k": 4, "schedule": "scratch", "loss": "ce"},

@@ -104,6 +104,28 @@ def test_what_cannot_be_is_a_distillbench_error(
     assert not (tmp_path / "results").exists()
 
 
+def test_a_text_that_stands_alone_is_one_and_not_its_letters(folder: Path, tmp_path: Path) -> None:
+    rows = distillbench.leaderboard(folder, where="schedule=serial")
+    assert list(rows["schedule"]) == ["serial"]
+    by_list, by_text = (
+        distillbench.compare(
+            {"schedule": "serial"}, {"schedule": "scratch"}, where=where, results=folder
+        )
+        for where in (["k=4"], "k=4")
+    )
+    assert by_list == by_text
+    with pytest.raises(ConfigError, match="no observer is called 'csvlog'"):
+        distillbench.run(SMALL, observe="csvlog", results=tmp_path)
+    with pytest.raises(ConfigError, match=r"found 'rate 0\.1'"):
+        api.request_tune(tried="rate 0.1")
+    arms = tmp_path / "arms.toml"
+    arms.write_text(
+        "".join(f'[[grid]]\nschedule = "{x}"\ntuned_arm = "{x}"\n' for x in ("serial", "scratch"))
+    )
+    found = api.request_sweep(arms, arms="serial", k=4, settings=SMALL, results=folder)
+    assert [spec.tuned_arm for spec in found.specs] == ["serial"]
+
+
 @pytest.mark.parametrize(
     "flags", [[], ["--each"], ["--where", "schedule=serial"], ["--sort", "macs", "--top", "1"]]
 )

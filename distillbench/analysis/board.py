@@ -26,6 +26,7 @@ from distillbench.registry import discovery
 from distillbench.results import failures, store, test_labels
 from distillbench.results.folders import Folders, folders_of
 from distillbench.results.store import Evaluated
+from distillbench.texts import several
 
 Warn = Callable[[str], object]
 
@@ -52,6 +53,7 @@ def leaderboard(
     warn: is called with a message about damaged files, about rows without an interval, and about
         why there is no row at all.
     """
+    conditions = several(where)
     found = _Board(folders_of(results), installed_metrics(discovery.discover("metric")), warn)
     if not found.runs:
         for row in found.rows:
@@ -59,9 +61,9 @@ def leaderboard(
         warn("no results yet; distillbench run makes the first")
         found.save()
         return pd.DataFrame()
-    rows = rows_of.select(pd.DataFrame(found.rows), where)
+    rows = rows_of.select(pd.DataFrame(found.rows), conditions)
     if rows.empty:
-        warn(f"none of {len(found.runs)} results meets: {', '.join(where)}")
+        warn(f"none of {len(found.runs)} results meets: {', '.join(conditions)}")
         found.save()
         return pd.DataFrame()
     rows = rows.reset_index(drop=True) if each else rows_of.over_seeds(rows)

@@ -13,6 +13,7 @@ from distillbench.analysis.contrasts import Answer, answers, read_contrasts
 from distillbench.api.stored import Run, Warn, results_in
 from distillbench.results.folders import Folders, PathLike
 from distillbench.results.store import Result
+from distillbench.texts import several
 
 Method: TypeAlias = str | Run | Mapping[str, object] | Sequence[str]
 
@@ -64,4 +65,4 @@ def _side(method: Method, where: Sequence[str], found: Sequence[Result], name: s
         return comparison.chosen(found, method)
     if isinstance(method, Mapping):
         method = [f"{column}={value}" for column, value in method.items()]
-    return comparison.matching(found, [*method, *where], name)
+    return comparison.matching(found, [*method, *several(where)], name)

@@ -25,6 +25,7 @@ from distillbench.registry.discovery import Registry
 from distillbench.results import failures, store
 from distillbench.results.failures import Failure
 from distillbench.results.folders import PathLike
+from distillbench.texts import several
 from distillbench.training.build import Experiment
 from distillbench.training.callbacks import SILENT, Observer
 from distillbench.training.output_cache import BUDGET
@@ -103,14 +104,14 @@ def request_run(
     registry = installed.discover()
     file, given = _settings(requested, settings, choices)
     spec = one_spec(registry, layers(registry, file, given, ()))
-    check_observers(observe, registry)
+    check_observers(several(observe), registry)
     find_device(device)
     place = RunContext(
         Path(results),
         device,
         retrain,
         again,
-        observers=tuple(observe),
+        observers=several(observe),
         processes=processes,
         cache_dir=cache_dir,
         cache_budget=cache_budget,
@@ -154,8 +155,8 @@ def request_sweep(
     file, given = _settings(requested, settings, choices)
     knobs = taken_out(given, EXECUTOR)
     knobs |= {} if workers is None else {"workers": workers}
-    specs = all_specs(registry, file, given, (), arms)
-    check_observers(observe, registry)
+    specs = all_specs(registry, file, given, (), several(arms))
+    check_observers(several(observe), registry)
     name = executor or usual_executor(registry)
     on = device_of(registry, name, device)
     chosen = built_executor(registry, name, knobs, specs, on)
@@ -164,7 +165,7 @@ def request_sweep(
         on,
         retrain,
         again,
-        observers=tuple(observe),
+        observers=several(observe),
         cache_dir=cache_dir,
         cache_budget=cache_budget,
     )

@@ -23,6 +23,7 @@ from distillbench.interfaces import Metric, Trial
 from distillbench.registry import discovery as installed
 from distillbench.registry.discovery import Registry
 from distillbench.results.folders import PathLike
+from distillbench.texts import several
 from distillbench.training.output_cache import BUDGET
 
 _TUNER = "tuner."
@@ -67,7 +68,7 @@ def request_tune(
     given = dict(settings or {})
     executor_knobs, tuner_knobs = (taken_out(given, each) for each in (EXECUTOR, _TUNER))
     executor_knobs |= {} if workers is None else {"workers": workers}
-    tuning = read_tuning(None if file is None else Path(file), tried)
+    tuning = read_tuning(None if file is None else Path(file), several(tried))
     name = executor or usual_executor(registry)
     on = device_of(registry, name, device)
     place = RunContext(Path(results), on, cache_dir=cache_dir, cache_budget=cache_budget)

@@ -80,6 +80,29 @@ def _locked_folder(path: Path) -> tuple[Path, int | None]:
         os.close(handle)
 
 
+@contextmanager
+def held(path: Path, busy: Exception) -> Iterator[None]:
+    """Holds a file or a folder; raises `busy` where another process holds it.
+
+    Held until the process ends, however that is. Where the system or the file system knows no
+    locks, nobody is kept out.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        except OSError:  # the file system knows no locks
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
 def remove_drafts(folder: Path) -> None:
     """Removes from a folder the temporary files of writers that were killed.
 

@@ -10,7 +10,9 @@ import dataclasses
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from distillbench.config.grid import one_spec
@@ -26,6 +28,7 @@ from distillbench.experiments.tuner import CheckedTuner
 from distillbench.interfaces import OneOf, RunStatus, Space, Study, Trial
 from distillbench.registry.discovery import Registry
 from distillbench.results import store
+from distillbench.storage import held
 
 SEED = 100
 """Of trials where the user gives none: another one than those of the comparison to come."""
@@ -132,13 +135,15 @@ class Tune:
                 return searched.effort
         return for_all
 
-    def _search(self, arm: Arm, taken: Taken) -> Searched:
+    def _search(self, arm: Arm, taken: Taken, files: _Files) -> Searched:
         """Opens the search of an arm; one of other settings is another search, and another file."""
         spec = self._spec(arm, taken.values, _corner(arm.space))
         asked = [spec.describe(), written_space(arm.space), self._tuner.describe(), self.stops]
         word = _WORDS.sub("-", arm.name.lower()).strip("-")[:40] or "arm"
         name = f"{word}-{digest([asked, self.at_once])}.journal"
-        study = Study(str(self._context.results / "tuning" / name), arm.space, spec.seed)
+        file = self._context.results / "tuning" / name
+        files.hold(file, arm.name)
+        study = Study(str(file), arm.space, spec.seed)
         return Searched(arm, CheckedTuner(self._tuner, study), taken)
 
     def _spec(self, arm: Arm, taken: Mapping[str, object], values: Mapping[str, object]) -> RunSpec:
@@ -163,12 +168,18 @@ class Tune:
         """Makes rounds of trials until every arm has all of its own.
 
         An arm whose choice is for all is searched before those that come after it.
+
+        Raises `ResultError` where another process searches an arm with the same settings here.
         """
         store.prepare(self._context.results)
         (self._context.results / "tuning").mkdir(exist_ok=True)
+        with ExitStack() as holding:
+            self._run(make, watcher, _Files(holding))
+
+    def _run(self, make: Make, watcher: Watcher, files: _Files) -> None:
         self.searched, taken = [], Taken()
         for arms in _groups(self._arms):
-            group = [self._search(arm, self._taken(arm, taken)) for arm in arms]
+            group = [self._search(arm, self._taken(arm, taken), files) for arm in arms]
             self.searched += group
             while due := [(each, trial) for each in group for trial in self._due(each)]:
                 self._make(due, make, watcher)
@@ -255,6 +266,24 @@ def curve_of(
             worth = metrics.worth(row["networks"][spec.reports]["validation"])
             found.append(max(worth, found[-1] if found else worth))
     return found
+
+
+class _Files:
+    """Keeps other processes out of files of trials, until its stack is closed."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._held: set[Path] = set()
+
+    def hold(self, file: Path, arm: str) -> None:
+        """Holds the file of an arm; two arms that try the same among the same share one."""
+        if file in self._held:
+            return
+        guard = file.with_name(f".{file.name}.lock")
+        guard.touch()
+        busy = f"{file}: another process makes the trials of arm '{arm}'"
+        self._stack.enter_context(held(guard, ResultError(busy)))
+        self._held.add(file)
 
 
 class _Stopped(Watcher):

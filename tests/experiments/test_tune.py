@@ -19,7 +19,7 @@ from distillbench import api
 from distillbench.config.layers import Layer, flags
 from distillbench.config.run_spec import Choice
 from distillbench.config.tuning import Arm, Tuning
-from distillbench.errors import ConfigError, PluginError, StoppedError
+from distillbench.errors import ConfigError, PluginError, ResultError, StoppedError
 from distillbench.experiments import tune
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
@@ -205,6 +205,30 @@ def mixed(self: Listed) -> Trial:
     values = {"teacher.cell_size": (8, 9)[number], "training.learning_rate": 0.01}
     self._trials.append(Trial(number, values))
     return self._trials[-1]
+
+
+def test_two_commands_do_not_make_the_trials_of_one_search(tmp_path: Path) -> None:
+    tuner = listed(1e-2)
+
+    def meanwhile(planned: Plan, context: RunContext, watcher: Watcher) -> None:
+        with pytest.raises(ResultError, match="another process makes the trials of arm 'one'"):
+            search(tmp_path, tuner, trials=1).run(here, Watcher())
+        other = Arm("other", Layer("", {"loss.ce.label_smoothing": 0.1}), RATE)
+        search(tmp_path, tuner, [other], trials=1).run(here, Watcher())
+        here(planned, context, watcher)
+
+    first = search(tmp_path, tuner, trials=1)
+    first.run(meanwhile, Watcher())
+    assert first.searched[0].best is not None
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    search(tmp_path, tuner, trials=1).run(here, Watcher())
+
+
+def test_arms_that_try_the_same_under_like_names_share_their_trials(tmp_path: Path) -> None:
+    arms = [Arm(name, Layer("", {}), RATE) for name in ("rep, pred", "Rep pred")]
+    made = search(tmp_path, listed(1e-2), arms, trials=1)
+    made.run(here, Watcher())
+    assert [len(each.tuner.trials()) for each in made.searched] == [1, 1]
 
 
 def test_a_tuner_that_leaves_the_space_is_named(tmp_path: Path) -> None:

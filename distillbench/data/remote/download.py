@@ -6,9 +6,8 @@ import glob
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b, md5
 from pathlib import Path
@@ -18,12 +17,8 @@ from distillbench.data.remote.path import RemotePath
 from distillbench.errors import ConfigError, DataError
 from distillbench.interfaces import PublishedFile
 from distillbench.registry.discovery import Registry
+from distillbench.storage import held
 from distillbench.urls import is_url
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _AT_ONCE = 4  # files
 _PART = 8 << 20  # bytes that are requested at once, of each file
@@ -120,7 +115,8 @@ def fetch(
     _require_names(files)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        busy = DataError(f"{folder}: another command is fetching into this folder")
+        with held(folder, busy):
             return _Fetching(files, folder, progress).run()
     except OSError as error:
         raise DataError(
@@ -261,22 +257,3 @@ def _require_names(files: Sequence[PublishedFile]) -> None:
         if each.md5 and not _MD5.fullmatch(each.md5):
             raise DataError(f"the file {each.name} is published with an MD5 that is none")
         names.add(each.name)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Raises `DataError` where another process fetches into this folder."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{folder}: another command is fetching into this folder") from None
-        except OSError:  # the file system knows no locks
-            pass
-        yield
-    finally:
-        os.close(handle)

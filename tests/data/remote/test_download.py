@@ -15,6 +15,7 @@ from distillbench.data.remote.connection import Patience
 from distillbench.data.remote.download import fetch, part_of
 from distillbench.errors import DataError
 from distillbench.interfaces import PublishedFile
+from distillbench.storage import held
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -220,7 +221,8 @@ def test_a_file_twice_and_a_checksum_that_is_none_are_errors(tmp_path: Path) -> 
 
 
 def test_two_commands_do_not_fetch_into_one_folder(own: Server, tmp_path: Path) -> None:
-    with download._alone(tmp_path), pytest.raises(DataError, match="another command is fetching"):
+    here = held(tmp_path, AssertionError())
+    with here, pytest.raises(DataError, match="another command is fetching"):
         fetch([PublishedFile("a", f"{own.url}/a")], tmp_path)
 
 

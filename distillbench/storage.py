@@ -82,24 +82,38 @@ def _locked_folder(path: Path) -> tuple[Path, int | None]:
 
 @contextmanager
 def held(path: Path, busy: Exception) -> Iterator[None]:
-    """Holds a file or a folder; raises `busy` where another process holds it.
+    """Holds a folder, or a file that is made and removed; raises `busy` where another does.
 
     Held until the process ends, however that is. Where the system or the file system knows no
     locks, nobody is kept out.
     """
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(path, os.O_RDONLY)
+    is_folder = path.is_dir()
+    handle = None if fcntl is None else _locked(path, is_folder, busy)
     try:
+        yield
+    finally:
+        if handle is not None:
+            if not is_folder:
+                path.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _locked(path: Path, is_folder: bool, busy: Exception) -> int:
+    """Opens a folder or a file and locks it."""
+    # NFS locks a file for one process only if it may be written.
+    how = os.O_RDONLY if is_folder else os.O_RDWR | os.O_CREAT
+    while True:
+        handle = os.open(path, how, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(handle)
             raise busy from None
         except OSError:  # the file system knows no locks
-            pass
-        yield
-    finally:
+            return handle
+        with suppress(FileNotFoundError):  # who held it removed it in between
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
         os.close(handle)
 
 

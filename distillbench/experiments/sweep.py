@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillbench.errors import ResultError
+from distillbench.experiments.claims import Claims
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import packed
@@ -28,6 +29,8 @@ from distillbench.interfaces import (
 from distillbench.results import failures, store
 from distillbench.results.store import Result, read
 
+_PAUSE = 0.4  # seconds
+_LOOK_AGAIN = 2.0  # seconds after which it is asked again whether another process still makes a run
 _PATIENCE = 90.0
 """Seconds after which a file must be seen that another machine wrote: NFS looks once a minute."""
 
@@ -50,6 +53,9 @@ class Watcher:
     def stopped(self, job: Job, reason: str, reached: float | None) -> None:
         """A run was stopped, as it was asked to be; `reached`: how good it was by then."""
 
+    def elsewhere(self) -> None:
+        """Another process makes some of the runs, or their teachers; called once."""
+
     def waited(self) -> None:
         """Some time went by; called at least twice a second."""
 
@@ -59,6 +65,7 @@ class _State:
     """Which runs wait, which are being made, and where each teacher stands.
 
     unseen: runs that finished and whose result is not to be seen yet, and until when it may be so.
+    elsewhere: runs that another process has in hand, and when to look again.
     """
 
     pending: list[Job]
@@ -67,10 +74,15 @@ class _State:
     leading: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, float] = field(default_factory=dict)
+    elsewhere: dict[str, float] = field(default_factory=dict)
 
 
 class Sweep:
-    """One pass over a plan's jobs."""
+    """One pass over a plan's jobs.
+
+    Sweeps of several processes share a folder: what one has in hand the others leave to it. A run
+    that another one made is submitted as well, and found stored.
+    """
 
     def __init__(
         self, plan: Plan, context: RunContext, executor: CheckedExecutor, watcher: Watcher
@@ -79,6 +91,7 @@ class Sweep:
         at_once = max(1, min(executor.free, len(plan.jobs)))
         self.runs_beside = at_once - 1 if executor.shares_machine else 0
         self.state = _State(_in_order(plan), set(plan.stored_teachers))
+        self.claims = Claims(context.results)
 
     def run(self) -> None:
         """Makes every run.
@@ -90,7 +103,9 @@ class Sweep:
             while self.state.pending or self.state.running:
                 while self.executor.free > 0 and (job := self._next()) is not None:
                     self._submit(job)
-                for event in self.executor.events(0.4):
+                if not self.state.running:
+                    time.sleep(_PAUSE)
+                for event in self.executor.events(_PAUSE) if self.state.running else ():
                     self._handle(event)
                 for key in list(self.state.unseen):
                     self._finish(self.state.running[key])
@@ -98,28 +113,45 @@ class Sweep:
         except BaseException:
             self.executor.abandon()
             raise
+        finally:
+            self.claims.close()
         self.executor.shutdown()
 
     def _next(self) -> Job | None:
         """Takes the first job whose teacher is stored, shared by nobody, or in nobody's hands."""
         busy = set(self.state.leading.values())
         for place, job in enumerate(self.state.pending):
-            if job.teacher is None or job.teacher in self.state.ready or job.teacher not in busy:
+            if self._leads(job) not in busy and self._claim(job):
                 return self.state.pending.pop(place)
         return None
 
+    def _leads(self, job: Job) -> str | None:
+        """Returns the teacher that a job would train for others, if there is one."""
+        return None if job.teacher in self.state.ready else job.teacher
+
+    def _claim(self, job: Job) -> bool:
+        """Keeps other processes off a job, unless one of them has it in hand."""
+        key, teacher = job.spec.key, self._leads(job)
+        if time.monotonic() < self.state.elsewhere.get(key, 0.0):
+            return False
+        if self.claims.take(key, *([] if teacher is None else [teacher])):
+            return True
+        if not self.state.elsewhere:
+            self.watcher.elsewhere()
+        self.state.elsewhere[key] = time.monotonic() + _LOOK_AGAIN
+        return False
+
     def _submit(self, job: Job) -> None:
-        key = job.spec.key
-        leads = job.teacher is not None and job.teacher not in self.state.ready
-        if leads and job.teacher is not None:
-            self.state.leading[key] = job.teacher
+        key, teacher = job.spec.key, self._leads(job)
+        if teacher is not None:
+            self.state.leading[key] = teacher
         self.state.running[key] = job
         self.state.attempts[key] = self.state.attempts.get(key, 0) + 1
         retrain = self.context.retrain
         # A teacher is trained again by the run that leads; the others take what it stored.
         place = dataclasses.replace(
             self.context,
-            retrain=retrain and leads,
+            retrain=retrain and teacher is not None,
             again=self.context.again or retrain,
             runs_beside=self.runs_beside,
         )
@@ -156,25 +188,30 @@ class Sweep:
         except ResultError as error:  # somebody took or broke the file since
             self._fail(job, "failed", str(error), may_repeat=True)
             return
-        del self.state.running[key]
+        self._end(key)
         failures.forget(self.context.results, key)
         self.watcher.finished(job, result)
+
+    def _end(self, key: str) -> None:
+        del self.state.running[key]
+        self.claims.leave(key)
 
     def _teacher_is_stored(self, key: str) -> None:
         teacher = self.state.leading.pop(key, None)
         if teacher is not None:
             self.state.ready.add(teacher)
+            self.claims.leave(teacher)
 
     def _stop(self, job: Job, reason: str, reached: float | None) -> None:
         """Forgets a run that was meant to end so: it has no result, and is no failure."""
         self._teacher_is_stored(job.spec.key)
-        del self.state.running[job.spec.key]
+        self._end(job.spec.key)
         self.watcher.stopped(job, reason, reached)
 
     def _fail(self, job: Job, status: RunStatus, reason: str, may_repeat: bool) -> None:
         key = job.spec.key
-        del self.state.running[key]
-        self.state.leading.pop(key, None)
+        self._end(key)
+        self.claims.leave(self.state.leading.pop(key, ""))
         attempts = self.state.attempts[key]
         failures.keep(self.context.results, job.spec, status, reason, attempts)
         again = may_repeat and attempts < self.executor.attempts

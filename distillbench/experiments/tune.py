@@ -280,7 +280,6 @@ class _Files:
         if file in self._held:
             return
         guard = file.with_name(f".{file.name}.lock")
-        guard.touch()
         busy = f"{file}: another process makes the trials of arm '{arm}'"
         self._stack.enter_context(held(guard, ResultError(busy)))
         self._held.add(file)

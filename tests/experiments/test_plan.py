@@ -16,6 +16,7 @@ from distillbench.cli.render.watching import Board
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError, PluginError
 from distillbench.evaluation.cost import count_macs
+from distillbench.experiments.claims import Claims
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import PackedRun, packed
@@ -293,6 +294,48 @@ def test_an_executor_whose_room_is_no_number_is_refused(
             CheckedExecutor(SCRIPTED, Roomy(answers)),
             Watcher(),
         )
+
+
+def test_what_another_process_has_in_hand_is_left_to_it_and_asked_for_again(
+    grid: list[RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distillbench.experiments.sweep._LOOK_AGAIN", 0.0)
+    planned = plan(grid, RunContext(tmp_path, "cpu"))
+    theirs, alone = Claims(tmp_path), grid[-1].key
+    first, second = planned.teachers
+    assert theirs.take(first, alone)
+    script = Scripted(answers)
+
+    class Waiting(Watcher):
+        told = 0
+
+        def elsewhere(self) -> None:
+            self.told += 1
+
+        def waited(self) -> None:
+            if len(script.given) == 3 and not script.running:
+                teachers = {job.spec.key: job.teacher for job in planned.jobs}
+                assert {teachers[spec.key] for spec in script.given} == {second}
+                theirs.close()
+
+    watcher = Waiting()
+    checked = CheckedExecutor(SCRIPTED, script)
+    Sweep(planned, RunContext(tmp_path, "cpu"), checked, watcher).run()
+    assert sorted(spec.key for spec in script.given) == sorted(spec.key for spec in grid)
+    assert watcher.told == 1
+    assert list((tmp_path / "claims").iterdir()) == []
+
+
+def test_nothing_stays_claimed_by_a_sweep_that_is_interrupted(
+    grid: list[RunSpec], tmp_path: Path
+) -> None:
+    def interrupted(spec: RunSpec, context: RunContext) -> list[RunEvent]:
+        raise KeyboardInterrupt
+
+    planned = plan(grid, RunContext(tmp_path, "cpu"))
+    with pytest.raises(KeyboardInterrupt):
+        sweep(planned, tmp_path, Scripted(interrupted))
+    assert list((tmp_path / "claims").iterdir()) == []
 
 
 @pytest.mark.parametrize("shares", [True, False])

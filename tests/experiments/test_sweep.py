@@ -131,6 +131,19 @@ def test_ctrl_c_ends_every_process_and_says_that_the_same_command_goes_on(tmp_pa
 
 
 @pytest.mark.slow
+def test_two_sweeps_of_one_folder_make_every_run_once_between_them(tmp_path: Path) -> None:
+    first, second = begin(tmp_path), begin(tmp_path)
+    files: dict[str, int] = {}
+    while first.poll() is None or second.poll() is None:
+        for path in tmp_path.glob("*.json"):
+            assert files.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino
+        time.sleep(0.05)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert len(table(tmp_path)) == 8
+    assert list((tmp_path / "claims").iterdir()) == []
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_is_a_row_and_the_rest_is_answered(
     command: Command, tiny: list[str], tmp_path: Path
 ) -> None:

@@ -207,6 +207,10 @@ class Board(Watcher):
         self._finished_work += job.work + self._teachers.pop(job.teacher or "", 0.0)
         notes.print(f"[{self._count()}] {_name(job)}: {reason}", style="dim")
 
+    def elsewhere(self) -> None:
+        """Prints why runs wait that nobody makes here."""
+        notes.print("another sweep makes some of these runs, which are then taken from it")
+
     def render(self) -> Group:
         """Draws the display."""
         bar = ProgressBar(total=max(self._work, 1.0), completed=self._finished_work, width=40)

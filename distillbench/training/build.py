@@ -28,7 +28,7 @@ from distillbench.interfaces import (
     ViewSpec,
 )
 from distillbench.networks import Model, Precision, columns_of, precision_on, probe, projected
-from distillbench.seeds import derive
+from distillbench.seeds import derive, seed_torch
 from distillbench.training.compatibility import refuse_conflicts
 from distillbench.training.views import (
     Candidates,
@@ -239,7 +239,7 @@ def _seeded(spec: RunSpec, choice: Choice, purpose: tuple[object, ...], *given: 
 def _seed(spec: RunSpec, *purpose: object) -> Iterator[None]:
     """Seeds what draws weights for a purpose, and restores the random state."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(spec.seed, *purpose, "init"))
+        seed_torch(derive(spec.seed, *purpose, "init"))
         yield
 
 

@@ -82,38 +82,26 @@ def _locked_folder(path: Path) -> tuple[Path, int | None]:
 
 @contextmanager
 def held(path: Path, busy: Exception) -> Iterator[None]:
-    """Holds a folder, or a file that is made and removed; raises `busy` where another does.
+    """Holds a folder, or a file that is made; raises `busy` where another does.
 
     Held until the process ends, however that is. Where the system or the file system knows no
     locks, nobody is kept out.
     """
-    is_folder = path.is_dir()
-    handle = None if fcntl is None else _locked(path, is_folder, busy)
-    try:
+    if fcntl is None:
         yield
-    finally:
-        if handle is not None:
-            if not is_folder:
-                path.unlink(missing_ok=True)
-            os.close(handle)
-
-
-def _locked(path: Path, is_folder: bool, busy: Exception) -> int:
-    """Opens a folder or a file and locks it."""
+        return
     # NFS locks a file for one process only if it may be written.
-    how = os.O_RDONLY if is_folder else os.O_RDWR | os.O_CREAT
-    while True:
-        handle = os.open(path, how, 0o644)
+    how = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    handle = os.open(path, how, 0o666)
+    try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(handle)
             raise busy from None
         except OSError:  # the file system knows no locks
-            return handle
-        with suppress(FileNotFoundError):  # who held it removed it in between
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                return handle
+            pass
+        yield
+    finally:
         os.close(handle)
 
 

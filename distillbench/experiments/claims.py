@@ -1,48 +1,133 @@
-"""What a process has in hand of a folder of results, which it tells others by locks there."""
+"""How processes share a folder of results: each makes what no other one has in hand."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
-from distillbench.errors import ResultError
-from distillbench.storage import held
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class Claims:
     """The runs and the teachers that this process makes, and no other one beside it.
 
-    A claim ends with its process. Where the file system knows no locks, every claim is granted:
-    two processes may then make the same, and store the same.
+    One file, of which a claim locks the byte that its name hashes to: a claim ends with its
+    process, and any number of them takes one open file. Where the system or the file system knows
+    no locks every claim is granted, and two processes may make the same.
+
+    A process has one object at a time for a folder: the system drops all its locks of a file once
+    it closes that file anywhere.
     """
 
     def __init__(self, results: Path) -> None:
-        self._folder = results / "claims"
-        self._held: dict[str, ExitStack] = {}
+        self._path = results / ".claims"
+        self._file: int | None = None
+        self._held: set[str] = set()
 
-    def take(self, *names: str) -> bool:
-        """Claims all of them, unless another process has one; then it claims none."""
-        taken: dict[str, ExitStack] = {}
+    def take(self, *names: str) -> str | None:
+        """Claims all of them, or none.
+
+        Returns the first that another process has, None if they are claimed. What this process
+        has is claimed again.
+        """
+        taken: list[str] = []
         for name in names:
-            taken[name] = ExitStack()
-            try:
-                self._folder.mkdir(exist_ok=True)
-                taken[name].enter_context(held(self._folder / name, ResultError(name)))
-            except ResultError:
-                for claim in taken.values():
-                    claim.close()
-                return False
-            except OSError:  # a full disk; the run will say so
-                continue
-        self._held |= taken
-        return True
+            if not self._lock(name):
+                self.leave(*taken)
+                return name
+            taken += [] if name in self._held else [name]
+            self._held.add(name)
+        return None
 
-    def leave(self, name: str) -> None:
-        """Gives up a claim, if there is one."""
-        if (claim := self._held.pop(name, None)) is not None:
-            claim.close()
+    def leave(self, *names: str) -> None:
+        """Gives up claims; what is not claimed is passed over."""
+        for name in self._held.intersection(names):
+            self._held.remove(name)
+            if fcntl is not None and self._file is not None:
+                with suppress(OSError):
+                    fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place(name))
 
     def close(self) -> None:
         """Gives up all claims."""
-        for name in list(self._held):
-            self.leave(name)
+        self._held.clear()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _lock(self, name: str) -> bool:
+        self._open()
+        if fcntl is None or self._file is None:
+            return True
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+        except (BlockingIOError, PermissionError):  # POSIX leaves open which of them
+            return False
+        except OSError:  # the file system knows no locks
+            return True
+        return True
+
+    def _open(self) -> None:
+        """Opens the file; one that cannot be written keeps nobody out, and a run will say so."""
+        if self._file is None:
+            with suppress(OSError):
+                # A group may share the folder, as far as the user's mask lets it.
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _place(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "little")
+
+
+_LOOK_AGAIN = 2.0  # seconds after which it is asked again whether another process has a file
+
+
+class SharedFolder:
+    """The files that a sweep is to make, beside other sweeps."""
+
+    def __init__(self, results: Path, files: Iterable[Path]) -> None:
+        self._claims = Claims(results)
+        self._before = {file: _state(file) for file in files}
+        self._busy_until: dict[Path, float] = {}
+
+    @property
+    def has_others(self) -> bool:
+        """Whether another process was found to make one of the files."""
+        return bool(self._busy_until)
+
+    def claim(self, *files: Path) -> bool:
+        """Claims files for this process, unless another one has one of them."""
+        now = time.monotonic()
+        if any(now < self._busy_until.get(file, 0.0) for file in files):
+            return False
+        by_name = {file.name: file for file in files}
+        if (busy := self._claims.take(*by_name)) is None:
+            return True
+        self._busy_until[by_name[busy]] = now + _LOOK_AGAIN
+        return False
+
+    def leave(self, *files: Path) -> None:
+        """Gives up claims."""
+        self._claims.leave(*(file.name for file in files))
+
+    def close(self) -> None:
+        """Gives up all claims."""
+        self._claims.close()
+
+    def was_made(self, file: Path) -> bool:
+        """Tells whether a file is there that was not, or another one than when this began."""
+        return _state(file) not in (None, self._before[file])
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -9,10 +9,11 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ResultError
-from distillbench.experiments.claims import Claims
+from distillbench.experiments.claims import SharedFolder
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import packed
@@ -28,9 +29,9 @@ from distillbench.interfaces import (
 )
 from distillbench.results import failures, store
 from distillbench.results.store import Result, read
+from distillbench.training.teacher_store import TeacherStore
 
 _PAUSE = 0.4  # seconds
-_LOOK_AGAIN = 2.0  # seconds after which it is asked again whether another process still makes a run
 _PATIENCE = 90.0
 """Seconds after which a file must be seen that another machine wrote: NFS looks once a minute."""
 
@@ -65,7 +66,6 @@ class _State:
     """Which runs wait, which are being made, and where each teacher stands.
 
     unseen: runs that finished and whose result is not to be seen yet, and until when it may be so.
-    elsewhere: runs that another process has in hand, and when to look again.
     """
 
     pending: list[Job]
@@ -74,14 +74,13 @@ class _State:
     leading: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, float] = field(default_factory=dict)
-    elsewhere: dict[str, float] = field(default_factory=dict)
 
 
 class Sweep:
     """One pass over a plan's jobs.
 
-    Sweeps of several processes share a folder: what one has in hand the others leave to it. A run
-    that another one made is submitted as well, and found stored.
+    Sweeps of several processes share a folder: what one has in hand the others leave to it, and
+    take from it once it is made.
     """
 
     def __init__(
@@ -91,7 +90,11 @@ class Sweep:
         at_once = max(1, min(executor.free, len(plan.jobs)))
         self.runs_beside = at_once - 1 if executor.shares_machine else 0
         self.state = _State(_in_order(plan), set(plan.stored_teachers))
-        self.claims = Claims(context.results)
+        self.teachers = TeacherStore(context.results / "teachers")
+        self.shared = SharedFolder(
+            context.results, {file for job in plan.jobs for file in self._files(job)}
+        )
+        self.is_alone = True
 
     def run(self) -> None:
         """Makes every run.
@@ -102,19 +105,20 @@ class Sweep:
         try:
             while self.state.pending or self.state.running:
                 while self.executor.free > 0 and (job := self._next()) is not None:
-                    self._submit(job)
-                if not self.state.running:
-                    time.sleep(_PAUSE)
-                for event in self.executor.events(_PAUSE) if self.state.running else ():
+                    self._begin(job)
+                asked = time.monotonic()
+                for event in self.executor.events(_PAUSE):
                     self._handle(event)
                 for key in list(self.state.unseen):
                     self._finish(self.state.running[key])
                 self.watcher.waited()
+                if not self.state.running:  # no event tells of what others make
+                    time.sleep(max(0.0, _PAUSE - (time.monotonic() - asked)))
         except BaseException:
             self.executor.abandon()
             raise
         finally:
-            self.claims.close()
+            self.shared.close()
         self.executor.shutdown()
 
     def _next(self) -> Job | None:
@@ -129,24 +133,43 @@ class Sweep:
         """Returns the teacher that a job would train for others, if there is one."""
         return None if job.teacher in self.state.ready else job.teacher
 
-    def _claim(self, job: Job) -> bool:
-        """Keeps other processes off a job, unless one of them has it in hand."""
-        key, teacher = job.spec.key, self._leads(job)
-        if time.monotonic() < self.state.elsewhere.get(key, 0.0):
-            return False
-        if self.claims.take(key, *([] if teacher is None else [teacher])):
-            return True
-        if not self.state.elsewhere:
-            self.watcher.elsewhere()
-        self.state.elsewhere[key] = time.monotonic() + _LOOK_AGAIN
-        return False
+    def _files(self, job: Job) -> list[Path]:
+        """Lists what a job leaves: the teacher that it may train for others, and its result."""
+        teacher = [] if job.teacher is None else [self.teachers.path(job.teacher)]
+        return [*teacher, self._result(job)]
 
-    def _submit(self, job: Job) -> None:
-        key, teacher = job.spec.key, self._leads(job)
-        if teacher is not None:
-            self.state.leading[key] = teacher
+    def _result(self, job: Job) -> Path:
+        return self.context.results / f"{job.spec.key}.json"
+
+    def _claim(self, job: Job) -> bool:
+        """Keeps other processes off a job and its teacher, unless one of them has either."""
+        teacher = self._leads(job)
+        if not self.shared.claim(*self._files(job)[0 if teacher else -1 :]):
+            if self.is_alone and self.shared.has_others:
+                self.is_alone = False
+                self.watcher.elsewhere()
+            return False
+        if teacher is not None and self.shared.was_made(self.teachers.path(teacher)):
+            self.state.ready.add(teacher)
+            self.shared.leave(self.teachers.path(teacher))
+        return True
+
+    def _begin(self, job: Job) -> None:
+        """Submits a job, or takes its result from another process that made it meanwhile."""
+        key = job.spec.key
         self.state.running[key] = job
         self.state.attempts[key] = self.state.attempts.get(key, 0) + 1
+        if self.state.attempts[key] == 1 and self.shared.was_made(self._result(job)):
+            self.shared.leave(*self._files(job))
+            self.watcher.started(job)
+            self._finish(job)
+        else:
+            self._submit(job)
+
+    def _submit(self, job: Job) -> None:
+        teacher = self._leads(job)
+        if teacher is not None:
+            self.state.leading[job.spec.key] = teacher
         retrain = self.context.retrain
         # A teacher is trained again by the run that leads; the others take what it stored.
         place = dataclasses.replace(
@@ -178,7 +201,7 @@ class Sweep:
     def _finish(self, job: Job) -> None:
         key = job.spec.key
         self._teacher_is_stored(key)
-        path = self.context.results / f"{key}.json"
+        path = self._result(job)
         until = self.state.unseen.pop(key, time.monotonic() + _PATIENCE)
         if self.executor.remote and not path.exists() and time.monotonic() < until:
             self.state.unseen[key] = until
@@ -188,35 +211,35 @@ class Sweep:
         except ResultError as error:  # somebody took or broke the file since
             self._fail(job, "failed", str(error), may_repeat=True)
             return
-        self._end(key)
+        del self.state.running[key]
+        self.shared.leave(path)
         failures.forget(self.context.results, key)
         self.watcher.finished(job, result)
-
-    def _end(self, key: str) -> None:
-        del self.state.running[key]
-        self.claims.leave(key)
 
     def _teacher_is_stored(self, key: str) -> None:
         teacher = self.state.leading.pop(key, None)
         if teacher is not None:
             self.state.ready.add(teacher)
-            self.claims.leave(teacher)
+            self.shared.leave(self.teachers.path(teacher))
 
     def _stop(self, job: Job, reason: str, reached: float | None) -> None:
         """Forgets a run that was meant to end so: it has no result, and is no failure."""
         self._teacher_is_stored(job.spec.key)
-        self._end(job.spec.key)
+        del self.state.running[job.spec.key]
+        self.shared.leave(self._result(job))
         self.watcher.stopped(job, reason, reached)
 
     def _fail(self, job: Job, status: RunStatus, reason: str, may_repeat: bool) -> None:
         key = job.spec.key
-        self._end(key)
-        self.claims.leave(self.state.leading.pop(key, ""))
+        del self.state.running[key]
+        self.state.leading.pop(key, None)
         attempts = self.state.attempts[key]
         failures.keep(self.context.results, job.spec, status, reason, attempts)
         again = may_repeat and attempts < self.executor.attempts
         if again:  # at once: its checkpoint may hold the half of a teacher that others wait for
             self.state.pending.insert(0, job)
+        else:
+            self.shared.leave(*self._files(job))
         self.watcher.failed(job, status, reason, again)
 
 

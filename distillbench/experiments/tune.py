@@ -142,7 +142,8 @@ class Tune:
         word = _WORDS.sub("-", arm.name.lower()).strip("-")[:40] or "arm"
         name = f"{word}-{digest([asked, self.at_once])}.journal"
         file = self._context.results / "tuning" / name
-        files.hold(file, arm.name)
+        if arm.space:
+            files.hold(file, arm.name)
         study = Study(str(file), arm.space, spec.seed)
         return Searched(arm, CheckedTuner(self._tuner, study), taken)
 
@@ -169,7 +170,7 @@ class Tune:
 
         An arm whose choice is for all is searched before those that come after it.
 
-        Raises `ResultError` where another process searches an arm with the same settings here.
+        Raises `ResultError` where another process makes the trials of an arm.
         """
         store.prepare(self._context.results)
         (self._context.results / "tuning").mkdir(exist_ok=True)
@@ -280,8 +281,11 @@ class _Files:
         if file in self._held:
             return
         guard = file.with_name(f".{file.name}.lock")
-        busy = f"{file}: another process makes the trials of arm '{arm}'"
-        self._stack.enter_context(held(guard, ResultError(busy)))
+        busy = ResultError(f"{file}: another process makes the trials of arm '{arm}'")
+        try:
+            self._stack.enter_context(held(guard, busy))
+        except OSError as error:
+            raise ResultError(f"'{guard}' cannot be written: {error.strerror}") from error
         self._held.add(file)
 
 
@@ -307,6 +311,9 @@ class _Stopped(Watcher):
     def stopped(self, job: Job, reason: str, reached: float | None) -> None:
         self.reached[job.spec.key] = reached
         self._watcher.stopped(job, reason, reached)
+
+    def elsewhere(self) -> None:
+        self._watcher.elsewhere()
 
     def waited(self) -> None:
         self._watcher.waited()

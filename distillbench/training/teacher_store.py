@@ -162,7 +162,7 @@ class TeacherStore:
         like: weights whose names and shapes the teacher must have.
         warn: receives a message if the teacher is damaged.
         """
-        path = self._path(key)
+        path = self.path(key)
         if self._refresh or not path.exists():
             return None
         try:
@@ -174,7 +174,7 @@ class TeacherStore:
 
     def keep(self, key: str, weights: dict[str, Tensor], history: Sequence[dict[str, Any]]) -> None:
         """Stores a teacher under a key; raises `ResultError` if it cannot be written."""
-        save_tensors(self._path(key), weights, {"key": key, "history": list(history)})
+        save_tensors(self.path(key), weights, {"key": key, "history": list(history)})
 
     def _load_checked(self, path: Path, key: str, like: Mapping[str, Tensor] | None) -> StoredPhase:
         weights, about = load_tensors(path)
@@ -191,7 +191,8 @@ class TeacherStore:
             raise _invalid(path, reason)
         return StoredPhase(weights, about["history"])
 
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """Returns where a teacher is stored, or would be."""
         return self.folder / f"{key}.safetensors"
 
 

@@ -2,57 +2,91 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from distillbench.experiments.claims import Claims
+import pytest
+from other_process import Other, another_process
 
-HOLDER = """
-import sys, time
-from pathlib import Path
-from distillbench.experiments.claims import Claims
-claims = Claims(Path(sys.argv[1]))
-print(claims.take("run"), flush=True)
-time.sleep(600)
-"""
+from distillbench.experiments import claims
+from distillbench.experiments.claims import Claims, SharedFolder
+
+pytestmark = pytest.mark.skipif(claims.fcntl is None, reason="needs locks of files")
 
 
-def test_all_names_are_claimed_or_none(tmp_path: Path) -> None:
-    ours, theirs = Claims(tmp_path), Claims(tmp_path)
-    assert ours.take("run", "teacher")
-    assert not theirs.take("other run", "teacher")
-    assert ours.take("other run")
-    ours.leave("teacher")
-    assert theirs.take("teacher")
-    ours.leave("unknown")
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Other]:
+    with another_process(tmp_path) as other:
+        yield other
 
 
-def test_what_was_claimed_leaves_no_file(tmp_path: Path) -> None:
-    claims = Claims(tmp_path)
-    assert claims.take("run", "teacher")
-    assert claims.take("other run")
-    claims.close()
-    assert list((tmp_path / "claims").iterdir()) == []
-    assert Claims(tmp_path).take("run", "teacher", "other run")
+def test_all_names_are_claimed_or_none(tmp_path: Path, other: Other) -> None:
+    ours = Claims(tmp_path)
+    assert ours.take("run", "teacher") is None
+    assert other.take("other run", "teacher") == "teacher"
+    assert ours.take("other run") is None
+    ours.leave("teacher", "unknown")
+    assert other.take("teacher") is None
+    assert other.take("run") == "run"
+    ours.close()
+    assert other.take("run", "other run") is None
 
 
-def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "True\n"
-            assert not Claims(tmp_path).take("run")
-        finally:
-            holder.kill()
-            holder.wait()
-        assert Claims(tmp_path).take("run")
+def test_what_a_process_has_it_may_claim_again(tmp_path: Path, other: Other) -> None:
+    ours = Claims(tmp_path)
+    assert ours.take("run") is None
+    assert other.take("teacher") is None
+    assert ours.take("run", "teacher") == "teacher"
+    assert other.take("run") == "run"
 
 
-def test_a_folder_that_cannot_be_written_ends_no_sweep_before_its_runs_say_so(
-    tmp_path: Path,
+def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path, other: Other) -> None:
+    assert other.take("run") is None
+    assert Claims(tmp_path).take("run") == "run"
+    other.kill()
+    assert Claims(tmp_path).take("run") is None
+
+
+def test_any_number_of_claims_takes_one_open_file(tmp_path: Path) -> None:
+    ours = Claims(tmp_path)
+    assert ours.take(*(f"run {number}" for number in range(5000))) is None
+    assert list(tmp_path.iterdir()) == [tmp_path / ".claims"]
+
+
+def test_where_nothing_can_be_locked_every_claim_is_granted(
+    tmp_path: Path, other: Other, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "claims").write_text("in the way")
-    assert Claims(tmp_path).take("run")
+    assert other.take("run") is None
+    monkeypatch.setattr(claims, "fcntl", None)
+    assert Claims(tmp_path).take("run") is None
+    monkeypatch.undo()
+    assert Claims(tmp_path / "nowhere").take("run") is None
+
+
+def test_a_file_that_another_has_is_asked_for_again_after_a_while(
+    tmp_path: Path, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    shared = SharedFolder(tmp_path, files)
+    assert other.take("a.json") is None
+    assert not shared.claim(*files)
+    assert shared.has_others
+    other.leave("a.json")
+    assert not shared.claim(files[0])
+    assert shared.claim(files[1])
+    monkeypatch.setattr(claims.time, "monotonic", lambda: float("inf"))
+    assert shared.claim(*files)
+
+
+def test_a_file_was_made_if_it_is_there_and_is_not_the_one_there_was(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("{}")
+    shared = SharedFolder(tmp_path, [old, new])
+    assert not shared.was_made(old)
+    assert not shared.was_made(new)
+    for file in (old, new):
+        (tmp_path / "draft").write_text("[]")
+        (tmp_path / "draft").replace(file)
+        assert shared.was_made(file)
+    old.unlink()
+    assert not shared.was_made(old)

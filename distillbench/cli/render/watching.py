@@ -29,6 +29,7 @@ from distillbench.reports.amounts import count, duration
 from distillbench.results.store import Result, read
 
 _MOST_LISTED = 40
+_ELSEWHERE = "another sweep makes some of these runs, which are then taken from it"
 
 
 def plan(planned: Plan, workers: int) -> None:
@@ -141,6 +142,10 @@ class Trials(Watcher):
         """Prints why it has no result."""
         self._print(job, f"{status}: {reason}{'; it is tried again' if again else ''}", "red")
 
+    def elsewhere(self) -> None:
+        """Prints why trials wait that nobody makes here."""
+        notes.print(_ELSEWHERE)
+
     def _print(self, job: Job, end: str, style: str = "") -> None:
         took = duration(time.monotonic() - self._began[job.spec.key])
         notes.print(f"{job.spec.key} {_name(job)}: {end} ({took})", style=style or None)
@@ -209,7 +214,7 @@ class Board(Watcher):
 
     def elsewhere(self) -> None:
         """Prints why runs wait that nobody makes here."""
-        notes.print("another sweep makes some of these runs, which are then taken from it")
+        notes.print(_ELSEWHERE)
 
     def render(self) -> Group:
         """Draws the display."""

@@ -59,6 +59,7 @@ def sweep(
     k = [6, 10], or several [[grid]] tables.
 
     Runs that are stored already are skipped, so the same command continues a stopped sweep.
+    Sweeps of one folder that go on at the same time share its work.
     """
     from distillbench import api
     from distillbench.cli.render import watching

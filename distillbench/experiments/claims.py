@@ -62,8 +62,11 @@ class Claims:
             self._file = None
 
     def _lock(self, name: str) -> bool:
-        self._open()
-        if fcntl is None or self._file is None:
+        if fcntl is None:
+            return True
+        if self._file is None:
+            self._file = _opened(self._path)
+        if self._file is None:
             return True
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
@@ -73,12 +76,20 @@ class Claims:
             return True
         return True
 
-    def _open(self) -> None:
-        """Opens the file; one that cannot be written keeps nobody out, and a run will say so."""
-        if self._file is None:
-            with suppress(OSError):
-                # A group may share the folder, as far as the user's mask lets it.
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+
+def _opened(path: Path) -> int | None:
+    """Opens the file for whoever may write to its folder; one that cannot be opened locks nobody.
+
+    What stops a run as well, such as a full disk, is told there.
+    """
+    with suppress(OSError):
+        return os.open(path, os.O_RDWR)
+    with suppress(OSError):
+        made = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with suppress(OSError):
+            os.fchmod(made, path.parent.stat().st_mode & 0o666 | 0o600)
+        return made
+    return None
 
 
 def _place(name: str) -> int:
@@ -96,21 +107,20 @@ class SharedFolder:
         self._before = {file: _state(file) for file in files}
         self._busy_until: dict[Path, float] = {}
 
-    @property
-    def has_others(self) -> bool:
-        """Whether another process was found to make one of the files."""
-        return bool(self._busy_until)
+    def claim(self, *files: Path) -> Path | None:
+        """Claims files for this process, unless another one has one of them.
 
-    def claim(self, *files: Path) -> bool:
-        """Claims files for this process, unless another one has one of them."""
+        Returns the first that another one has, None if they are claimed.
+        """
         now = time.monotonic()
-        if any(now < self._busy_until.get(file, 0.0) for file in files):
-            return False
+        for file in files:
+            if now < self._busy_until.get(file, 0.0):
+                return file
         by_name = {file.name: file for file in files}
-        if (busy := self._claims.take(*by_name)) is None:
-            return True
-        self._busy_until[by_name[busy]] = now + _LOOK_AGAIN
-        return False
+        if (name := self._claims.take(*by_name)) is None:
+            return None
+        self._busy_until[by_name[name]] = now + _LOOK_AGAIN
+        return by_name[name]
 
     def leave(self, *files: Path) -> None:
         """Gives up claims."""

@@ -13,7 +13,7 @@ import torch
 from distillbench.config.run_spec import RunSpec, digest
 from distillbench.errors import ConfigError, ResultError
 from distillbench.experiments.context import RunContext, find_device, open_for
-from distillbench.experiments.stored import find_stored
+from distillbench.experiments.stored import find_stored, fingerprints
 from distillbench.experiments.training_work import Works
 from distillbench.interfaces import Splits
 from distillbench.networks import precision_on
@@ -29,12 +29,14 @@ class Job:
     work: multiply-accumulates of its training, without a teacher that another run may have trained;
     teacher_work: of that teacher.
     teacher: what names it among the jobs, or None where the run trains its own or none.
+    data: a hash of each split's content.
     """
 
     spec: RunSpec
     work: float
     teacher: str | None
     teacher_work: float
+    data: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     opened = {digest(spec.data.describe()): spec for spec in specs}
     data = {key: open_for(spec, context) for key, spec in opened.items()}
     splits_of = {spec.key: data[digest(spec.data.describe())] for spec in specs}
+    hashes = {key: fingerprints(splits) for key, splits in data.items()}
     _check(specs, splits_of)
     jobs, finished, stored = [], [], set()
     store = TeacherStore(context.results / "teachers", refresh=context.retrain)
@@ -80,7 +83,8 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     for spec in specs:
         splits = splits_of[spec.key]
         student, teacher = works.planned(spec, splits)
-        known = _known(spec, splits, context)
+        of_data = hashes[digest(spec.data.describe())]
+        known = _known(spec, of_data, context)
         if known is not None:
             finished.append(spec)
             seconds += known.record.seconds
@@ -89,7 +93,7 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
         name = _teacher_name(spec, splits, device)
         if name is not None and name not in stored and store.find(name) is not None:
             stored.add(name)
-        jobs.append(Job(spec, student, name, teacher))
+        jobs.append(Job(spec, student, name, teacher, of_data))
     return Plan(tuple(jobs), tuple(finished), frozenset(stored), seconds / spent if spent else None)
 
 
@@ -104,11 +108,11 @@ def _check(specs: Sequence[RunSpec], splits_of: Mapping[str, Splits]) -> None:
         raise ConfigError(dict.fromkeys(problems))
 
 
-def _known(spec: RunSpec, splits: Splits, context: RunContext) -> store.Result | None:
+def _known(spec: RunSpec, data: Mapping[str, str], context: RunContext) -> store.Result | None:
     if context.again or context.retrain:
         return None
     try:
-        return find_stored(spec, splits, context.results)
+        return find_stored(spec, data, context.results)
     except ResultError:
         return None
 

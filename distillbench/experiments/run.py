@@ -136,7 +136,7 @@ def _stored(spec: RunSpec, splits: Splits, context: RunContext) -> Result | None
     """Returns the run's stored result, unless the user wants it made again."""
     if context.again or context.retrain:
         return None
-    return find_stored(spec, splits, context.results)
+    return find_stored(spec, fingerprints(splits), context.results)
 
 
 def _checkpoints(experiment: Experiment, context: RunContext) -> Checkpoints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,8 +15,10 @@ from distillbench.results import store
 from distillbench.results.store import Result
 
 
-def find_stored(spec: RunSpec, splits: Splits, folder: Path) -> Result | None:
+def find_stored(spec: RunSpec, data: Mapping[str, str], folder: Path) -> Result | None:
     """Returns the result in a folder of the same run on the same data.
+
+    data: its `fingerprints`.
 
     None where there is none, or it is damaged. Raises `ResultError` where a folder stands in its
     place.
@@ -30,7 +33,7 @@ def find_stored(spec: RunSpec, splits: Splits, folder: Path) -> Result | None:
     except ResultError:
         return None
     # The key does not say what the data files hold: a file may have been replaced by another.
-    if result.content["data"]["fingerprints"] != fingerprints(splits):
+    if result.content["data"]["fingerprints"] != data:
         return None
     return result if _has_its_precision(spec, result) else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import packed
 from distillbench.experiments.plan import Job, Plan
+from distillbench.experiments.stored import find_stored
 from distillbench.interfaces import (
     EpochEnded,
     Failed,
@@ -55,7 +57,7 @@ class Watcher:
         """A run was stopped, as it was asked to be; `reached`: how good it was by then."""
 
     def elsewhere(self) -> None:
-        """Another process makes some of the runs, or their teachers; called once."""
+        """Another process was found to make some of the runs, or their teachers; called once."""
 
     def waited(self) -> None:
         """Some time went by; called at least twice a second."""
@@ -106,13 +108,13 @@ class Sweep:
             while self.state.pending or self.state.running:
                 while self.executor.free > 0 and (job := self._next()) is not None:
                     self._begin(job)
-                asked = time.monotonic()
+                idle, asked = not self.state.running, time.monotonic()
                 for event in self.executor.events(_PAUSE):
                     self._handle(event)
                 for key in list(self.state.unseen):
                     self._finish(self.state.running[key])
                 self.watcher.waited()
-                if not self.state.running:  # no event tells of what others make
+                if idle and self.state.pending:  # no event tells of what others make
                     time.sleep(max(0.0, _PAUSE - (time.monotonic() - asked)))
         except BaseException:
             self.executor.abandon()
@@ -125,8 +127,14 @@ class Sweep:
         """Takes the first job whose teacher is stored, shared by nobody, or in nobody's hands."""
         busy = set(self.state.leading.values())
         for place, job in enumerate(self.state.pending):
-            if self._leads(job) not in busy and self._claim(job):
+            teacher = self._leads(job)
+            if teacher in busy:
+                continue
+            taken = self._claim(job, teacher)
+            if taken is None:
                 return self.state.pending.pop(place)
+            if teacher is not None and taken == self.teachers.path(teacher):
+                busy.add(teacher)
         return None
 
     def _leads(self, job: Job) -> str | None:
@@ -141,30 +149,40 @@ class Sweep:
     def _result(self, job: Job) -> Path:
         return self.context.results / f"{job.spec.key}.json"
 
-    def _claim(self, job: Job) -> bool:
-        """Keeps other processes off a job and its teacher, unless one of them has either."""
-        teacher = self._leads(job)
-        if not self.shared.claim(*self._files(job)[0 if teacher else -1 :]):
-            if self.is_alone and self.shared.has_others:
+    def _claim(self, job: Job, teacher: str | None) -> Path | None:
+        """Keeps other processes off a job, and off the teacher that it would train.
+
+        Returns which file another one has in hand, None where that is neither.
+        """
+        teachers = [] if teacher is None else [self.teachers.path(teacher)]
+        taken = self.shared.claim(*teachers, self._result(job))
+        if taken is not None:
+            if self.is_alone:
                 self.is_alone = False
                 self.watcher.elsewhere()
-            return False
-        if teacher is not None and self.shared.was_made(self.teachers.path(teacher)):
+        elif teacher is not None and self.shared.was_made(*teachers):
             self.state.ready.add(teacher)
-            self.shared.leave(self.teachers.path(teacher))
-        return True
+            self.shared.leave(*teachers)
+        return taken
 
     def _begin(self, job: Job) -> None:
         """Submits a job, or takes its result from another process that made it meanwhile."""
         key = job.spec.key
         self.state.running[key] = job
         self.state.attempts[key] = self.state.attempts.get(key, 0) + 1
-        if self.state.attempts[key] == 1 and self.shared.was_made(self._result(job)):
+        if (found := self._made_elsewhere(job)) is None:
+            self._submit(job)
+        else:
             self.shared.leave(*self._files(job))
             self.watcher.started(job)
-            self._finish(job)
-        else:
-            self._submit(job)
+            self._end(job, found)
+
+    def _made_elsewhere(self, job: Job) -> Result | None:
+        if not self.shared.was_made(self._result(job)):
+            return None
+        with suppress(ResultError):
+            return find_stored(job.spec, job.data, self.context.results)
+        return None
 
     def _submit(self, job: Job) -> None:
         teacher = self._leads(job)
@@ -211,9 +229,12 @@ class Sweep:
         except ResultError as error:  # somebody took or broke the file since
             self._fail(job, "failed", str(error), may_repeat=True)
             return
-        del self.state.running[key]
         self.shared.leave(path)
-        failures.forget(self.context.results, key)
+        self._end(job, result)
+
+    def _end(self, job: Job, result: Result) -> None:
+        del self.state.running[job.spec.key]
+        failures.forget(self.context.results, job.spec.key)
         self.watcher.finished(job, result)
 
     def _teacher_is_stored(self, key: str) -> None:

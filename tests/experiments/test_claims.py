@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,9 +49,19 @@ def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path, other: 
 
 
 def test_any_number_of_claims_takes_one_open_file(tmp_path: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
     ours = Claims(tmp_path)
-    assert ours.take(*(f"run {number}" for number in range(5000))) is None
-    assert list(tmp_path.iterdir()) == [tmp_path / ".claims"]
+    assert ours.take(*(f"run {number}" for number in range(500))) is None
+    assert len(os.listdir("/dev/fd")) == before + 1
+    ours.close()
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_whoever_may_write_to_the_folder_may_claim(tmp_path: Path) -> None:
+    tmp_path.chmod(0o770)
+    ours = Claims(tmp_path)
+    assert ours.take("run") is None
+    assert (tmp_path / ".claims").stat().st_mode & 0o777 == 0o660
 
 
 def test_where_nothing_can_be_locked_every_claim_is_granted(
@@ -69,13 +80,12 @@ def test_a_file_that_another_has_is_asked_for_again_after_a_while(
     files = [tmp_path / "a.json", tmp_path / "b.json"]
     shared = SharedFolder(tmp_path, files)
     assert other.take("a.json") is None
-    assert not shared.claim(*files)
-    assert shared.has_others
+    assert shared.claim(*files) == files[0]
     other.leave("a.json")
-    assert not shared.claim(files[0])
-    assert shared.claim(files[1])
+    assert shared.claim(*files) == files[0]
+    assert shared.claim(files[1]) is None
     monkeypatch.setattr(claims.time, "monotonic", lambda: float("inf"))
-    assert shared.claim(*files)
+    assert shared.claim(*files) is None
 
 
 def test_a_file_was_made_if_it_is_there_and_is_not_the_one_there_was(tmp_path: Path) -> None:

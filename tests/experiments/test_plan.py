@@ -355,6 +355,15 @@ def test_what_another_process_has_in_hand_is_left_to_it_and_made_if_it_does_not(
     assert watcher.told == 1
 
 
+def made_by_another(job: Job, folder: Path) -> None:
+    """Writes a result that is of the data of a job."""
+    answers(job.spec, RunContext(folder, "cpu"))
+    path = folder / f"{job.spec.key}.json"
+    content = json.loads(path.read_text())
+    content["data"]["fingerprints"] = dict(job.data)
+    path.write_text(json.dumps(content))
+
+
 @pytest.mark.parametrize("place", [{}, {"again": True}, {"retrain": True}])
 def test_what_another_process_made_meanwhile_is_not_made_again(
     place: dict[str, bool], grid: list[RunSpec], tmp_path: Path, other: Other
@@ -370,8 +379,9 @@ def test_what_another_process_made_meanwhile_is_not_made_again(
         if len(script.given) == 3 and not teacher.exists():
             teacher.parent.mkdir(exist_ok=True)
             teacher.touch()
-            for spec in taken:
-                answers(spec, RunContext(tmp_path, "cpu"))
+            for job in planned.jobs:
+                if job.spec in taken:
+                    made_by_another(job, tmp_path)
             other.kill()
 
     beside(meanwhile, grid, script, tmp_path, **place)
@@ -379,6 +389,28 @@ def test_what_another_process_made_meanwhile_is_not_made_again(
     assert sorted([*given, *(spec.key for spec in taken)]) == sorted(spec.key for spec in grid)
     retrained = {key for key, places in script.places.items() if places[0].retrain}
     assert len(retrained) == (1 if place.get("retrain") else 0)
+
+
+@pytest.mark.parametrize("damage", [{"data": {"fingerprints": {"train": "other"}}}, {"id": 3}])
+def test_what_another_process_made_of_other_data_or_left_damaged_is_made(
+    damage: dict[str, Any], make_spec: MakeSetup, tmp_path: Path, other: Other
+) -> None:
+    spec = make_spec(schedule="scratch")
+    (job,) = plan([spec], RunContext(tmp_path, "cpu")).jobs
+    path = tmp_path / f"{spec.key}.json"
+    assert other.take(path.name) is None
+    script = Scripted(answers)
+
+    def meanwhile() -> None:
+        if not path.exists():
+            made_by_another(job, tmp_path)
+            content = json.loads(path.read_text())
+            content["data"] |= damage.get("data", {})
+            path.write_text(json.dumps({**content, "id": damage.get("id", content["id"])}))
+            other.kill()
+
+    beside(meanwhile, [spec], script, tmp_path)
+    assert script.given == [spec]
 
 
 def test_a_run_and_its_teacher_are_in_hand_until_they_are_stored(
@@ -434,6 +466,18 @@ def test_nothing_stays_in_hand_of_a_sweep_that_is_interrupted(
         sweep(planned, tmp_path, Scripted(interrupted))
     files = [f"{spec.key}.json" for spec in grid] + [f"{t}.safetensors" for t in planned.teachers]
     assert other.take(*files) is None
+
+
+def test_a_sweep_that_is_alone_never_waits_for_others(
+    grid: list[RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("distillbench.experiments.sweep.time.sleep", waits.append)
+    script = Scripted(answers)
+    script.count = 1
+    sweep(plan(grid, RunContext(tmp_path, "cpu")), tmp_path, script)
+    assert len(script.given) == len(grid)
+    assert waits == []
 
 
 def test_an_executor_that_learns_of_room_by_events_is_asked_for_them(

@@ -65,9 +65,7 @@ def begin(folder: Path) -> subprocess.Popen[bytes]:
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [
-        int(pid) for pid in listed if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [int(pid) for pid in listed if b"spawn_main" in command_of(int(pid))]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -77,11 +75,16 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
-def alive(pid: int) -> bool:
+def command_of(pid: int) -> bytes:
+    """The words of a process; none of one that has ended."""
     try:
-        return b"\0" in Path(f"/proc/{pid}/cmdline").read_bytes()  # a zombie has none
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
+
+
+def alive(pid: int) -> bool:
+    return b"\0" in command_of(pid)  # a zombie has none
 
 
 @pytest.mark.slow

@@ -55,6 +55,7 @@ def test_the_arms_of_the_papers_claims_can_be_searched_and_are_what_the_report_c
     [
         ("arms.toml", "audioset/trials.csv", "audioset.toml"),
         ("arms.toml", "spoken-digits/trials.csv", "spoken-digits.toml"),
+        ("arms.toml", "reels/trials.csv", "reels.toml"),
         ("few_frames_arms.toml", "audioset/few_frames_trials.csv", "few_frames.toml"),
         ("claims_arms.toml", "claims/trials.csv", "claims.toml"),
     ],

@@ -14,6 +14,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_LOOK_AGAIN = 2.0  # seconds after which it is asked again whether another process has a file
+
 
 class Claims:
     """The runs and the teachers that this process makes, and no other one beside it.
@@ -94,9 +96,6 @@ def _opened(path: Path) -> int | None:
 
 def _place(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "little")
-
-
-_LOOK_AGAIN = 2.0  # seconds after which it is asked again whether another process has a file
 
 
 class SharedFolder:

@@ -71,10 +71,11 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     where data is not there.
     """
     device = find_device(context.device, here=False)
-    opened = {digest(spec.data.describe()): spec for spec in specs}
-    data = {key: open_for(spec, context) for key, spec in opened.items()}
-    splits_of = {spec.key: data[digest(spec.data.describe())] for spec in specs}
-    hashes = {key: fingerprints(splits) for key, splits in data.items()}
+    data_of = {spec.key: digest(spec.data.describe()) for spec in specs}
+    opened = {data_of[spec.key]: spec for spec in specs}
+    data = {name: open_for(spec, context) for name, spec in opened.items()}
+    splits_of = {key: data[name] for key, name in data_of.items()}
+    hashes = {name: fingerprints(splits) for name, splits in data.items()}
     _check(specs, splits_of)
     jobs, finished, stored = [], [], set()
     store = TeacherStore(context.results / "teachers", refresh=context.retrain)
@@ -83,7 +84,7 @@ def plan(specs: Sequence[RunSpec], context: RunContext) -> Plan:
     for spec in specs:
         splits = splits_of[spec.key]
         student, teacher = works.planned(spec, splits)
-        of_data = hashes[digest(spec.data.describe())]
+        of_data = hashes[data_of[spec.key]]
         known = _known(spec, of_data, context)
         if known is not None:
             finished.append(spec)

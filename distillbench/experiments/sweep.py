@@ -173,7 +173,6 @@ class Sweep:
         if (found := self._made_elsewhere(job)) is None:
             self._submit(job)
         else:
-            self.shared.leave(*self._files(job))
             self.watcher.started(job)
             self._end(job, found)
 
@@ -229,13 +228,17 @@ class Sweep:
         except ResultError as error:  # somebody took or broke the file since
             self._fail(job, "failed", str(error), may_repeat=True)
             return
-        self.shared.leave(path)
         self._end(job, result)
 
     def _end(self, job: Job, result: Result) -> None:
-        del self.state.running[job.spec.key]
+        self._leave(job)
         failures.forget(self.context.results, job.spec.key)
         self.watcher.finished(job, result)
+
+    def _leave(self, job: Job) -> None:
+        """Lets others have a job that ended, and the teacher that it may have trained."""
+        del self.state.running[job.spec.key]
+        self.shared.leave(*self._files(job))
 
     def _teacher_is_stored(self, key: str) -> None:
         teacher = self.state.leading.pop(key, None)
@@ -246,8 +249,7 @@ class Sweep:
     def _stop(self, job: Job, reason: str, reached: float | None) -> None:
         """Forgets a run that was meant to end so: it has no result, and is no failure."""
         self._teacher_is_stored(job.spec.key)
-        del self.state.running[job.spec.key]
-        self.shared.leave(self._result(job))
+        self._leave(job)
         self.watcher.stopped(job, reason, reached)
 
     def _fail(self, job: Job, status: RunStatus, reason: str, may_repeat: bool) -> None:

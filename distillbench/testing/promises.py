@@ -17,6 +17,7 @@ import torch
 
 from distillbench.registry.discovery import Component
 from distillbench.registry.knobs import grouped
+from distillbench.seeds import seed_torch
 
 
 class Broken(Exception):  # noqa: N818 - a verdict, not a fault
@@ -94,7 +95,7 @@ def seeded(seed: int) -> Iterator[None]:
     """Seeds torch's, numpy's and Python's global randomness, and puts all three back."""
     state, numbers = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_torch(seed)
         random.seed(seed)
         np.random.seed(seed)
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 _PROGRAM = """
 import sys
 from pathlib import Path
-from distillbench.experiments.claims import Claims
+from distillbench.experiments.shared_folder import Claims
 claims = Claims(Path(sys.argv[1]))
 for line in sys.stdin:
     word, *names = line.rstrip("\\n").split("\\t")

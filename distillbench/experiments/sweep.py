@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from distillbench.errors import ResultError
-from distillbench.experiments.claims import SharedFolder
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import packed
 from distillbench.experiments.plan import Job, Plan
+from distillbench.experiments.shared_folder import SharedFolder
 from distillbench.experiments.stored import find_stored
 from distillbench.interfaces import (
     EpochEnded,

@@ -9,102 +9,29 @@ from typing import Any
 
 import pytest
 import torch
-from other_process import Other, another_process
-from results.made_up import content_of
 from running import metrics, run_experiment
+from scripted import SCRIPTED, MakeSetup, Scripted, answers, sweep
 
 from distillbench.cli.render.watching import Board
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError, PluginError
 from distillbench.evaluation.cost import count_macs
-from distillbench.experiments import claims
 from distillbench.experiments.context import RunContext
 from distillbench.experiments.executor import CheckedExecutor
 from distillbench.experiments.jobs import PackedRun, packed
-from distillbench.experiments.plan import Job, Plan, plan
+from distillbench.experiments.plan import Plan, plan
 from distillbench.experiments.sweep import Sweep, Watcher
 from distillbench.interfaces import (
-    Executor,
     Failed,
     Finished,
     Lost,
     Message,
-    PhaseStarted,
     RunEvent,
     RunJob,
 )
-from distillbench.registry.discovery import Component
 from distillbench.results import failures
 from distillbench.results.store import Result
 from distillbench.training.build import assemble, open_data
-
-MakeSetup = Callable[..., RunSpec]
-
-
-class Scripted(Executor):
-    """Makes nothing: every run is answered at once, except those that get lost or fail."""
-
-    def __init__(self, answers: Callable[[RunSpec, RunContext], list[RunEvent]]) -> None:
-        self.count, self.given, self._answers = 2, list[RunSpec](), answers
-        self._waiting: dict[str, list[RunEvent]] = {}
-        self.places: dict[str, list[RunContext]] = {}
-        self.stopped = False
-
-    @property
-    def free(self) -> int:
-        return self.count - len(self._waiting)
-
-    @property
-    def running(self) -> list[str]:
-        return list(self._waiting)
-
-    def submit(self, job: RunJob) -> None:
-        spec, context = pickle.loads(pickle.loads(pickle.dumps(job)).packed)
-        self.given.append(spec)
-        self.places.setdefault(spec.key, []).append(context)
-        self._waiting[job.key] = self._answers(spec, context)
-
-    def events(self, timeout: float) -> Iterator[RunEvent]:
-        for key, left in list(self._waiting.items()):
-            if len(left) == 1:
-                del self._waiting[key]
-            yield left.pop(0)
-
-    def shutdown(self) -> None:
-        self.stopped = True
-
-
-SCRIPTED = Component("executor", "scripted", Scripted, "somebody", "1")
-
-
-def answers(spec: RunSpec, context: RunContext) -> list[RunEvent]:
-    path = context.results / f"{spec.key}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    numbers = dict.fromkeys(("gap", "map_at_20", "map", "hit_at_1", "perr"), 0.5)
-    files = {"network": "network.safetensors", "predictions": "predictions.safetensors"}
-    content = {"format": 2, **content_of(spec), "metrics": numbers, "files": files}
-    path.write_text(json.dumps(content))
-    return [*(PhaseStarted(spec.key, p.name, p.epochs) for p in spec.phases), Finished(spec.key)]
-
-
-def sweep(planned: Plan, folder: Path, script: Scripted, **place: Any) -> Scripted:
-    checked = CheckedExecutor(SCRIPTED, script)
-    try:
-        Sweep(planned, RunContext(folder, "cpu", **place), checked, Watcher()).run()
-    finally:
-        assert script.stopped
-    return script
-
-
-@pytest.fixture
-def grid(make_spec: MakeSetup) -> list[RunSpec]:
-    """Two teachers, each shared by a skyline and two students, and one student alone."""
-    of = [
-        make_spec(schedule=s, k=k, seed=n)
-        for n in (0, 1)
-        for s, k in (("serial", 3), ("serial", 4), ("teacher", 4))
-    ]
-    return [*of, make_spec(schedule="scratch")]
 
 
 def test_a_plan_counts_the_teachers_that_runs_share(grid: list[RunSpec], tmp_path: Path) -> None:
@@ -295,189 +222,6 @@ def test_an_executor_whose_room_is_no_number_is_refused(
             CheckedExecutor(SCRIPTED, Roomy(answers)),
             Watcher(),
         )
-
-
-class Meanwhile(Watcher):
-    """Calls what is given while a sweep waits."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self.call, self.told = call, 0
-        self.ended: list[str] = []
-
-    def elsewhere(self) -> None:
-        self.told += 1
-
-    def finished(self, job: Job, result: Result) -> None:
-        self.ended.append(job.spec.key)
-
-    def waited(self) -> None:
-        self.call()
-
-
-@pytest.fixture
-def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Other]:
-    """Another process that sweeps the same folder."""
-    if claims.fcntl is None:
-        pytest.skip("needs locks of files")
-    monkeypatch.setattr(claims, "_LOOK_AGAIN", 0.0)
-    with another_process(tmp_path) as other:
-        yield other
-
-
-def beside(
-    other: Callable[[], object], grid: list[RunSpec], script: Scripted, folder: Path, **place: Any
-) -> Meanwhile:
-    """Sweeps a grid, and calls what is given at every pause."""
-    watcher, context = Meanwhile(other), RunContext(folder, "cpu", **place)
-    Sweep(plan(grid, context), context, CheckedExecutor(SCRIPTED, script), watcher).run()
-    assert sorted(watcher.ended) == sorted(spec.key for spec in grid)
-    return watcher
-
-
-def test_what_another_process_has_in_hand_is_left_to_it_and_made_if_it_does_not(
-    grid: list[RunSpec], tmp_path: Path, other: Other
-) -> None:
-    planned = plan(grid, RunContext(tmp_path, "cpu"))
-    teachers = {job.spec.key: job.teacher for job in planned.jobs}
-    first, second = planned.teachers
-    assert other.take(f"{first}.safetensors", f"{grid[-1].key}.json") is None
-    script, left = Scripted(answers), list[int]()
-
-    def meanwhile() -> None:
-        if len(script.given) == 3 and not left:
-            assert {teachers[spec.key] for spec in script.given} == {second}
-            left.append(len(script.given))
-            other.kill()
-
-    watcher = beside(meanwhile, grid, script, tmp_path)
-    assert left == [3]
-    assert sorted(spec.key for spec in script.given) == sorted(spec.key for spec in grid)
-    assert watcher.told == 1
-
-
-def made_by_another(job: Job, folder: Path) -> None:
-    """Writes a result that is of the data of a job."""
-    answers(job.spec, RunContext(folder, "cpu"))
-    path = folder / f"{job.spec.key}.json"
-    content = json.loads(path.read_text())
-    content["data"]["fingerprints"] = dict(job.data)
-    path.write_text(json.dumps(content))
-
-
-@pytest.mark.parametrize("place", [{}, {"again": True}, {"retrain": True}])
-def test_what_another_process_made_meanwhile_is_not_made_again(
-    place: dict[str, bool], grid: list[RunSpec], tmp_path: Path, other: Other
-) -> None:
-    planned = plan(grid, RunContext(tmp_path, "cpu"))
-    taken = grid[-1], grid[0]
-    first, _ = planned.teachers
-    teacher = tmp_path / "teachers" / f"{first}.safetensors"
-    assert other.take(teacher.name, *(f"{spec.key}.json" for spec in taken)) is None
-    script = Scripted(answers)
-
-    def meanwhile() -> None:
-        if len(script.given) == 3 and not teacher.exists():
-            teacher.parent.mkdir(exist_ok=True)
-            teacher.touch()
-            for job in planned.jobs:
-                if job.spec in taken:
-                    made_by_another(job, tmp_path)
-            other.kill()
-
-    beside(meanwhile, grid, script, tmp_path, **place)
-    given = [spec.key for spec in script.given]
-    assert sorted([*given, *(spec.key for spec in taken)]) == sorted(spec.key for spec in grid)
-    retrained = {key for key, places in script.places.items() if places[0].retrain}
-    assert len(retrained) == (1 if place.get("retrain") else 0)
-
-
-@pytest.mark.parametrize("damage", [{"data": {"fingerprints": {"train": "other"}}}, {"id": 3}])
-def test_what_another_process_made_of_other_data_or_left_damaged_is_made(
-    damage: dict[str, Any], make_spec: MakeSetup, tmp_path: Path, other: Other
-) -> None:
-    spec = make_spec(schedule="scratch")
-    (job,) = plan([spec], RunContext(tmp_path, "cpu")).jobs
-    path = tmp_path / f"{spec.key}.json"
-    assert other.take(path.name) is None
-    script = Scripted(answers)
-
-    def meanwhile() -> None:
-        if not path.exists():
-            made_by_another(job, tmp_path)
-            content = json.loads(path.read_text())
-            content["data"] |= damage.get("data", {})
-            path.write_text(json.dumps({**content, "id": damage.get("id", content["id"])}))
-            other.kill()
-
-    beside(meanwhile, [spec], script, tmp_path)
-    assert script.given == [spec]
-
-
-def test_a_run_and_its_teacher_are_in_hand_until_they_are_stored(
-    grid: list[RunSpec], tmp_path: Path, other: Other
-) -> None:
-    key = grid[0].key
-    (job,) = plan(grid[:1], RunContext(tmp_path, "cpu")).jobs
-    seen: list[tuple[bool, bool]] = []
-
-    class Asked(Scripted):
-        def events(self, timeout: float) -> Iterator[RunEvent]:
-            for event in super().events(timeout):
-                yield event  # and goes on once the sweep has seen to it
-                names = f"{key}.json", f"{job.teacher}.safetensors"
-                free = [other.take(name) is None for name in names]
-                other.leave(*names)
-                seen.append((free[0], free[1]))
-
-    beside(lambda: None, grid[:1], Asked(answers), tmp_path)
-    assert seen == [(False, False), (False, True), (True, True)]
-
-
-def test_a_run_that_is_begun_again_stays_in_hand(
-    grid: list[RunSpec], tmp_path: Path, other: Other
-) -> None:
-    (job,) = plan(grid[:1], RunContext(tmp_path, "cpu")).jobs
-    names = f"{job.spec.key}.json", f"{job.teacher}.safetensors"
-    busy: list[str | None] = []
-
-    def script(spec: RunSpec, context: RunContext) -> list[RunEvent]:
-        busy.extend(other.take(name) for name in names)
-        return answers(spec, context) if len(busy) > 2 else [Lost(spec.key, "gone")]
-
-    class Failing(Meanwhile):
-        def failed(self, *_: object) -> None:
-            busy.extend(other.take(name) for name in names)
-
-    context = RunContext(tmp_path, "cpu")
-    checked = CheckedExecutor(SCRIPTED, Scripted(script))
-    Sweep(plan(grid[:1], context), context, checked, Failing(lambda: None)).run()
-    assert busy == [*names] * 3
-    assert [other.take(name) for name in names] == [None, None]
-
-
-def test_nothing_stays_in_hand_of_a_sweep_that_is_interrupted(
-    grid: list[RunSpec], tmp_path: Path, other: Other
-) -> None:
-    def interrupted(spec: RunSpec, context: RunContext) -> list[RunEvent]:
-        raise KeyboardInterrupt
-
-    planned = plan(grid, RunContext(tmp_path, "cpu"))
-    with pytest.raises(KeyboardInterrupt):
-        sweep(planned, tmp_path, Scripted(interrupted))
-    files = [f"{spec.key}.json" for spec in grid] + [f"{t}.safetensors" for t in planned.teachers]
-    assert other.take(*files) is None
-
-
-def test_a_sweep_that_is_alone_never_waits_for_others(
-    grid: list[RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("distillbench.experiments.sweep.time.sleep", waits.append)
-    script = Scripted(answers)
-    script.count = 1
-    sweep(plan(grid, RunContext(tmp_path, "cpu")), tmp_path, script)
-    assert len(script.given) == len(grid)
-    assert waits == []
 
 
 def test_an_executor_that_learns_of_room_by_events_is_asked_for_them(

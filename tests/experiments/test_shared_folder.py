@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from other_process import Other, another_process
 
-from distillbench.experiments import claims
-from distillbench.experiments.claims import Claims, SharedFolder
+from distillbench.experiments import shared_folder
+from distillbench.experiments.shared_folder import Claims, SharedFolder
 
-pytestmark = pytest.mark.skipif(claims.fcntl is None, reason="needs locks of files")
+pytestmark = pytest.mark.skipif(shared_folder.fcntl is None, reason="needs locks of files")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_where_nothing_can_be_locked_every_claim_is_granted(
     tmp_path: Path, other: Other, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other.take("run") is None
-    monkeypatch.setattr(claims, "fcntl", None)
+    monkeypatch.setattr(shared_folder, "fcntl", None)
     assert Claims(tmp_path).take("run") is None
     monkeypatch.undo()
     assert Claims(tmp_path / "nowhere").take("run") is None
@@ -84,7 +84,7 @@ def test_a_file_that_another_has_is_asked_for_again_after_a_while(
     other.leave("a.json")
     assert shared.claim(*files) == files[0]
     assert shared.claim(files[1]) is None
-    monkeypatch.setattr(claims.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(shared_folder.time, "monotonic", lambda: float("inf"))
     assert shared.claim(*files) is None
 
 

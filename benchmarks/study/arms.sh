@@ -69,7 +69,10 @@ if [[ -d $results/spoken-digits-tenth ]]; then
     distillbench report tuned-arms --results "$results/spoken-digits-tenth" --format csv > "$tables/spoken-digits/arms_tenth.csv"
 fi
 if ((${#asked[@]})); then
-    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --format csv > "$tables/contrasts.csv"
+    found=$(mktemp)
+    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --format csv > "$found"
+    python "$here/join_contrasts.py" "$found" "$tables/contrasts.csv" # answers whose results lie elsewhere stay
+    rm "$found"
 fi
 if [[ -d $results/claims ]]; then
     mkdir -p "$tables/claims"

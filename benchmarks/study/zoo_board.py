@@ -3,22 +3,24 @@
     python benchmarks/study/zoo_board.py --results results/zoo
 
 Quality and the gain over the best control are those of `distillbench report zoo`; beside them stands the gain over the student
-alone that was trained alike: for as many epochs, with the same encoder, head and selector. Writes benchmarks/results/zoo/board.csv,
-and report.md, which is the report itself. Arms without a result are left out.
+alone that was trained alike: for as many epochs, with the same encoder, head and selector. Writes benchmarks/results/zoo/board.csv;
+an arm without a result keeps the row that it has there.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 from distillbench.api import request_run
 from distillbench.cli.loading import load_results
-from distillbench.cli.render import tables
 from distillbench.interfaces import Cell, Table
 from distillbench.registry.discovery import discover
 from distillbench.reports.runs import StoredRuns, networks_with
+from distillbench.storage import write_text
 from distillbench_plugins.reports.zoo import Zoo
 from zoo_trials import HERE, Arm, fill, read_arms, settled
 
@@ -28,6 +30,7 @@ COLUMNS = (
     *("over_best", "over_best_low", "over_best_high", "alone", "over_alone", "low", "high"),
     *("macs", "frames", "teacher_epochs", "student_epochs", "improving"),
 )
+SECTIONS = ("control", "loss", "schedule", "selector", "encoder", "head", "several")
 _ALSO_ALONE = (", twice as long", ", the same frames in every epoch")
 
 
@@ -71,31 +74,41 @@ def main() -> None:
     assert isinstance(table, Table)
     rows = runs.rows
     arms_of_rows = rows["run"].map(arm_of)
-    with (given.out / "board.csv").open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(COLUMNS)
-        for (section, method), (quality, gain, between, macs, frames, _) in table.rows:
-            own = rows[(rows["method"] == method) & arms_of_rows.notna()]
-            if own.empty:
-                continue
-            arm = arm_of[own["run"].iloc[0]]
-            other = alone_of(arm, set(arm_of.values()))
-            alone = rows[arms_of_rows == other]
-            over = ("", "", "")
-            if section != "control" and not alone.empty:
-                found = runs.compare(own, alone, resamples=500)
-                over = tuple(f"{value:+.3f}" for value in (found.value, found.low, found.high))
-            out.writerow(
-                (
-                    *(arm, section, own["seed"].nunique(), f"{quality.value:.4f}", gain.words),
-                    *(*interval(between), other if over[0] else "", *over),
-                    *(round(1e6 * (macs.value or 0)), frames.value),
-                    *(round(own[name].mean(), 1) for name in ("teacher_epochs", "student_epochs")),
-                    int(own["still_improving"].sum()),
-                )
-            )
-    text = tables.render(table, "markdown", False)
-    (given.out / "report.md").write_text(text + "\n", encoding="utf-8")
+    found: dict[str, tuple[object, ...]] = {}
+    for (section, method), (quality, gain, between, macs, frames, _) in table.rows:
+        own = rows[(rows["method"] == method) & arms_of_rows.notna()]
+        if own.empty:
+            continue
+        arm = arm_of[own["run"].iloc[0]]
+        other = alone_of(arm, set(arm_of.values()))
+        alone = rows[arms_of_rows == other]
+        over = ("", "", "")
+        if section != "control" and not alone.empty:
+            compared = runs.compare(own, alone, resamples=500)
+            over = tuple(f"{value:+.3f}" for value in (compared.value, compared.low, compared.high))
+        found[arm] = (
+            *(arm, section, own["seed"].nunique(), f"{quality.value:.4f}", gain.words),
+            *(*interval(between), other if over[0] else "", *over),
+            *(round(1e6 * (macs.value or 0)), frames.value),
+            *(round(own[name].mean(), 1) for name in ("teacher_epochs", "student_epochs")),
+            int(own["still_improving"].sum()),
+        )
+    write(given.out / "board.csv", found)
+
+
+def write(path: Path, found: Mapping[str, Sequence[object]]) -> None:
+    """Writes the board: rows of arms that were found, those that it has of others, the best first."""
+    known: dict[str, Sequence[object]] = {}
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            known = {row[0]: row for row in csv.reader(file) if row[0] != COLUMNS[0]}
+    # The report tells the section of a method by what most runs have, and a few are no measure.
+    own = {arm: (arm, known.get(arm, row)[1], *row[2:]) for arm, row in found.items()}
+    joined = [*(known | own).values()]
+    joined.sort(key=lambda row: (SECTIONS.index(str(row[1])), -float(str(row[3]))))
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *joined])
+    write_text(path, text.getvalue())
 
 
 if __name__ == "__main__":

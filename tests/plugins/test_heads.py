@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from distillbench import api
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Head
@@ -224,6 +226,27 @@ def test_gated_probabilities_agree_with_the_formula_in_float64(
     p = reference(moe, seen)
     y = (p @ head.class_gates.weight.T + head.class_gates.bias).sigmoid() * p
     torch.testing.assert_close(logits.double(), y.logit(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 527])
+def test_the_gates_of_classes_begin_nearly_open(classes: int) -> None:
+    torch.manual_seed(0)
+    head = ContextGatingHead(64, classes).eval()
+    moe = MixtureOfExperts(64, classes).eval()
+    moe.load_state_dict({name: head.state_dict()[name] for name in moe.state_dict()})
+    summary = torch.randn(50, 64)
+    kept = head(summary).sigmoid() / moe(head.gate(summary)).sigmoid()
+    assert kept.min() > 0.75
+
+
+@pytest.mark.slow
+def test_gated_classes_that_half_of_the_videos_have_are_learned(tmp_path: Path) -> None:
+    how = {"data.train": 2000, "training.epochs": 6, "training.threads": 1}
+    runs = {
+        head: api.run(head=head, k=15, schedule="scratch", settings=how, results=tmp_path)
+        for head in ("context-gating", "moe")
+    }
+    assert runs["context-gating"].metrics["gap"] > runs["moe"].metrics["gap"] - 0.1
 
 
 def test_a_gated_class_can_exclude_another() -> None:

@@ -14,13 +14,18 @@ from distillbench_plugins.layers.knobs import not_a_share, refuse, wrong_counts
 from distillbench_plugins.layers.mixture import mixture_logits
 from distillbench_plugins.layers.precision import wide
 
+_OPEN = 2.0
+"""The bias of the classes' gates at the start, which leaves 0.88 of a probability."""
+
 
 class ContextGatingHead(Head):
     """Gates the encoding, then the classes' probabilities of a mixture of experts.
 
     y = sigmoid(W p + b) * p (arXiv 1706.06905, eq. 1), with p of the mixture that `moe` computes,
     so that W, (C, C), learns which classes exclude one another. The published code normalizes
-    batches within the gates; the paper's equation does not, and neither does this.
+    batches within the gates; the paper's equation does not, and neither does this. The classes'
+    gates begin nearly open (b = 2): half open, p would have to be twice a class's share of the
+    videos, and where that is near 1 the mixture says yes to everything and learns no more.
     Summary (B, E), logits (B, C). Meant for multi-label data: on single-label data every class is
     still gated as one of many. It reads the encoding alone, so k frames and N are the same to it.
 
@@ -49,6 +54,7 @@ class ContextGatingHead(Head):
         self.gates = nn.Linear(width, classes * (mixtures + 1), bias=False)
         self.experts = nn.Linear(width, classes * mixtures)
         self.class_gates = nn.Linear(classes, classes)
+        nn.init.constant_(self.class_gates.bias, _OPEN)
 
     def forward(self, summary: Tensor) -> Tensor:
         """Returns log y - log(1 - y), in float32 or better, without computing y or 1 - y."""
@@ -61,9 +67,9 @@ class ContextGatingHead(Head):
         return yes - no
 
     def start_from(self, rates: Tensor) -> None:
-        """Sets the experts' bias if `base_rates` asks for it, as if all gates were half open."""
+        """Sets the experts' bias if `base_rates` asks for it, as if no class gated another."""
         if self.base_rates:
-            begin_mixture_at(self.experts.bias, 2 * rates)
+            begin_mixture_at(self.experts.bias, rates / torch.tensor(_OPEN).sigmoid())
 
 
 @hookimpl

@@ -223,6 +223,14 @@ def test_a_transformer_knows_when_its_frames_were_and_not_only_their_order() -> 
     assert not torch.isclose(one[:2], other[:2]).all(1).any()
 
 
+def test_features_as_small_as_normalized_ones_tell_a_transformer_as_much_as_large_ones() -> None:
+    encoder = made(TransformerEncoder, size=8, heads=2, layers=2)
+    given = clips()
+    small = Clips(0.2 * given.frames, given.lengths, given.times, given.slots)
+    found, expected = encoder(small).summary, encoder(given).summary
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=0.02)
+
+
 def test_frames_that_swap_places_with_their_times_change_nothing_for_a_transformer() -> None:
     encoder = made(TransformerEncoder, size=8, heads=2, layers=2)
     given = clips()

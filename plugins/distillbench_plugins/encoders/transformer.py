@@ -20,8 +20,10 @@ class TransformerEncoder(Encoder):
     """Self-attention layers over the frames, with sinusoids of each frame's real time; their mean.
 
     Sinusoids are those of arXiv 1706.03762, section 3.5, of the frame's number in its video: a
-    student's k frames have the times that a teacher's N have. Layers are normalized before
-    attention (arXiv 2002.04745).
+    student's k frames have the times that a teacher's N have. Frames are normalized before the
+    sinusoids are added, or those would drown features that are small, as normalized ones are
+    (section 3.4 multiplies embeddings for it); so the size of a whole frame says nothing. Layers
+    are normalized before attention (arXiv 2002.04745).
 
     Knobs:
         size: W and E, even; the width of a layer.
@@ -51,7 +53,7 @@ class TransformerEncoder(Encoder):
         if not problems and (size % heads or size % 2):
             problems.append(f"encoder transformer: heads={heads} and 2 do not divide size={size}")
         refuse([*problems, *not_a_share("encoder transformer", dropout=dropout)])
-        self.frame = nn.Linear(width, size)
+        self.frame = nn.Sequential(nn.Linear(width, size, bias=False), nn.LayerNorm(size))
         self.layers = nn.ModuleList(_Layer(size, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(size)
 

@@ -63,7 +63,7 @@ LITERALS = {
 STORED = {
     "results/format1.py": {"gap", "map", "map_at_20"},
     "evaluation/fidelity.py": {"top_1"},
-    "analysis/leaderboard.py": {"top_1"},
+    "analysis/rows.py": {"top_1"},
 }
 """Fields of result files: the metrics of format 1, and the agreement of student and teacher."""
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from distillbench.analysis.leaderboard import Loaded
+from distillbench.analysis.loading import Loaded
 from distillbench.page.content import Content
 from distillbench.page.site import write_site
 from distillbench.results.store import Result

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.data.batches import Measured
 from distillbench.evaluation.scores import logits_of, probabilities
 from distillbench.experiments.restore import restore

@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from distillbench.analysis import leaderboard as rows_of
+from distillbench.analysis import rows as rows_of
+from distillbench.analysis.leaderboard import column_of, over_seeds, ranked, select
+from distillbench.analysis.loading import gathered
 from distillbench.analysis.metric_columns import (
     MetricColumn,
     columns_in,
@@ -61,18 +63,18 @@ def leaderboard(
         warn("no results yet; distillbench run makes the first")
         found.save()
         return pd.DataFrame()
-    rows = rows_of.select(pd.DataFrame(found.rows), conditions)
+    rows = select(pd.DataFrame(found.rows), conditions)
     if rows.empty:
         warn(f"none of {len(found.runs)} results meets: {', '.join(conditions)}")
         found.save()
         return pd.DataFrame()
-    rows = rows.reset_index(drop=True) if each else rows_of.over_seeds(rows)
+    rows = rows.reset_index(drop=True) if each else over_seeds(rows)
     ranked_by = ranking_column(
         rows if rows["metrics"].map(bool).any() else pd.DataFrame(found.rows)
     )
-    by = rows_of.column_of(sort or ranked_by, rows, "--sort")
-    group = None if group_by is None else rows_of.column_of(group_by, rows, "--group-by")
-    shown = rows_of.ranked(rows, by, top, group).index
+    by = column_of(sort or ranked_by, rows, "--sort")
+    group = None if group_by is None else column_of(group_by, rows, "--group-by")
+    shown = ranked(rows, by, top, group).index
     damage: list[str] = []
     compared = {column.name for column in columns_in(rows) if column.has_interval}
     metric = by if by in compared else ranked_by
@@ -110,7 +112,7 @@ class _Board:
         self._indexes = {str(folder): RowIndex(folder, code) for folder in folders}
         self._states: dict[str, str] = {}
         self._label_states: dict[tuple[Path, str], str] = {}
-        results, skipped, failed = rows_of.gathered(folders, self._result, self._failure)
+        results, skipped, failed = gathered(folders, self._result, self._failure)
         for reason in skipped:
             warn(f"skipped: {reason}")
         self.rows = [found.row for found in (*results, *failed)]

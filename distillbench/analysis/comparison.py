@@ -9,8 +9,9 @@ from typing import Any
 
 from distillbench.analysis.convergence import still_improving
 from distillbench.analysis.intervals import bootstrap
-from distillbench.analysis.leaderboard import differing, frame, select
+from distillbench.analysis.leaderboard import differing, select
 from distillbench.analysis.metric_columns import columns_of
+from distillbench.analysis.rows import frame
 from distillbench.analysis.significance import values_of
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Difference

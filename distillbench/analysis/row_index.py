@@ -51,7 +51,7 @@ Row = dict[str, Any]
 class Entry:
     """What a board needs of a file: of a result, or of a run without one.
 
-    row: as `leaderboard.row` or `leaderboard.failure_row` has it, but for what depends on where the
+    row: as `rows.row` or `rows.failure_row` has it, but for what depends on where the
     file is and on what is installed, which is made when it is read.
     about: what a result has beside: finished, predictions, quality, and which metrics judge it.
     """

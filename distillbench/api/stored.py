@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from distillbench.analysis import comparison
-from distillbench.analysis import leaderboard as rows_of
+from distillbench.analysis import comparison, loading
 from distillbench.errors import ConfigError, ResultError
 from distillbench.evaluation.metric_set import installed_metrics
 from distillbench.evaluation.quantization import quantized
@@ -135,9 +134,9 @@ def results_in(folders: Folders, warn: Warn) -> Sequence[Result]:
     Raises `ConfigError` where there is none.
     """
     paths = folders_of(folders)
-    found = rows_of.load(paths, installed_metrics(installed.discover("metric")))
+    found = loading.load(paths, installed_metrics(installed.discover("metric")))
     for reason in found.skipped:
         warn(f"skipped: {reason}")
     if not found.results:
-        raise ConfigError([rows_of.why_none(found, paths)])
+        raise ConfigError([loading.why_none(found, paths)])
     return found.results

@@ -45,7 +45,7 @@ def export(
     than the tolerance, and if the data's first metric is as good on the test split. How to use it
     is written beside it.
     """
-    from distillbench.analysis.leaderboard import frame
+    from distillbench.analysis.rows import frame
     from distillbench.cli.render import rows, table
     from distillbench.cli.render.display import deployment
     from distillbench.cli.render.progress import progress

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from distillbench.analysis import leaderboard
-from distillbench.analysis.leaderboard import Loaded
+from distillbench.analysis.loading import Loaded, load, why_none
 from distillbench.cli.render.terminal import complain
 from distillbench.errors import ConfigError
 from distillbench.evaluation.metric_set import installed_metrics
@@ -22,9 +21,9 @@ def load_results(folders: Sequence[Path] | None, registry: Registry) -> Loaded:
     Raises `ConfigError` if there is no result.
     """
     searched = folders or [Path("results")]
-    found = leaderboard.load(searched, installed_metrics(registry))
+    found = load(searched, installed_metrics(registry))
     for reason in found.skipped:
         complain(f"skipped: {reason}")
     if not found.results:
-        raise ConfigError([leaderboard.why_none(found, searched)])
+        raise ConfigError([why_none(found, searched)])
     return found

@@ -21,7 +21,7 @@ def quantize(
     Quantization is PyTorch's dynamic quantization on the CPU. The leaderboard then lists the
     quantized network beside the original.
     """
-    from distillbench.analysis.leaderboard import frame
+    from distillbench.analysis.rows import frame
     from distillbench.cli.render import rows, table
     from distillbench.cli.render.progress import progress
     from distillbench.cli.render.terminal import echo

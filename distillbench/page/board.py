@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from distillbench.analysis.leaderboard import Loaded, frame, over_seeds, ranked
+from distillbench.analysis.leaderboard import over_seeds, ranked
+from distillbench.analysis.loading import Loaded
 from distillbench.analysis.metric_columns import MetricColumn, columns_in, ranking_column
+from distillbench.analysis.rows import frame
 from distillbench.analysis.significance import with_intervals
 from distillbench.page.columns import Column, columns_for
 from distillbench.page.roles import ALONE, CONTROL, TAUGHT, role_of

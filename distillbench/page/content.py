@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distillbench.analysis.leaderboard import Loaded, load, why_none
+from distillbench.analysis.loading import Loaded, load, why_none
 from distillbench.errors import ConfigError
 from distillbench.interfaces import Metric
 from distillbench.page.board import Board, BoardRow, DataBoard, board_of, notes_of, tags_of

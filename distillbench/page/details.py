@@ -10,7 +10,7 @@ from typing import Any
 
 from distillbench.analysis.comparison import flat_settings
 from distillbench.analysis.convergence import still_improving
-from distillbench.analysis.leaderboard import row
+from distillbench.analysis.rows import row
 from distillbench.reports.amounts import amount, latency, six_digits
 from distillbench.results.failures import Failure
 from distillbench.results.flatten import settings_of

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.errors import ConfigError, DistillbenchError
 from distillbench.interfaces import Metric
 from distillbench.page.content import TITLE, Content

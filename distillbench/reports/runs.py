@@ -15,8 +15,9 @@ from torch import Tensor
 
 from distillbench.analysis import comparison
 from distillbench.analysis.comparison import Side
-from distillbench.analysis.leaderboard import differing, frame, over_seeds, select
+from distillbench.analysis.leaderboard import differing, over_seeds, select
 from distillbench.analysis.metric_columns import columns_in
+from distillbench.analysis.rows import frame
 from distillbench.data.batches import batches
 from distillbench.errors import ConfigError
 from distillbench.experiments.restore import RestoredRun, restore

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from distillbench.analysis.leaderboard import frame, over_seeds
+from distillbench.analysis.leaderboard import over_seeds
+from distillbench.analysis.rows import frame
 from distillbench.analysis.significance import with_intervals
 from distillbench.cli.render.table import short_keys, show
 from distillbench.errors import ConfigError

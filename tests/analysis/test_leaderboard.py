@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillbench.analysis.leaderboard import frame, load, over_seeds, ranked, select
+from distillbench.analysis.leaderboard import over_seeds, ranked, select
+from distillbench.analysis.loading import load
+from distillbench.analysis.rows import frame
 from distillbench.analysis.significance import with_intervals
 from distillbench.config.run_spec import RunSpec
 from distillbench.registry.vetting import is_column

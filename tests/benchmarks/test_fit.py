@@ -10,7 +10,7 @@ import torch
 from running import run_experiment
 
 from distillbench import api
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.config.run_spec import RunSpec
 from distillbench.experiments.context import RunContext
 from fit import measured, wanted

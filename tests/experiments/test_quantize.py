@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from running import installed, run_experiment
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ConfigError
 from distillbench.experiments.context import RunContext

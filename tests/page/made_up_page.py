@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from distillbench.analysis.leaderboard import Loaded
+from distillbench.analysis.loading import Loaded
 from distillbench.page.content import Content
 from distillbench.results.failures import Failure
 from distillbench.results.store import Result

@@ -17,7 +17,7 @@ import pytest
 import torch
 from running import installed, run_experiment
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.config.layers import flags
 from distillbench.config.resolve import specs
 from distillbench.config.run_spec import RunSpec

@@ -15,7 +15,7 @@ from results.made_up import CLASSES, VIDEOS
 from running import run_experiment
 from safetensors.numpy import load_file, save_file
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ResultError
 from distillbench.experiments.context import RunContext

@@ -23,7 +23,7 @@ from results.damage import (
 )
 from running import installed, run_experiment
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ResultError
 from distillbench.experiments.context import RunContext

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from running import metrics
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.analysis.significance import values_of
 from distillbench.results.format1 import upgraded
 

@@ -22,7 +22,7 @@ from results.damage import (
 )
 from running import installed
 
-from distillbench.analysis.leaderboard import load
+from distillbench.analysis.loading import load
 from distillbench.errors import DistillbenchError
 from distillbench.reports.runs import StoredRuns, networks_with
 from distillbench_plugins.reports.budget import Budget

@@ -11,7 +11,9 @@ import pytest
 import torch
 from running import run_experiment
 
-from distillbench.analysis.leaderboard import frame, load, over_seeds, ranked, row, select
+from distillbench.analysis.leaderboard import over_seeds, ranked, select
+from distillbench.analysis.loading import load
+from distillbench.analysis.rows import frame, row
 from distillbench.config.run_spec import RunSpec
 from distillbench.errors import ResultError
 from distillbench.experiments.context import RunContext

@@ -15,7 +15,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from distillbench.analysis.leaderboard import row
+from distillbench.analysis.rows import row
 from distillbench.cli.render.terminal import console, styled
 from distillbench.config.run_spec import Choice, RunSpec
 from distillbench.config.schedule_rules import teacher_of

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from distillbench.analysis.leaderboard import row
+from distillbench.analysis.rows import row
 from distillbench.api import load
 from distillbench.cli.render.terminal import complain, console, styled
 from distillbench.experiments.reproduce import Reproduction

@@ -21,8 +21,9 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
-from distillbench.analysis.leaderboard import INTERNAL, column_of
+from distillbench.analysis.leaderboard import column_of
 from distillbench.analysis.metric_columns import MetricColumn, columns_in, ranking_column
+from distillbench.analysis.rows import INTERNAL
 from distillbench.cli.render.escaping import markdown, one_line, printable, spreadsheet
 from distillbench.cli.render.terminal import TextConsole, echo
 from distillbench.reports.amounts import DOUBTFUL, count, duration, latency

@@ -21,12 +21,19 @@ from distillbench.config.layers import (
     require_no_secret,
     unknown_names,
 )
+from distillbench.config.pairing import (
+    losses_in,
+    misfits,
+    mixed_labels,
+    refused,
+    unsuited,
+    without_weight,
+)
 from distillbench.config.run_spec import COMPONENT_FIELDS, Choice, RunSpec, requirements_of
-from distillbench.config.schedule_rules import faults, teacher_of
+from distillbench.config.schedule_rules import faults
 from distillbench.errors import ConfigError, PluginError
 from distillbench.interfaces import (
     DataSet,
-    LabelKind,
     NetworkSpec,
     Objective,
     Phase,
@@ -234,10 +241,10 @@ class _Resolver:
         if not self.problems:
             self._check_training(training)
         if not self.problems:
-            warnings = _pairing_warnings(choices["data"], losses)
+            warnings = unsuited(choices["data"], losses)
         if self.problems:
             return None, self.problems
-        in_phases = set(_in_phases(phases))
+        in_phases = set(losses_in(phases))
         losses = {name: choice for name, choice in losses.items() if name in in_phases}
         spec = RunSpec(
             **choices,  # type: ignore[arg-type]
@@ -257,9 +264,9 @@ class _Resolver:
             tuned_trials=tuned_trials,
             tuned_space=str(self.settings["tuned_space"] or ""),
             conflicts=(
-                *_misfits(phases, losses),
-                *_mixed(phases, losses),
-                *_refused(choices["data"], losses),
+                *misfits(phases, losses),
+                *mixed_labels(phases, losses),
+                *refused(choices["data"], losses),
                 *self._unused_objective(choices["schedule"], networks, phases, weights),
             ),
         )
@@ -403,7 +410,7 @@ class _Resolver:
             wrong = faults(networks, phases, getattr(component.cls, "reports", None))
             if wrong:
                 raise ConfigError(f"{component.title}: {fault}" for fault in wrong)
-            self.problems += _without_weight(phases)
+            self.problems += without_weight(phases)
             return dict(networks), tuple(phases)
 
         nothing: tuple[Mapping[str, NetworkSpec], tuple[Phase, ...]] = ({}, ())
@@ -443,7 +450,7 @@ class _Resolver:
         chosen = self.sources["loss"] != "default" and not self.sources["loss"].startswith(
             RECOMMENDERS
         )
-        trained = set(_in_phases(phases))
+        trained = set(losses_in(phases))
         if schedule is None or not chosen or not phases or not trained.isdisjoint(weights):
             return []
         if not any(
@@ -477,83 +484,6 @@ def _trains_head(component: Component) -> bool:
     return component.kind == "label-loss" or bool(needs & {"logits", "exits"})
 
 
-def _in_phases(phases: Sequence[Phase]) -> list[str]:
-    """Lists the losses that some phase names, each once."""
-    terms = [t for phase in phases for learner in phase.learners.values() for t in learner.terms]
-    return list(dict.fromkeys(term.loss for term in terms))
-
-
 def _needed(phases: Sequence[Phase], weights: Mapping[str, float]) -> list[str]:
     """Lists the losses that some phase or the user names, each once."""
-    return list(dict.fromkeys([*weights, *_in_phases(phases)]))
-
-
-def _without_weight(phases: Sequence[Phase]) -> list[str]:
-    """Lists who would learn nothing, every weight being 0."""
-    return [
-        f"phase '{phase.name}': every loss of the {name} has the weight 0 "
-        f"({', '.join(term.loss for term in learner.terms)}), so nothing would be learnt"
-        for phase in phases
-        for name, learner in phase.learners.items()
-        if all(term.weight == 0 for term in learner.terms)
-    ]
-
-
-def _misfits(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
-    """Lists matching losses without a teacher, and losses on the labels with one."""
-    found = []
-    for phase in phases:
-        for name, learner in phase.learners.items():
-            for term in learner.terms:
-                choice = losses[term.loss]
-                matches = choice is not None and choice.component.kind == "matching-loss"
-                if matches and term.teacher is None:
-                    found.append(
-                        f"phase '{phase.name}': the {name}'s loss '{term.loss}' needs a network to "
-                        f"match, and the {name} has no teacher there"
-                    )
-                elif not matches and teacher_of(term) is not None:
-                    found.append(
-                        f"phase '{phase.name}': the {name}'s loss '{term.loss}' compares with the "
-                        "labels, and is given a teacher"
-                    )
-    return found
-
-
-def _mixed(phases: Sequence[Phase], losses: Mapping[str, Choice | None]) -> list[str]:
-    """Lists the losses that cannot read the labels of mixed videos, in phases that mix them."""
-    return [
-        f"phase '{phase.name}' mixes videos, and the loss '{name}' needs labels that are 0 or 1"
-        for phase in phases
-        if phase.mixup
-        for name in _in_phases([phase])
-        if "hard-labels" in requirements_of(losses[name]).needs
-    ]
-
-
-def _label_kind(data: Choice | None) -> LabelKind:
-    """The kind of labels of a data set; multi-label where the data set is not known."""
-    if data is None or not issubclass(data.component.cls, DataSet):
-        return "multi-label"
-    return data.component.cls.label_kind
-
-
-def _refused(data: Choice | None, losses: Mapping[str, Choice | None]) -> list[str]:
-    """Lists the losses that cannot be computed for this data set's kind of labels."""
-    kind = _label_kind(data)
-    return [
-        f"the loss '{name}' cannot be computed for {kind} data, which {data.name} is"
-        for name, choice in losses.items()
-        if data and kind in requirements_of(choice).refused_for
-    ]
-
-
-def _pairing_warnings(data: Choice | None, losses: Mapping[str, Choice | None]) -> list[str]:
-    """Lists the losses that are not meant for this data set's kind of labels."""
-    kind = _label_kind(data)
-    return [
-        f"the loss '{name}' is meant for {' and '.join(sorted(requirements_of(choice).valid_for))}"
-        f" data; {data.name} is {kind}"
-        for name, choice in losses.items()
-        if data and kind not in requirements_of(choice).valid_for
-    ]
+    return list(dict.fromkeys([*weights, *losses_in(phases)]))

@@ -18,6 +18,6 @@ export_both() { # NAME OPTION...
 }
 export_both hrnn --student hrnn --loss ce --learning-rate 0.01
 export_both netvlad --student netvlad --loss ce --learning-rate 0.01
-export_both transformer --student transformer --loss ce --learning-rate 0.002
+export_both transformer --student transformer --loss ce --learning-rate 0.002 --set student.size=128 --set student.heads=4
 export_both frameexit --student frameexit --loss exits-ce --exit-policy margin --learning-rate 0.005 --set student.size=128
 distillbench leaderboard "$results" --each --format csv > "$table"

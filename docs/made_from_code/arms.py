@@ -46,6 +46,7 @@ def _work(macs: float) -> str:
 
 _FITTED = {
     "AudioSet": "audioset/fit.csv",
+    "reels": "reels/fit.csv",
     "spoken digits": "spoken-digits/fit.csv",
     "a tenth of the strings": "spoken-digits/fit_tenth.csv",
 }

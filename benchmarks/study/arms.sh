@@ -70,7 +70,7 @@ if [[ -d $results/spoken-digits-tenth ]]; then
 fi
 if ((${#asked[@]})); then
     found=$(mktemp)
-    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --format csv > "$found"
+    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --resamples 20000 --format csv > "$found"
     python "$here/join_contrasts.py" "$found" "$tables/contrasts.csv" # answers whose results lie elsewhere stay
     rm "$found"
 fi

@@ -4,14 +4,15 @@
 
 Quality and the gain over the best control are those of `distillbench report zoo`; beside them stands the gain over the student
 alone that was trained alike: for as many epochs, with the same encoder, head and selector. Writes benchmarks/results/zoo/board.csv;
-an arm without a result keeps the row that it has there.
+an arm without a result keeps the row that it has there. Arms whose controls are on the board and not among the results are refused: their gains
+would be over others.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from distillbench.interfaces import Cell, Table
 from distillbench.registry.discovery import discover
 from distillbench.reports.runs import StoredRuns, networks_with
 from distillbench.storage import write_text
-from distillbench_plugins.reports.zoo import Zoo
-from zoo_trials import HERE, Arm, fill, read_arms, settled
+from distillbench_plugins.reports.zoo import SECTIONS, Zoo
+from zoo_trials import HERE, fill, read_arms, settled
 
 OUT = HERE.parent / "results/zoo"
 COLUMNS = (
@@ -30,18 +31,16 @@ COLUMNS = (
     *("over_best", "over_best_low", "over_best_high", "alone", "over_alone", "low", "high"),
     *("macs", "frames", "teacher_epochs", "student_epochs", "improving"),
 )
-SECTIONS = ("control", "loss", "schedule", "selector", "encoder", "head", "several")
 _ALSO_ALONE = (", twice as long", ", the same frames in every epoch")
 
 
-def keys_of(arms: list[Arm], shared: dict[str, object], seeds: range) -> dict[str, str]:
-    """Returns the name of the arm to which each run's key belongs."""
+def keys_of(settings: Mapping[str, Mapping[str, object]], seeds: range) -> dict[str, str]:
+    """Returns the name of the arm to which each run's key belongs. settings: of each arm."""
     keys = {}
-    for arm in arms:
-        chosen = settled(shared, arm, arms)
+    for arm, chosen in settings.items():
         named = {name.removeprefix("set."): value for name, value in chosen.items()}
         for seed in seeds:
-            keys[request_run(named, seed=seed).spec.key] = arm.name
+            keys[request_run(named, seed=seed).spec.key] = arm
     return keys
 
 
@@ -66,7 +65,8 @@ def main() -> None:
     given = parser.parse_args()
     usual, board, arms = read_arms(HERE / "zoo_arms.toml")
     fill(arms, given.out / "trials.csv")
-    arm_of = keys_of(arms, {**usual, **board}, range(given.seeds))
+    settings = {arm.name: settled({**usual, **board}, arm, arms) for arm in arms}
+    arm_of = keys_of(settings, range(given.seeds))
     registry = discover()
     loaded = load_results([given.results], registry)
     runs = StoredRuns(loaded.results, networks_with(registry))
@@ -93,15 +93,39 @@ def main() -> None:
             *(round(own[name].mean(), 1) for name in ("teacher_epochs", "student_epochs")),
             int(own["still_improving"].sum()),
         )
-    write(given.out / "board.csv", found)
+    known = {arm: row for arm, row in read(given.out / "board.csv").items() if arm in settings}
+    if missing := controls_missing(found, known, settings):
+        raise SystemExit(f"{given.results} has no result of: {', '.join(missing)}")
+    write(given.out / "board.csv", found, known)
 
 
-def write(path: Path, found: Mapping[str, Sequence[object]]) -> None:
-    """Writes the board: rows of arms that were found, those that it has of others, the best first."""
-    known: dict[str, Sequence[object]] = {}
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as file:
-            known = {row[0]: row for row in csv.reader(file) if row[0] != COLUMNS[0]}
+def read(path: Path) -> dict[str, Sequence[object]]:
+    """Reads the rows of a board, by arm; none where there is no board yet."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row[0]: row for row in csv.reader(file) if row[0] != COLUMNS[0]}
+
+
+def controls_missing(
+    found: Iterable[str],
+    known: Mapping[str, Sequence[object]],
+    settings: Mapping[str, Mapping[str, object]],
+) -> list[str]:
+    """Lists the controls on the board with the encoder, head and selector of a found arm that were not found."""
+    of = {
+        arm: tuple(settings[arm].get(part) for part in ("student", "head", "selector"))
+        for arm in settings
+    }
+    compared = {of[arm] for arm in found}
+    controls = [arm for arm, row in known.items() if row[1] == "control" and of[arm] in compared]
+    return [arm for arm in controls if arm not in set(found)]
+
+
+def write(
+    path: Path, found: Mapping[str, Sequence[object]], known: Mapping[str, Sequence[object]]
+) -> None:
+    """Writes the board: rows of arms that were found, what is known of others, the best first."""
     # The report tells the section of a method by what most runs have, and a few are no measure.
     own = {arm: (arm, known.get(arm, row)[1], *row[2:]) for arm, row in found.items()}
     joined = [*(known | own).values()]

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running import installed
 
 from distillbench import api
 from distillbench.toml_files import flat
 
 ZOO = Path(__file__).resolve().parents[2] / "benchmarks" / "study" / "zoo.toml"
-SHARES = 0.5
-"""What naming every class by its share of the videos makes at most on digits, GAP@20."""
+SHARES = 0.45
+"""About what naming every class by its share of the videos makes on digits, GAP@20."""
+USUAL = {"hrnn", "moe"}
+"""The encoder and the head of all other tests of training."""
 
 
 def alone() -> dict[str, dict[str, Any]]:
@@ -30,6 +33,15 @@ def alone() -> dict[str, dict[str, Any]]:
     return found
 
 
+def test_every_shipped_encoder_and_head_is_trained_here() -> None:
+    shipped = {
+        component.name
+        for component in installed()
+        if component.kind in ("student", "head") and component.distribution == "distillbench"
+    }
+    assert shipped == {*alone(), *USUAL}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("named", alone())
 def test_an_encoder_or_a_head_learns_more_than_the_shares_of_the_classes(
@@ -37,4 +49,4 @@ def test_an_encoder_or_a_head_learns_more_than_the_shares_of_the_classes(
 ) -> None:
     settings = {**alone()[named], "training.epochs": 6, "training.threads": 1}
     run = api.run(settings=settings, results=tmp_path)
-    assert run.metrics["gap"] > SHARES + 0.1
+    assert run.metrics["gap"] > SHARES + 0.15

@@ -33,7 +33,7 @@ _WHERE = (
 
 
 class Reels(DataSet):
-    """AudioSet clips joined end to end, 6 to 30 a reel, which is 60 to 300 frames.
+    """AudioSet clips joined end to end, 6 to 30 a reel, which is up to 300 frames.
 
     A reel's labels are those of all its clips, 527 classes in all. Many reels have more than the 20
     that GAP@20 looks at, so that perfect scores stay below 1 (0.59 with the usual sizes).

@@ -21,9 +21,9 @@ class TransformerEncoder(Encoder):
 
     Sinusoids are those of arXiv 1706.03762, section 3.5, of the frame's number in its video: a
     student's k frames have the times that a teacher's N have. Frames are normalized before the
-    sinusoids are added, which would drown features of length 1; arXiv 1706.03762, section 3.4,
-    multiplies embeddings for the same end. So the size of a whole frame says nothing. Layers are
-    normalized before attention (arXiv 2002.04745).
+    sinusoids are added, which would drown small features; arXiv 1706.03762, section 3.4,
+    multiplies embeddings by the root of the size instead. So the size of a whole frame says
+    nothing. Layers are normalized before attention (arXiv 2002.04745).
 
     Knobs:
         size: W and E, even; the width of a layer.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RESAMPLES = 500
-_SECTIONS = ("control", "loss", "schedule", "selector", "encoder", "head", "several")
+SECTIONS = ("control", "loss", "schedule", "selector", "encoder", "head", "several")
 _PARTS = {"schedule": "schedule", "selector": "selector", "encoder": "encoder", "head": "head"}
 
 
@@ -52,7 +52,7 @@ class Zoo(Report):
         methods = methods.sort_values(metric, ascending=metric in runs.errors, kind="stable")
         made: list[Row] = []
         rules: list[int] = []
-        for section in _SECTIONS:
+        for section in SECTIONS:
             found = records(having(methods, section=section))
             if made and found:
                 rules.append(len(made))

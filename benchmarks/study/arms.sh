@@ -69,10 +69,8 @@ if [[ -d $results/spoken-digits-tenth ]]; then
     distillbench report tuned-arms --results "$results/spoken-digits-tenth" --format csv > "$tables/spoken-digits/arms_tenth.csv"
 fi
 if ((${#asked[@]})); then
-    found=$(mktemp)
-    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --resamples 20000 --format csv > "$found"
-    python "$here/join_contrasts.py" "$found" "$tables/contrasts.csv" # answers whose results lie elsewhere stay
-    rm "$found"
+    distillbench compare --holm "$here/contrasts.toml" "${asked[@]}" --resamples 20000 --format csv |
+        python "$here/join_contrasts.py" "$tables/contrasts.csv" # answers whose results lie elsewhere stay
 fi
 if [[ -d $results/claims ]]; then
     mkdir -p "$tables/claims"

@@ -74,6 +74,9 @@ def main() -> None:
     assert isinstance(table, Table)
     rows = runs.rows
     arms_of_rows = rows["run"].map(arm_of)
+    known = {arm: row for arm, row in read(given.out / "board.csv").items() if arm in settings}
+    if missing := controls_missing(arms_of_rows.dropna(), known, settings):
+        raise SystemExit(f"{given.results} has no result of: {', '.join(missing)}")
     found: dict[str, tuple[object, ...]] = {}
     for (section, method), (quality, gain, between, macs, frames, _) in table.rows:
         own = rows[(rows["method"] == method) & arms_of_rows.notna()]
@@ -93,9 +96,6 @@ def main() -> None:
             *(round(own[name].mean(), 1) for name in ("teacher_epochs", "student_epochs")),
             int(own["still_improving"].sum()),
         )
-    known = {arm: row for arm, row in read(given.out / "board.csv").items() if arm in settings}
-    if missing := controls_missing(found, known, settings):
-        raise SystemExit(f"{given.results} has no result of: {', '.join(missing)}")
     write(given.out / "board.csv", found, known)
 
 
@@ -117,9 +117,10 @@ def controls_missing(
         arm: tuple(settings[arm].get(part) for part in ("student", "head", "selector"))
         for arm in settings
     }
-    compared = {of[arm] for arm in found}
+    at_hand = set(found)
+    compared = {of[arm] for arm in at_hand}
     controls = [arm for arm, row in known.items() if row[1] == "control" and of[arm] in compared]
-    return [arm for arm in controls if arm not in set(found)]
+    return [arm for arm in controls if arm not in at_hand]
 
 
 def write(

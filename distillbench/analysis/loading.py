@@ -27,12 +27,10 @@ class Loaded:
 def load(folders: Iterable[Path], metrics: Mapping[str, Metric] | None = None) -> Loaded:
     """Reads every result of the folders.
 
-    A file that is damaged is skipped and named, the rest is kept.
+    A file that is damaged is skipped and named, the rest is kept. So is a second file of the same
+    run in one folder: the one that is called by the run's key is kept.
 
     metrics: those that are installed, by name, which every result is given.
-
-    So is a second file of the same run in one folder: the one that is called by the run's key is
-    kept.
 
     Raises `ResultError` where a folder does not exist.
     """
@@ -57,6 +55,7 @@ class _StoredResult(_Stored, Protocol):
         """When the run ended."""
 
 
+T = TypeVar("T")
 R = TypeVar("R", bound=_StoredResult)
 F = TypeVar("F", bound=_Stored)
 
@@ -97,9 +96,6 @@ def gathered(
     answered = {result.id for result in results.values()}
     without = tuple(failure for failure in failed.values() if failure.id not in answered)
     return tuple(results.values()), tuple(skipped), without
-
-
-T = TypeVar("T")
 
 
 def _readable(paths: Iterable[Path], read: Callable[[Path], T], skipped: list[str]) -> list[T]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from io import StringIO
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from distillbench.analysis.contrasts import Answer, Contrast, holm
 from distillbench.cli.render.contrasts import render
 from distillbench.interfaces import Difference
-from join_contrasts import joined
+from join_contrasts import joined, read
 
 
 def table(p_values: dict[str, float | None]) -> pd.DataFrame:
@@ -50,3 +51,14 @@ def test_a_contrast_that_is_answered_nowhere_counts_and_one_no_longer_asked_does
     assert math.isnan(now["value"][0])
     assert now["p_holm"].tolist() == pytest.approx([1, 0.04])
     assert now["real"].tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "arm,metric,mean\nrep,gain,0.1\n", "contrast,value,p\n", "contrast,value,p\na,0.1,x\n"],
+)
+def test_what_is_no_table_of_contrasts_is_refused_by_name(text: str, tmp_path: Path) -> None:
+    table = tmp_path / "other.csv"
+    table.write_text(text)
+    with pytest.raises(SystemExit, match=r"other\.csv: not what `compare --holm"):
+        read(table)
